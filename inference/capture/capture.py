@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Capture: footage in, one face's landmark track out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
+
+import numpy as np
+
+from inference.capture.cuts import CutFinder
+from inference.capture.detector import FaceDetector, Points, shrink_for_detection
+from inference.capture.faces import FaceNumbers, face_width
+from inference.capture.video import Footage, Frame, open_footage, read_frames
+from inference.errors import Cancelled, InputError
+from inference.jobs import CaptureJob
+from inference.landmarks import POINT_COUNT
+from inference.progress import Progress
+from inference.track import LandmarkTrack, save_track
+
+_MAX_FACES = 4
+_READ_AHEAD = 8
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The chosen face's track, its number, and the numbers of all faces that were seen."""
+
+    track: LandmarkTrack
+    face: int
+    faces: tuple[int, ...]
+
+
+def capture_footage(
+    path: Path,
+    face: int | None = None,
+    first: int = 0,
+    last: int | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Captured:
+    """Track one face through the frames `first` to `last` (zero-based, both included) of a video.
+
+    face: the number of the face, or None for the one that fills the most of the clip.
+    Raises InputError when the file is no video, holds no face or not that one, and Cancelled.
+    """
+    footage = open_footage(path)
+    total = (footage.count if last is None else last + 1) - first
+    if first < 0 or total < 1:
+        raise InputError(f"{path}: the clip has the frames 0 to {footage.count - 1}; "
+                         f"--frames {first}-{last} names none of them")  # fmt: skip
+    seen: dict[int, dict[int, Points]] = {}
+    cuts: list[int] = []
+    count = 0
+    for count, (is_cut, faces) in enumerate(_find_faces(footage, first, last), start=1):
+        if cancelled():
+            raise Cancelled(f"{path}: capture cancelled; nothing was written")
+        if is_cut:
+            cuts.append(count - 1)
+        for number, points in faces.items():
+            seen.setdefault(number, {})[count - 1] = points
+        if progress:
+            progress(count, max(count, total))
+    if count == 0:
+        raise InputError(f"{path}: the clip ends before frame {first}")
+    chosen = _choose(seen, face, path)
+    points = np.full((count, POINT_COUNT, 3), np.nan, np.float32)
+    valid = np.zeros(count, bool)
+    for index, found in seen[chosen].items():
+        points[index], valid[index] = found, True
+    track = LandmarkTrack(
+        points, valid, footage.rate, footage.size, tuple(cuts), path.name, _sha256(path)
+    )
+    return Captured(track, chosen, tuple(sorted(seen)))
+
+
+def run_capture(
+    job: CaptureJob,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Captured:
+    """Capture as the job says and write its track. Raises as `capture_footage` does."""
+    first, last = job.frames or (0, None)
+    captured = capture_footage(job.footage, job.face, first, last, progress, cancelled)
+    save_track(captured.track, job.out)
+    return captured
+
+
+def _find_faces(
+    footage: Footage, first: int, last: int | None
+) -> Iterator[tuple[bool, dict[int, Points]]]:
+    """For every frame: does a shot begin here, and the numbered faces."""
+    cuts, numbers = CutFinder(), FaceNumbers()
+    faces: dict[int, Points] = {}
+    with FaceDetector(_MAX_FACES) as detector:
+        for frame in _read_ahead(footage, first, last):
+            is_cut = False
+            if not frame.repeated:
+                is_cut = cuts.is_cut(frame.picture)
+                if is_cut:
+                    detector.forget()
+                    numbers.forget()
+                small, factor = shrink_for_detection(frame.picture)
+                found = [points * np.float32(factor) for points in detector.find(small)]
+                faces = numbers.assign(found)
+            yield is_cut, faces
+
+
+def _read_ahead(footage: Footage, first: int, last: int | None) -> Iterator[Frame]:
+    """Decode in a thread of its own, a few frames ahead of the detector."""
+    queue: Queue[Frame | Exception | None] = Queue(_READ_AHEAD)
+    stop = Event()
+
+    def decode() -> None:
+        try:
+            for frame in read_frames(footage, first, last):
+                queue.put(frame)
+                if stop.is_set():
+                    return
+            queue.put(None)
+        except Exception as error:
+            queue.put(error)
+
+    thread = Thread(target=decode, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = queue.get()
+            if item is None:
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        while thread.is_alive():  # make room, so that a waiting decoder sees the stop
+            while not queue.empty():
+                queue.get_nowait()
+            thread.join(0.01)
+
+
+def _choose(seen: dict[int, dict[int, Points]], face: int | None, path: Path) -> int:
+    if not seen:
+        raise InputError(f"{path}: no face was found; use footage in which one is seen larger")
+    if face is None:
+        return max(seen, key=lambda number: sum(face_width(p) for p in seen[number].values()))
+    if face not in seen:
+        known = ", ".join(str(number) for number in sorted(seen))
+        raise InputError(f"{path}: there is no face {face}; the clip's faces are {known}")
+    return face
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

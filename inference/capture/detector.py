@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MediaPipe's face mesh with irises: 478 landmarks for each face of a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.capture.video import Picture
+from inference.landmarks import POINT_COUNT
+
+Points = NDArray[np.float32]
+
+# On a still picture the search window settles on the landmarks after a few looks.
+_STILL_LOOKS = 4
+
+
+class FaceDetector:
+    """Finds the faces of consecutive frames; each frame narrows the search for the next one.
+
+    Use it as a context: it holds MediaPipe's models. Faces come in no particular order.
+    """
+
+    def __init__(self, max_faces: int = 4) -> None:
+        self._max_faces = max_faces
+        with _quiet():
+            self._mesh = _face_mesh(max_faces)
+            # The models are opened in threads, and talk; the first answer says that they are done.
+            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+        self._found_any = False
+
+    def __enter__(self) -> FaceDetector:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._mesh.close()
+
+    def find(self, picture: Picture) -> list[Points]:
+        """The landmarks of every face in an RGB picture: each (478, 3) in its pixels."""
+        height, width = picture.shape[:2]
+        with nullcontext() if self._found_any else _quiet():
+            faces = self._mesh.process(np.ascontiguousarray(picture)).multi_face_landmarks or []
+        self._found_any = self._found_any or bool(faces)
+        return [_points(face, width, height) for face in faces]
+
+    def forget(self) -> None:
+        """Begin anew: the next frame belongs to another shot."""
+        self._mesh.reset()
+
+
+def find_faces(picture: Picture, max_faces: int = 16) -> list[Points]:
+    """The faces of one still RGB picture, left to right: each (478, 3) in its pixels.
+
+    A face too small for the whole picture's detector is looked for again in closer crops.
+    """
+    faces = _look_closely(picture, max_faces)
+    if not faces:
+        for x, y, side in _face_boxes(picture):
+            crop = picture[max(0, y) : y + side, max(0, x) : x + side]
+            for face in _look_closely(crop, 1):
+                face[:, 0] += max(0, x)
+                face[:, 1] += max(0, y)
+                faces.append(face)
+    return sorted(faces, key=lambda face: float(face[:, 0].mean()))
+
+
+def shrink_for_detection(picture: Picture, longest: int = 1280) -> tuple[Picture, float]:
+    """A picture no longer than `longest` and the factor that leads back to the full one.
+
+    The mesh looks at 256 pixels of a face, so larger footage costs time and gains nothing.
+    """
+    factor = max(picture.shape[:2]) / longest
+    if factor <= 1:
+        return picture, 1.0
+    size = (round(picture.shape[1] / factor), round(picture.shape[0] / factor))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), factor
+
+
+def _look_closely(picture: Picture, max_faces: int) -> list[Points]:
+    with FaceDetector(max_faces) as detector:
+        found = detector.find(picture)
+        for _ in range(_STILL_LOOKS - 1 if found else 0):
+            found = detector.find(picture) or found
+    return found
+
+
+def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:
+    """Generous square boxes (x, y, side) around faces that are small in the picture."""
+    from mediapipe.python.solutions import face_detection
+
+    height, width = picture.shape[:2]
+    boxes = []
+    with (
+        _quiet(),
+        face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5) as finder,
+    ):
+        for found in finder.process(np.ascontiguousarray(picture)).detections or []:
+            box = found.location_data.relative_bounding_box
+            side = int(2.4 * max(box.width * width, box.height * height))
+            x = int((box.xmin + box.width / 2) * width - side / 2)
+            y = int((box.ymin + box.height / 2) * height - side / 2)
+            boxes.append((x, y, side))
+    return boxes
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what MediaPipe's native code says about itself at its first frames off stderr.
+
+    It has no switch for that. Python's own messages are rare here, errors come as exceptions.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _face_mesh(max_faces: int) -> Any:
+    # Imported late: MediaPipe takes half a second, and only capture and portraits need it.
+    from mediapipe.python.solutions import face_mesh
+
+    return face_mesh.FaceMesh(
+        static_image_mode=False, max_num_faces=max_faces, refine_landmarks=True
+    )
+
+
+def _points(face: Any, width: int, height: int) -> Points:
+    unit = np.array([(mark.x, mark.y, mark.z) for mark in face.landmark], np.float32)
+    assert unit.shape == (POINT_COUNT, 3)
+    # MediaPipe's depth is in units of the picture's width.
+    return unit * np.array([width, height, width], np.float32)

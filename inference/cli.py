@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: `python -m inference capture | synthesize | worker | demo`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from inference.errors import InputError, LikenessError
+from inference.frames import FORMATS
+from inference.generator.contract import TIERS
+from inference.generator.model import PROVIDERS
+from inference.jobs import LAYERS, TRANSFERS, CaptureJob, SynthesizeJob
+from inference.progress import progress_line
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code, 2 with one line on stderr for the user's mistakes."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except LikenessError as error:
+        print(f"likeness: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("likeness: interrupted; whatever was finished is whole and kept", file=sys.stderr)
+        return 130
+
+
+def _capture(options: argparse.Namespace) -> int:
+    from inference.capture.capture import run_capture
+    from inference.track import SUFFIX
+
+    if not options.out.name.endswith(SUFFIX):
+        raise InputError(f"{options.out}: a track's name ends in {SUFFIX}; choose such a name")
+    job = CaptureJob(options.footage, options.out, options.face, options.frames)
+    captured = run_capture(job, progress_line("capture"))
+    track = captured.track
+    faces = ", ".join(str(number) for number in captured.faces)
+    print(
+        f"{options.out}: face {captured.face} of {faces}, {len(track)} frames at "
+        f"{track.rate} a second, {int((~track.valid).sum())} gaps, {len(track.cuts)} cuts"
+    )
+    return 0
+
+
+def _synthesize(options: argparse.Namespace) -> int:
+    from inference.synthesis import synthesize
+
+    job = SynthesizeJob(
+        portrait=tuple(options.portrait),
+        track=options.track,
+        out=options.out,
+        portrait_face=options.portrait_face,
+        transfer=options.transfer,
+        neutral=options.neutral,
+        tier=options.tier,
+        model=options.model,
+        layer=options.layer,
+        format=options.format,
+        frames=options.frames,
+        provider=options.provider,
+    )
+    result = synthesize(job, progress_line("synthesize"))
+    print(
+        f"{options.out}: {result.made} frames made, {result.kept} kept, {result.gaps} gaps "
+        f"bridged; ran on {result.provider} ({result.reason})"
+    )
+    return 0
+
+
+def _worker(_: argparse.Namespace) -> int:
+    from inference.worker import run_worker
+
+    # Events alone may reach stdout: libraries that print there are sent to the log.
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    return run_worker(sys.stdin, events)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from inference.demo import run_demo
+
+    run_demo(options.out, options.portrait, options.footage, options.tier)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    capture = commands.add_parser("capture", help="footage -> landmark track")
+    capture.add_argument("footage", type=Path)
+    capture.add_argument("--out", type=Path, required=True, metavar="T.track.npz")
+    capture.add_argument("--face", type=int, help="its number, 1 and up; default: the largest")
+    capture.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
+    capture.set_defaults(run=_capture)
+
+    synth = commands.add_parser("synthesize", help="portrait and track -> head frames")
+    synth.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="P")
+    synth.add_argument("--track", type=Path, required=True, metavar="T.track.npz")
+    synth.add_argument("--out", type=Path, required=True, metavar="DIR")
+    synth.add_argument("--portrait-face", type=int, help="its number from left to right")
+    synth.add_argument("--transfer", choices=TRANSFERS, default="relative")
+    synth.add_argument("--neutral", type=int, help="the driver's neutral frame; default: found")
+    synth.add_argument("--tier", choices=TIERS, default="draft")
+    synth.add_argument("--model", type=Path, help="an ONNX generator instead of a shipped tier")
+    synth.add_argument("--layer", choices=LAYERS, default="head")
+    synth.add_argument("--format", choices=FORMATS, default="png")
+    synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
+    synth.add_argument("--provider", choices=PROVIDERS, default="auto")
+    synth.set_defaults(run=_synthesize)
+
+    worker = commands.add_parser("worker", help="serve jobs as JSON lines on stdin and stdout")
+    worker.set_defaults(run=_worker)
+
+    demo = commands.add_parser("demo", help="the whole way, from portrait to movie")
+    demo.add_argument("--portrait", type=Path, nargs="+", metavar="P")
+    demo.add_argument("--footage", type=Path, metavar="F")
+    demo.add_argument("--out", type=Path, required=True, metavar="DIR")
+    demo.add_argument("--tier", choices=TIERS, default="final")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _frames(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdigit() and last.isdigit()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a range such as 0-99")
+    return int(first), int(last)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put the network's answer and the full-resolution warp together, and lay them on the portrait.
+
+Two bands: broad colour comes from the network's blend at its own size, fine detail from the
+warped portrait at full size wherever alpha says that the warp is right. An untrained network
+changes nothing, and a 4K portrait keeps its own sharpness.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.generator.contract import ALPHA_UNTRAINED
+from inference.generator.model import GeneratorOutput
+from inference.portrait import Portrait
+from inference.warp.mesh import BORDER
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+# Alpha at which detail is kept whole: a hair below the untrained value, for rounding's sake.
+_WHOLE_DETAIL = ALPHA_UNTRAINED - 1e-3
+
+
+def merge(answer: GeneratorOutput, warped_small: NDArray[np.uint8], warped_full: Pixels) -> Pixels:
+    """The head's colours (H, W, 3), of `warped_full`'s size and type.
+
+    warped_small: (S, S, 3), the same warp at the network's size, its residual flow included.
+    """
+    small = warped_small.astype(np.float32) * np.float32(1 / 255)
+    alpha = answer.alpha[..., None]
+    detail = np.minimum(alpha * np.float32(1 / _WHOLE_DETAIL), 1)
+    broad = alpha * small + (1 - alpha) * answer.colour - detail * small
+    top = np.iinfo(warped_full.dtype).max
+    size = (warped_full.shape[1], warped_full.shape[0])
+    merged = cv2.resize(broad * np.float32(top), size, interpolation=cv2.INTER_LINEAR)
+    share = cv2.resize(detail[..., 0], size, interpolation=cv2.INTER_LINEAR)
+    merged += share[..., None] * warped_full
+    if warped_full.dtype == np.uint8:
+        return cv2.convertScaleAbs(np.maximum(merged, 0))  # rounds and saturates
+    return np.clip(np.round(merged), 0, top).astype(warped_full.dtype)
+
+
+def feather(portrait: Portrait) -> NDArray[np.float32]:
+    """The head layer's own alpha (H, W), 0 to 1: whole inside, nothing at the crop's edge.
+
+    Where the picture itself ends inside the crop it stays whole up to the picture's edge, and
+    is nothing beyond.
+    """
+    box = portrait.box
+    width = BORDER * max(box.width, box.height)
+    left, top, right, bottom = portrait.visible()
+
+    def ramp(length: int, first: int, last: int) -> NDArray[np.float32]:
+        at = np.arange(length, dtype=np.float32) + 0.5
+        rise = at if first == 0 else np.full(length, width, np.float32)
+        fall = length - at if last == length else np.full(length, width, np.float32)
+        inside = (at > first) & (at < last)
+        x = np.clip(np.minimum(rise, fall) / width, 0, 1)
+        return inside * x * x * (3 - 2 * x)
+
+    return ramp(box.height, top, bottom)[:, None] * ramp(box.width, left, right)[None, :]
+
+
+def lay_over(
+    portrait: Portrait, head: Pixels, alpha: NDArray[np.floating]
+) -> tuple[Pixels, Pixels | None]:
+    """The whole portrait with the head over it: (H, W, 3), and its alpha (H, W) or None.
+
+    head: (h, w, 3) of the box; alpha: (h, w), 0 to 1.
+    """
+    left, top, right, bottom = portrait.visible()
+    box = portrait.box
+    rgb = portrait.picture.rgb.copy()
+    below = rgb[box.y + top : box.y + bottom, box.x + left : box.x + right]
+    share = alpha[top:bottom, left:right, None].astype(np.float32)
+    over = head[top:bottom, left:right].astype(np.float32)
+    below[:] = np.round(below + share * (over - below)).astype(rgb.dtype)
+    return rgb, portrait.picture.alpha

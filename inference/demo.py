@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demonstration: portrait and performance in; a .blend, a movie and a contact sheet out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.capture.capture import Captured, capture_footage
+from inference.capture.video import open_footage, read_frames
+from inference.drawing import draw_track
+from inference.errors import LikenessError
+from inference.frames import encode_frame, write_frame
+from inference.jobs import SynthesizeJob
+from inference.pictures import read_picture
+from inference.progress import progress_line
+from inference.sidecar import PLACEMENT
+from inference.synthesis import STAGES, synthesize
+from inference.track import load_track, save_track
+
+SAMPLES = Path(__file__).with_name("samples")
+PORTRAIT = SAMPLES / "eileen_collins.png"
+TRACK = SAMPLES / "weekly_address.track.npz"
+
+_MOMENTS = 6
+_TILE = 384
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One line of the table: a stage, its frames, milliseconds a frame, and what it ran on."""
+
+    stage: str
+    frames: int
+    ms: float
+    ran_on: str
+
+
+def run_demo(
+    out: Path, portraits: list[Path] | None, footage: Path | None, tier: str
+) -> list[StageRow]:
+    """Do the main job into the folder `out` and print a table of its stages.
+
+    portraits: pictures of one person; None: the sample. footage: the performance; None: the
+    sample track, whose drawing takes the place of the driver's clip.
+    Raises InputError for what the user can mend.
+    """
+    portraits = portraits or [PORTRAIT]
+    rows: list[StageRow] = []
+    track_path = out / "driver.track.npz"
+    if footage:
+        start = time.perf_counter()
+        captured: Captured = capture_footage(footage, progress=progress_line("capture"))
+        save_track(captured.track, track_path)
+        rows.append(_row("capture", len(captured.track), start, "MediaPipe, CPU"))
+        driver = footage
+    else:
+        save_track(load_track(TRACK), track_path)
+        driver = out / "driver"
+        draw_track(load_track(track_path), driver)
+    track = load_track(track_path)
+
+    head = out / "head"
+    start = time.perf_counter()
+    job = SynthesizeJob(portrait=tuple(portraits), track=track_path, out=head, tier=tier)
+    made = synthesize(job, progress_line("synthesize"))
+    for stage in STAGES:
+        ran_on = f"ONNX Runtime, {made.provider}" if stage == "network" else "CPU"
+        if made.made:
+            rows.append(
+                StageRow(stage, made.made, made.seconds.get(stage, 0) / made.made * 1000, ran_on)
+            )
+    rows.append(_row(f"synthesize, whole ({made.kept} kept)", made.made, start, "overlapping"))
+
+    start = time.perf_counter()
+    _compose(head, driver, out)
+    rows.append(_row("strips and movie", len(track), start, "Blender"))
+    _contact_sheet(portraits[0], out / "demo.mp4", driver, out / "contact.png")
+    _print_table(rows, made.reason, made.training, out)
+    return rows
+
+
+def _compose(head: Path, driver: Path, out: Path) -> None:
+    """Let Blender lay the strips and render; in a process of its own, as in the real work."""
+    command = [
+        sys.executable, "-m", "blender_addon.compose", "--head", str(head), "--driver", str(driver),
+        "--blend", str(out / "demo.blend"), "--movie", str(out / "demo.mp4"),
+    ]  # fmt: skip
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+        log.seek(0)
+        said = log.read().strip().splitlines()
+    if done.returncode:
+        last = said[-1] if said else f"exit code {done.returncode}"
+        raise LikenessError(f"{head / PLACEMENT}: Blender could not compose the strips: {last}")
+
+
+def _contact_sheet(portrait: Path, movie: Path, driver: Path, path: Path) -> None:
+    """Driver, portrait and result at six moments of the movie, from top to bottom."""
+    result = open_footage(movie)
+    moments = [round(i) for i in np.linspace(0, result.count - 1, _MOMENTS)]
+    results = _frames_at(movie, moments)
+    if driver.is_dir():
+        drawn = sorted(driver.glob("*.png"))
+        drivers = [read_picture(drawn[min(i, len(drawn) - 1)]).rgb8() for i in moments]
+    else:
+        drivers = _frames_at(driver, moments)
+    still = read_picture(portrait).rgb8()
+    rows = [
+        np.vstack([_tile(a), _tile(still), _tile(b)]) for a, b in zip(drivers, results, strict=True)
+    ]
+    write_frame(path, encode_frame(np.hstack(rows), None, "png"))
+
+
+def _frames_at(movie: Path, indices: list[int]) -> list[NDArray[np.uint8]]:
+    wanted = set(indices)
+    found: dict[int, NDArray[np.uint8]] = {}
+    for frame in read_frames(open_footage(movie), 0, max(indices)):
+        if frame.index in wanted:
+            found[frame.index] = frame.picture
+    last = found[max(found)]
+    return [found.get(index, last) for index in indices]
+
+
+def _tile(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture fitted into a square, on grey."""
+    height, width = picture.shape[:2]
+    factor = _TILE / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    tile = np.full((_TILE, _TILE, 3), 40, np.uint8)
+    top, left = (_TILE - size[1]) // 2, (_TILE - size[0]) // 2
+    tile[top : top + size[1], left : left + size[0]] = fitted
+    return tile
+
+
+def _row(stage: str, frames: int, start: float, ran_on: str) -> StageRow:
+    return StageRow(stage, frames, (time.perf_counter() - start) / max(1, frames) * 1000, ran_on)
+
+
+def _print_table(rows: list[StageRow], reason: str, training: str, out: Path) -> None:
+    print(f"{'stage':32} {'frames':>7} {'ms/frame':>9}  ran on")
+    for row in rows:
+        print(f"{row.stage:32} {row.frames:7d} {row.ms:9.2f}  {row.ran_on}")
+    print(f"provider: {reason}; generator: {training}")
+    for name in ("demo.blend", "demo.mp4", "contact.png"):
+        print(out / name)

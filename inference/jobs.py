@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs: what can be asked for, as data that the command line, the worker and a farm share.
+
+A job travels as one JSON object: "do" names it, "id" marks its events, the other keys are the
+dataclass's fields; paths are strings, `frames` is [first, last], zero-based and both included.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from inference.errors import InputError
+
+LAYERS = ("head", "full")
+TRANSFERS = ("relative", "absolute")
+
+
+@dataclass(frozen=True)
+class CaptureJob:
+    """Footage -> a landmark track at `out`. face: its stable number; None: the largest."""
+
+    footage: Path
+    out: Path
+    face: int | None = None
+    frames: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class SynthesizeJob:
+    """Portrait and track -> head frames in the folder `out`.
+
+    portrait: pictures of one person, the first is the one that moves. portrait_face: which face
+    in it. transfer: one of TRANSFERS. neutral: the driver's neutral frame; None: found.
+    tier: "draft" or "final"; model: an ONNX file instead. layer: one of LAYERS.
+    format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
+    """
+
+    portrait: tuple[Path, ...]
+    track: Path
+    out: Path
+    portrait_face: int | None = None
+    transfer: str = "relative"
+    neutral: int | None = None
+    tier: str = "draft"
+    model: Path | None = None
+    layer: str = "head"
+    format: str = "png"
+    frames: tuple[int, int] | None = None
+    provider: str = "auto"
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    """End the job named by `job`, queued or running, within one frame."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class StopJob:
+    """Finish what is queued, then end the worker."""
+
+
+Job = CaptureJob | SynthesizeJob | CancelJob | StopJob
+
+_KINDS: dict[str, type[Job]] = {
+    "capture": CaptureJob,
+    "synthesize": SynthesizeJob,
+    "cancel": CancelJob,
+    "stop": StopJob,
+}
+
+
+def parse_job(message: dict[str, Any]) -> Job:
+    """Check a JSON object without its "id" against the schema and build the job.
+
+    Raises InputError for an unknown job, an unknown or missing field, or a wrong type.
+    """
+    name = message.get("do")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise InputError(f"there is no job {name!r}; the jobs are {', '.join(_KINDS)}")
+    given = {key: value for key, value in message.items() if key != "do"}
+    known = {field.name: field for field in fields(kind)}
+    for key in given:
+        if key not in known:
+            raise InputError(f"job '{name}' has no field '{key}'; it has {', '.join(known)}")
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, field in known.items():
+        if key in given:
+            values[key] = _convert(given[key], hints[key], f"job '{name}', field '{key}'")
+        elif field.default is MISSING:
+            raise InputError(f"job '{name}' needs the field '{key}'")
+    return kind(**values)
+
+
+def _convert(value: Any, wanted: Any, where: str) -> Any:
+    """A JSON value as the annotated type, or a clear line."""
+    if isinstance(wanted, types.UnionType):
+        if value is None:
+            return None
+        (wanted,) = (option for option in typing.get_args(wanted) if option is not types.NoneType)
+    if typing.get_origin(wanted) is tuple:
+        return _convert_list(value, typing.get_args(wanted), where)
+    if wanted is Path and isinstance(value, str) and value:
+        return Path(value)
+    if wanted is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if wanted is str and isinstance(value, str):
+        return value
+    names = {Path: "a path", int: "a whole number", str: "a text"}
+    raise InputError(f"{where} is {value!r}, but must be {names.get(wanted, wanted)}")
+
+
+def _convert_list(value: Any, wanted: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise InputError(f"{where} is {value!r}, but must be a list")
+    if wanted[-1] is Ellipsis:
+        if not value:
+            raise InputError(f"{where} is an empty list")
+        return tuple(_convert(item, wanted[0], where) for item in value)
+    if len(value) != len(wanted):
+        raise InputError(f"{where} must have {len(wanted)} entries")
+    return tuple(_convert(item, kind, where) for item, kind in zip(value, wanted, strict=True))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The driver's neutral: how the face looks when it does nothing, found rather than assumed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InputError
+from inference.landmarks import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+    interocular,
+)
+from inference.performance.pose import fit_pose
+from inference.track import LandmarkTrack
+
+Points = NDArray[np.float32]
+
+_AVERAGED = 5
+
+
+def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
+    """The neutral landmarks (478, 3), in pixels of the footage and in one of its head poses.
+
+    frame: the zero-based frame that the user calls neutral; None looks for the calmest ones:
+    lips together, eyes open as usual, and near the middle of all that the face does.
+    Raises InputError when the named frame is a gap or beyond the track.
+    """
+    if frame is not None:
+        if not 0 <= frame < len(track) or not track.valid[frame]:
+            raise InputError(f"the track has no face in frame {frame}; name another neutral frame")
+        return track.points[frame]
+    seen = np.flatnonzero(track.valid)
+    # A few hundred frames say what is usual; more only take time.
+    seen = seen[:: max(1, len(seen) // 300)]
+    middle = track.points[seen[len(seen) // 2]]
+    shapes = np.stack([_unposed(track.points[i], middle) for i in seen])
+    unit = interocular(middle)
+    usual = np.median(shapes, axis=0)
+    unlike = np.linalg.norm(shapes - usual, axis=2).mean(axis=1) / unit
+    lips = np.linalg.norm(shapes[:, 13] - shapes[:, 14], axis=1) / unit
+    eyes = np.array([eye_opening(shape) for shape in shapes])
+    turned = np.array(
+        [np.degrees(np.arccos(np.clip(_turn(track.points[i], middle), -1, 1))) for i in seen]
+    )
+    score = unlike + lips + 2 * np.abs(eyes - np.quantile(eyes, 0.7)) + 0.002 * turned
+    calm = np.argsort(score, kind="stable")[:_AVERAGED]
+    reference = track.points[seen[calm[0]]]
+    return np.mean([_unposed(track.points[seen[i]], reference) for i in calm], axis=0).astype(
+        np.float32
+    )
+
+
+def eye_opening(points: Points) -> float:
+    """Mean gap between the lids of both eyes in units of the eyes' width, (478, 3) -> 0 to ~0.5."""
+    gaps = []
+    for upper, lower in (
+        (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER),
+        (LEFT_EYE_UPPER, LEFT_EYE_LOWER),
+    ):
+        gap = np.linalg.norm(points[list(upper[2:-2])] - points[list(lower[2:-2])], axis=1).mean()
+        gaps.append(gap / np.linalg.norm(points[upper[0]] - points[upper[-1]]))
+    return float(np.mean(gaps))
+
+
+def _unposed(points: Points, reference: Points) -> NDArray[np.float64]:
+    """The face with the head held as in `reference`."""
+    return fit_pose(points, reference).apply(points)
+
+
+def _turn(points: Points, reference: Points) -> float:
+    """Cosine of the angle between two head poses."""
+    return float((np.trace(fit_pose(points, reference).rotation) - 1) / 2)

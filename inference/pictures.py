@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read any still picture as upright RGB with alpha, at the depth that it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InputError
+
+SMALLEST = 32  # pixels of the shorter side; below it there is no face to speak of
+
+
+@dataclass(frozen=True)
+class StillPicture:
+    """rgb: (H, W, 3) uint8 or uint16; alpha: (H, W) of the same type, or None when opaque."""
+
+    rgb: NDArray[np.uint8] | NDArray[np.uint16]
+    alpha: NDArray[np.uint8] | NDArray[np.uint16] | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.rgb.shape[1], self.rgb.shape[0]
+
+    def rgb8(self) -> NDArray[np.uint8]:
+        """The colours at 8 bits, for those who only look."""
+        if self.rgb.dtype == np.uint8:
+            return self.rgb.astype(np.uint8, copy=False)
+        return (self.rgb // 257).astype(np.uint8)
+
+
+def read_picture(path: Path) -> StillPicture:
+    """Read a grey, palette, RGB or RGBA picture of 8 or 16 bits; EXIF rotation is applied.
+
+    Raises InputError when the file is missing, no picture, truncated, or too small.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)  # not cv2.imread: names beyond ASCII on Windows
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; check the portrait's name") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    pixels = _decode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path}: not a picture that can be read; use PNG, JPEG, TIFF or WebP")
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        # Only this way of reading applies a camera's rotation mark.
+        pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        assert pixels is not None
+    if min(pixels.shape[:2]) < SMALLEST:
+        raise InputError(
+            f"{path}: the picture is {pixels.shape[1]} x {pixels.shape[0]} pixels, too small for "
+            f"a portrait; use one of {SMALLEST} pixels or more"
+        )
+    if pixels.shape[2] == 4:
+        alpha = pixels[..., 3]
+        opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
+        rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
+        return StillPicture(np.ascontiguousarray(rgba[..., :3]), None if opaque else alpha.copy())
+    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None)
+
+
+def _decode(data: NDArray[np.uint8], how: int) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
+    try:
+        return cv2.imdecode(data, how)
+    except cv2.error:
+        return None

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Synthesis: a portrait and a track in, head frames out; every frame on its own, many at once.
+
+A frame depends on its own landmarks alone, never on the frame before: chunks of a range, a
+resumed run and one long run write the same bytes. Each thread makes whole frames, so warping,
+network, compositing and writing of neighbouring frames overlap without stages or queues.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.composite import Pixels, feather, lay_over, merge
+from inference.errors import Cancelled, InputError
+from inference.frames import (
+    FORMATS,
+    encode_frame,
+    file_error,
+    remove_parts,
+    write_frame,
+)
+from inference.generator.inputs import generator_input
+from inference.generator.model import Generator, load_generator
+from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
+from inference.performance.retarget import Retarget, retarget_absolute, retarget_relative
+from inference.portrait import Portrait, open_portrait
+from inference.progress import Progress
+from inference.sidecar import prepare_folder
+from inference.track import LandmarkTrack, fill_gaps, load_track
+from inference.warp.mesh import WarpMesh, build_mesh
+from inference.warp.mouths import OpenMouth, open_mouth
+from inference.warp.warp import WarpSource, pose_target, warp, warp_plane, warp_source
+
+STAGES = ("warp", "network", "composite", "write")
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """made, kept: frames written now, and whole ones found from before.
+
+    gaps: frames in which the driver's face was not seen. provider, reason: what the network ran
+    on, and why. seconds: thread time by stage. wall: seconds from the first frame to the last.
+    """
+
+    made: int
+    kept: int
+    gaps: int
+    provider: str
+    reason: str
+    training: str
+    seconds: dict[str, float]
+    wall: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that frames share: made once, then only read, by all threads.
+
+    small, full: the portrait's crop at the network's size and at its own.
+    alpha: (H, W) the head layer's own, 0 to 1.
+    """
+
+    portrait: Portrait
+    retarget: Retarget
+    generator: Generator
+    mesh: WarpMesh
+    small: WarpSource
+    full: WarpSource
+    alpha: NDArray[np.float32]
+    layer: str
+
+
+@dataclass
+class StageClock:
+    """Adds up the time that threads spend in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.seconds[name] += time.perf_counter() - start
+
+
+def synthesize(
+    job: SynthesizeJob,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Synthesized:
+    """Make the job's frames that are not there yet.
+
+    Raises InputError for what the user can mend, Cancelled, and LikenessError for a full disk.
+    Frames that were finished before an error are whole and are kept by the next run.
+    """
+    track = load_track(job.track)
+    scene = build_scene(job, track)
+    frames = _frame_range(job, len(track))
+    folder = prepare_folder(job, scene.portrait, track, scene.generator.path)
+    wanted = [frame for frame in frames if not folder.frame(frame).is_file()]
+    kept = len(frames) - len(wanted)
+    clock = StageClock()
+    start = time.perf_counter()
+
+    def make(frame: int) -> None:
+        remove_parts(job.out, folder.frame(frame).name)
+        rgb, alpha = render_frame(scene, frame, clock)
+        with clock.stage("write"):
+            write_frame(folder.frame(frame), encode_frame(rgb, alpha, job.format))
+
+    cv2.setNumThreads(1)  # frames run in parallel; threads inside of each would only wait
+    for done in _in_parallel(make, wanted, cancelled, job.out):
+        if progress:
+            progress(kept + done, len(frames))
+    gaps = int((~track.valid[frames.start : frames.stop]).sum())
+    return Synthesized(
+        len(wanted), kept, gaps, scene.generator.provider, scene.generator.reason,
+        scene.generator.training, dict(clock.seconds), time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def build_scene(job: SynthesizeJob, track: LandmarkTrack) -> Scene:
+    """Check the job's choices and prepare what all frames share."""
+    for value, known in (
+        (job.transfer, TRANSFERS), (job.layer, LAYERS), (job.format, FORMATS),
+    ):  # fmt: skip
+        if value not in known:
+            raise InputError(f"'{value}' is not one of {', '.join(known)}")
+    generator = load_generator(job.model or job.tier, job.provider)
+    portrait = open_portrait(job.portrait[0], job.portrait_face)
+    others = [open_portrait(path) for path in job.portrait[1:]]
+    filled = fill_gaps(track)
+    retarget = (
+        retarget_absolute(portrait.points, filled)
+        if job.transfer == "absolute"
+        else retarget_relative(portrait.points, filled, job.neutral)
+    )
+    crop, points = portrait.crop(), portrait.crop_points()
+    mouth = open_mouth(portrait, others)
+    full = warp_source(crop, points, mouth=mouth)
+    small = _at_model_size(full, generator.size)
+    size = (portrait.box.width, portrait.box.height)
+    return Scene(
+        portrait, retarget, generator, build_mesh(points, size), small, full, feather(portrait),
+        job.layer,
+    )  # fmt: skip
+
+
+def render_frame(
+    scene: Scene, frame: int, clock: StageClock
+) -> tuple[Pixels, NDArray[np.float32] | None]:
+    """One frame's picture (H, W, 3) and alpha (H, W), of the crop or of the whole portrait."""
+    portrait, generator = scene.portrait, scene.generator
+    size = (portrait.box.width, portrait.box.height)
+    with clock.stage("warp"):
+        corner = np.array([portrait.box.x, portrait.box.y, 0], np.float32)
+        target = pose_target(scene.mesh, scene.retarget(frame) - corner, size)
+        small, patches = warp(scene.small, target, size, interpolation=cv2.INTER_LINEAR)
+        zoom = np.float32(generator.size) / np.array(size, np.float32)
+        picture = generator_input(_rgb8(small), target.raster, target.points[:, :2] * zoom, patches)
+    with clock.stage("network"):
+        answer = generator.run(picture)
+    with clock.stage("composite"):
+        residual = answer.flow / zoom
+        if residual.any():
+            small, _ = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)
+        full, _ = warp(scene.full, target, size, residual)
+        head = merge(answer, _rgb8(small), full)
+        alpha = scene.alpha
+        transparent = portrait.crop_alpha()
+        if transparent is not None:
+            top = np.iinfo(transparent.dtype).max
+            alpha = alpha * (warp_plane(transparent, target, size, residual) / np.float32(top))
+        if scene.layer == "head":
+            return head, alpha
+        whole, whole_alpha = lay_over(portrait, head, scene.alpha)
+        if whole_alpha is None:
+            return whole, None
+        return whole, whole_alpha.astype(np.float32) / np.iinfo(whole_alpha.dtype).max
+
+
+def _at_model_size(full: WarpSource, size: int) -> WarpSource:
+    """The crop as the network sees it: `size` x `size`, 8 bits."""
+    mouth = full.mouth and OpenMouth(_rgb8(full.mouth.pixels), full.mouth.points)
+    return warp_source(_rgb8(full.pixels), full.points, (size, size), mouth)
+
+
+def _rgb8(pixels: Pixels) -> NDArray[np.uint8]:
+    return (pixels if pixels.dtype == np.uint8 else pixels // 257).astype(np.uint8, copy=False)
+
+
+def _frame_range(job: SynthesizeJob, count: int) -> range:
+    first, last = job.frames or (0, count - 1)
+    if not 0 <= first <= last < count:
+        raise InputError(
+            f"{job.track}: the track has the frames 0 to {count - 1}, not {first}-{last}"
+        )
+    return range(first, last + 1)
+
+
+def _in_parallel(
+    make: Callable[[int], None], frames: list[int], cancelled: Callable[[], bool], out: Path
+) -> Iterator[int]:
+    """Make frames on all cores, at most two a thread in flight; yields the number done."""
+    threads = max(2, min(4, os.cpu_count() or 2))
+    waiting = iter(frames)
+    running: set[Future[None]] = set()
+    done = 0
+    pool = ThreadPoolExecutor(threads, "frame")
+    try:
+        while True:
+            if cancelled():
+                raise Cancelled(f"{out}: cancelled; {done} new frames are whole and are kept")
+            for frame in waiting:
+                running.add(pool.submit(make, frame))
+                if len(running) >= threads + 1:
+                    break
+            if not running:
+                return
+            finished, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+                done += 1
+            if finished:
+                yield done
+    except OSError as error:
+        raise file_error(error, out / "frame") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

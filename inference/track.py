@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A landmark track: one face's 478 points over the frames of some footage, and its file."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InputError
+from inference.frames import written_whole
+from inference.landmarks import POINT_COUNT, TOPOLOGY
+
+SUFFIX = ".track.npz"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LandmarkTrack:
+    """The landmarks of one face.
+
+    points: (F, 478, 3) float32, x right and y down in pixels of the source picture, z in the same
+        unit, growing away from the camera. NaN where the frame is not valid.
+    valid: (F,) bool; a frame without the face is a gap.
+    rate: frames a second.
+    size: width and height of the source picture in pixels.
+    cuts: zero-based frames at which another shot begins.
+    source, source_sha256: name and hash of the footage.
+    """
+
+    points: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    rate: Fraction
+    size: tuple[int, int]
+    cuts: tuple[int, ...] = ()
+    source: str = ""
+    source_sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def save_track(track: LandmarkTrack, path: Path) -> None:
+    """Write the track; the file appears under its name only when it is whole.
+
+    Raises LikenessError when the folder cannot be written or the disk is full.
+    """
+    with written_whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            format=_FORMAT,
+            topology=TOPOLOGY,
+            points=track.points.astype(np.float32),
+            valid=track.valid.astype(bool),
+            rate=np.array([track.rate.numerator, track.rate.denominator], np.int64),
+            size=np.array(track.size, np.int32),
+            cuts=np.array(track.cuts, np.int32),
+            source=track.source,
+            source_sha256=track.source_sha256,
+        )
+
+
+def load_track(path: Path) -> LandmarkTrack:
+    """Read a track and check it. Raises InputError when it is not one, or of another topology."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            topology = str(data["topology"])
+            if topology != TOPOLOGY:
+                raise InputError(
+                    f"{path}: the track's topology is '{topology}', this version reads "
+                    f"'{TOPOLOGY}'; capture the footage again"
+                )
+            track = LandmarkTrack(
+                points=data["points"],
+                valid=data["valid"],
+                rate=Fraction(int(data["rate"][0]), int(data["rate"][1])),
+                size=(int(data["size"][0]), int(data["size"][1])),
+                cuts=tuple(int(cut) for cut in data["cuts"]),
+                source=str(data["source"]),
+                source_sha256=str(data["source_sha256"]),
+            )
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such track; capture one first") from None
+    except (OSError, ValueError, KeyError, IndexError, EOFError, ZeroDivisionError,
+            zipfile.BadZipFile):  # fmt: skip
+        raise InputError(
+            f"{path}: not a landmark track, or a damaged one; capture the footage again"
+        ) from None
+    _check(track, path)
+    return track
+
+
+def fill_gaps(track: LandmarkTrack) -> LandmarkTrack:
+    """Every frame valid: linear between a gap's ends in one shot, held at a shot's own ends.
+
+    A shot in which the face was never seen holds the nearest frame of its neighbours.
+    """
+    if bool(track.valid.all()):
+        return track
+    points = track.points.copy()
+    bounds = [0, *track.cuts, len(track)]
+    seen_anywhere = np.flatnonzero(track.valid)
+    for start, stop in zip(bounds, bounds[1:], strict=False):
+        seen = seen_anywhere[(seen_anywhere >= start) & (seen_anywhere < stop)]
+        for frame in range(start, stop):
+            if track.valid[frame]:
+                continue
+            if len(seen) == 0:
+                points[frame] = track.points[_nearest(seen_anywhere, frame)]
+                continue
+            before, after = seen[seen < frame], seen[seen > frame]
+            if len(before) and len(after):
+                a, b = before[-1], after[0]
+                share = np.float32((frame - a) / (b - a))
+                points[frame] = (1 - share) * track.points[a] + share * track.points[b]
+            else:
+                points[frame] = track.points[_nearest(seen, frame)]
+    return replace(track, points=points, valid=np.ones(len(track), bool))
+
+
+def _nearest(frames: NDArray[np.int64], frame: int) -> int:
+    return int(frames[np.argmin(np.abs(frames - frame))])
+
+
+def _check(track: LandmarkTrack, path: Path) -> None:
+    frames = len(track.points)
+    if track.points.shape != (frames, POINT_COUNT, 3) or track.valid.shape != (frames,):
+        raise InputError(
+            f"{path}: the track's points have the shape {track.points.shape}, not "
+            f"(frames, {POINT_COUNT}, 3); capture the footage again"
+        )
+    if frames == 0 or not track.valid.any():
+        raise InputError(f"{path}: the track is empty, no frame holds a face; capture another")
+    if not np.isfinite(track.points[track.valid]).all():
+        raise InputError(f"{path}: the track holds values that are not numbers; capture it again")
+    if track.rate <= 0 or min(track.size) <= 0:
+        raise InputError(f"{path}: the track's frame rate or picture size is not positive")

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The portrait's warp mesh: its face, and rings of anchors around it for hair, neck and border.
+
+The mesh is a disc: 852 triangles of skin, 46 that close eyes and mouth, and rings of anchors
+that lead from the face's outline to a border that never moves. A map of a disc that leaves the
+border where it is covers every point with at least one triangle that was not turned over; so
+triangles that turn over can be hidden, and there is never a hole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.landmarks import OVAL, SKIN_COUNT, face_triangles, hole_triangles
+from inference.performance.pose import fit_pose
+
+Points = NDArray[np.float32]
+
+# Where the rings lie between the outline (0) and the border (1).
+RINGS = (0.07, 0.16, 0.27, 0.4, 0.55, 0.7, 0.85, 1.0)
+# How far hair reaches beyond the outline and moves with the skull, in units of the face's height:
+# above the head, and at its sides; below the chin there is only the neck, which yields at once.
+_HAIR_ABOVE, _HAIR_BESIDE = 0.42, 0.2
+# The outline's own motion (the jaw's, above all) fades within this share of the face's height.
+_SKIN_REACH = 0.22
+# The border lies inside the crop by this share of its side: the feather fades over still pixels.
+BORDER = 0.04
+
+
+@dataclass(frozen=True)
+class WarpMesh:
+    """points: the portrait's 478 landmarks in pixels of the crop.
+
+    vertices: (V, 3) float32, skin then anchors, ring by ring; z as the landmarks'.
+    rigid: (A,) share with which each anchor follows the skull; skin: (A,) share of what is then
+    taken from the nearest outline point's own motion instead.
+    """
+
+    points: Points
+    vertices: Points
+    rigid: NDArray[np.float32]
+    skin: NDArray[np.float32]
+
+
+def build_mesh(points: Points, size: tuple[int, int]) -> WarpMesh:
+    """Lay the mesh over a portrait.
+
+    points: (478, 3) landmarks in pixels of the crop. size: the crop's (width, height). Where the
+    crop reaches beyond the picture the mesh does too: a head may move out of the picture, and
+    what moves in repeats the picture's edge.
+    """
+    oval = points[list(OVAL)]
+    center = oval[:, :2].mean(axis=0)
+    height = float(np.ptp(oval[:, 1]))
+    rays = oval[:, :2] - center
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    reach = _distance_to_border(oval[:, :2], rays, size)
+
+    # up: 1 straight above the face, 0 at its sides, -1 below.
+    up = -rays[:, 1]
+    hair = np.interp(up, [-0.35, 0.1, 0.8], [0.0, _HAIR_BESIDE, _HAIR_ABOVE]) * height
+    still = np.minimum(hair, 0.6 * reach)  # where the fading begins
+    # Hair is seen where the skull's outline is, about as deep as the ears.
+    depth = np.quantile(oval[:, 2], 0.8)
+
+    vertices, rigid, skin = [points[:SKIN_COUNT]], [], []
+    for ring in RINGS:
+        distance = ring * reach
+        xy = oval[:, :2] + rays * distance[:, None]
+        mix = min(1.0, ring * 4)
+        z = (1 - mix) * oval[:, 2] + mix * depth
+        vertices.append(np.column_stack([xy, z]).astype(np.float32))
+        rigid.append(_fade((distance - still) / np.maximum(reach - still, 1e-3)))
+        skin.append(1 - _smoothstep(distance / np.minimum(_SKIN_REACH * height, reach)))
+    return WarpMesh(
+        points,
+        np.concatenate(vertices),
+        np.concatenate(rigid).astype(np.float32),
+        np.concatenate(skin).astype(np.float32),
+    )
+
+
+def move_mesh(mesh: WarpMesh, target: Points) -> Points:
+    """The vertices (V, 3) for target landmarks (478, 3), both in pixels of the crop."""
+    anchors = mesh.vertices[SKIN_COUNT:]
+    pose = fit_pose(mesh.points, target)
+    skull = pose.apply(anchors) - anchors
+    outline = np.tile((target - mesh.points)[list(OVAL)], (len(RINGS), 1))
+    own = mesh.skin[:, None]
+    motion = mesh.rigid[:, None] * (own * outline + (1 - own) * skull)
+    return np.concatenate([target[:SKIN_COUNT], (anchors + motion).astype(np.float32)])
+
+
+@cache
+def mesh_triangles() -> NDArray[np.int32]:
+    """All triangles (T, 3): the rings from the border inwards, then skin, eyes and mouth."""
+    count = len(OVAL)
+    loops = [np.array(OVAL)]
+    loops += [SKIN_COUNT + ring * count + np.arange(count) for ring in range(len(RINGS))]
+    rows = []
+    for inner, outer in reversed(list(zip(loops, loops[1:], strict=False))):
+        following = np.roll(np.arange(count), -1)
+        rows.append(np.column_stack([inner, inner[following], outer]))
+        rows.append(np.column_stack([inner[following], outer[following], outer]))
+    return np.concatenate([*rows, face_triangles(), hole_triangles()]).astype(np.int32)
+
+
+@cache
+def ring_triangle_count() -> int:
+    """How many of `mesh_triangles` belong to the rings; they come first."""
+    return 2 * len(OVAL) * len(RINGS)
+
+
+def _distance_to_border(points: Points, rays: Points, size: tuple[int, int]) -> NDArray[np.float32]:
+    """How far along its ray each point (N, 2) is from the border, at least two pixels."""
+    high = np.array(size, np.float32) * (1 - BORDER)
+    low = np.array(size, np.float32) * BORDER
+    with np.errstate(divide="ignore"):
+        steps = np.where(rays > 0, (high - points) / rays, (low - points) / rays)
+    return np.maximum(np.nanmin(np.where(rays == 0, np.inf, steps), axis=1), 2.0)
+
+
+def _fade(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    """1 to 0 over x = 0 to 1, gentler than a smoothstep: straight lines behind bend the less."""
+    return 1 - (np.clip(x, 0, 1) + _smoothstep(x)) / 2
+
+
+def _smoothstep(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)

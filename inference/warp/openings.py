@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies behind lids and lips: eyeballs and the inside of the mouth, as layers of their own.
+
+An eyeball keeps its shape while the lids slide over it; stretched skin never fills an eye or a
+mouth. Each layer is a patch: where its pixels come from, and an anti-aliased mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.landmarks import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LEFT_IRIS,
+    MOUTH_LOWER,
+    MOUTH_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+    RIGHT_IRIS,
+)
+
+Points = NDArray[np.float32]
+Map = NDArray[np.float32]
+
+_SHIFT = 4
+# Lip colour in the shade: the mouth's depth where the portrait shows nothing of it.
+_MOUTH_SHADE = 0.2
+# The last part of the portrait's own mouth opening over which its pixels give way to the dark.
+_MOUTH_FADE = 0.3
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A small rectangle of the output picture.
+
+    left, top: its corner. source: (h, w, 2) float32, where each pixel comes from, as a pixel
+    index of the portrait's crop at the output's resolution. mask: (h, w) float32, its share.
+    dark: (h, w) float32, share of the mouth's darkness in it, or None.
+    """
+
+    left: int
+    top: int
+    source: Map
+    mask: Map
+    dark: Map | None = None
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A lid or lip opening's own axes: u runs from corner to corner as -1..1, v down in pixels."""
+
+    middle: NDArray[np.float64]
+    along: NDArray[np.float64]
+    down: NDArray[np.float64]
+    half: float
+
+    def coordinates(
+        self, points: NDArray[np.floating], scale: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """u and v of (..., 2) positions; v is divided by `scale`."""
+        offset = points - self.middle
+        return offset @ self.along / self.half, offset @ self.down / scale
+
+
+def eye_patches(source: Points, target: Points, scale: float, size: tuple[int, int]) -> list[Patch]:
+    """The eyeballs between the target's lids.
+
+    source, target: (478, 2 or 3) in pixels of the output. scale: head size of target over source.
+    size: the output's (width, height).
+    """
+    eyes = (
+        (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_IRIS),
+        (LEFT_EYE_UPPER, LEFT_EYE_LOWER, LEFT_IRIS),
+    )
+    patches = []
+    for upper, lower, iris in eyes:
+        patch = _eye_patch(source[:, :2], target[:, :2], scale, size, upper, lower, iris)
+        if patch:
+            patches.append(patch)
+    return patches
+
+
+def mouth_patch(
+    source: Points, target: Points, scale: float, size: tuple[int, int]
+) -> Patch | None:
+    """The inside of the mouth between the target's lips, or None when they are closed.
+
+    What the portrait shows below its upper lip hangs from the target's upper lip; beyond the
+    portrait's own opening there is darkness. Arguments as in `eye_patches`.
+    """
+    window = _window(target[:, :2], MOUTH_UPPER, MOUTH_LOWER, size)
+    if window is None:
+        return None
+    left, top, positions, mask = window
+    here = _frame(target, MOUTH_UPPER)
+    there = _frame(source, MOUTH_UPPER)
+    u, v = here.coordinates(positions, scale)
+    target_up = _edge(here, target, MOUTH_UPPER, scale, u)
+    target_low = _edge(here, target, MOUTH_LOWER, scale, u)
+    source_up = _edge(there, source, MOUTH_UPPER, 1, u)
+    source_low = _edge(there, source, MOUTH_LOWER, 1, u)
+    below = v - target_up
+    gap = np.maximum(source_low - source_up, 0)
+    wider = (target_low - target_up) - gap
+    fade = np.maximum(_MOUTH_FADE * gap, 1e-3)
+    beyond = _smoothstep((below - (gap - fade)) / fade)
+    dark = beyond * _smoothstep(wider / (0.05 * there.half))
+    return Patch(
+        left,
+        top,
+        _position(there, u, source_up + np.minimum(below, gap)),
+        mask,
+        dark.astype(np.float32),
+    )
+
+
+def mouth_color(source: NDArray[np.generic], points: Points) -> NDArray[np.float32]:
+    """The dark of a mouth in this picture's light: (3,) in the picture's own range.
+
+    points: (478, 2 or 3) in pixels of `source`.
+    """
+    lips = np.round(points[[13, 14, 0, 17, 82, 312, 87, 317], :2]).astype(int)
+    height, width = source.shape[:2]
+    x, y = np.clip(lips[:, 0], 0, width - 1), np.clip(lips[:, 1], 0, height - 1)
+    return (source[y, x].astype(np.float32).mean(axis=0) * _MOUTH_SHADE).astype(np.float32)
+
+
+def _eye_patch(
+    source: Points,
+    target: Points,
+    scale: float,
+    size: tuple[int, int],
+    upper: tuple[int, ...],
+    lower: tuple[int, ...],
+    iris: tuple[int, ...],
+) -> Patch | None:
+    window = _window(target, upper, lower, size)
+    if window is None:
+        return None
+    left, top, positions, mask = window
+    here, there = _frame(target, upper), _frame(source, upper)
+    u, v = here.coordinates(positions, scale)
+    target_up, target_low = (_edge(here, target, lid, scale, u) for lid in (upper, lower))
+    source_up, source_low = (_edge(there, source, lid, 1, u) for lid in (upper, lower))
+
+    (iris_u, iris_v), (was_u, was_v) = (
+        (float(a.mean()), float(b.mean()))
+        for a, b in (
+            here.coordinates(target[list(iris)], scale),
+            there.coordinates(source[list(iris)], 1),
+        )
+    )
+    # Under closing lids the detected iris only follows the lids.
+    open_share = float(
+        np.clip((target_low - target_up).max() / max((source_low - source_up).max(), 1e-3), 0, 1)
+    )
+    # Gaze: the iris moves as a whole, the white yields towards the corners.
+    radius = 0.3
+    away = np.maximum(np.abs(u - iris_u) - radius, 0)
+    room = np.maximum(1 - radius - np.sign(u - iris_u) * iris_u, 0.05)
+    follow = 1 - _smoothstep(away / room)
+    from_u = u - (iris_u - was_u) * follow
+    from_v = v - (iris_v - was_v) * follow * open_share
+    # Wider open than the portrait: its eyeball is stretched, above and below the iris apart,
+    # until it fills the opening; narrower: the lids simply cover it.
+    rise = np.minimum(1, (was_v - source_up) / np.maximum(was_v - target_up, 1e-3))
+    fall = np.minimum(1, (source_low - was_v) / np.maximum(target_low - was_v, 1e-3))
+    share = np.where(from_v < was_v, rise, fall)
+    from_v = was_v + (from_v - was_v) * np.clip(share, 0.3, 1)
+    return Patch(left, top, _position(there, from_u, from_v), mask)
+
+
+def _window(
+    target: Points, upper: tuple[int, ...], lower: tuple[int, ...], size: tuple[int, int]
+) -> tuple[int, int, NDArray[np.float64], Map] | None:
+    """The opening's rectangle in the output: corner, pixel positions (h, w, 2), and its mask."""
+    outline = np.concatenate([target[list(upper)], target[list(lower)][-2:0:-1]])
+    if _area(outline) < 0.5:
+        return None
+    low = np.clip(np.floor(outline.min(axis=0)).astype(int) - 2, 0, size)
+    high = np.clip(np.ceil(outline.max(axis=0)).astype(int) + 2, 0, size)
+    width, height = (high - low).tolist()
+    if width < 1 or height < 1:
+        return None
+    mask = np.zeros((height, width), np.uint8)
+    corners = np.round((outline - low - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, _SHIFT)
+    # A lid's or lip's edge is soft, by about a two-hundredth of the opening's width.
+    sigma = max(0.6, 0.012 * float(np.linalg.norm(outline[0] - outline[len(upper) - 1])))
+    soft = cv2.GaussianBlur(mask, (0, 0), sigma).astype(np.float32) / 255
+    soft = np.clip(2 * soft - 1, 0, 1) if sigma > 1 else np.minimum(soft, mask / np.float32(255))
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    positions = np.stack([columns + low[0] + 0.5, rows + low[1] + 0.5], axis=-1)
+    return int(low[0]), int(low[1]), positions, soft.astype(np.float32)
+
+
+def _frame(points: Points, edge: tuple[int, ...]) -> _Frame:
+    a, b = points[edge[0], :2].astype(np.float64), points[edge[-1], :2].astype(np.float64)
+    length = max(float(np.linalg.norm(b - a)), 1e-3)
+    along = (b - a) / length
+    return _Frame((a + b) / 2, along, np.array([-along[1], along[0]]), length / 2)
+
+
+def _edge(
+    frame: _Frame, points: Points, edge: tuple[int, ...], scale: float, u: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """v of a lid's or lip's edge at every u."""
+    at_u, at_v = frame.coordinates(points[list(edge), :2], scale)
+    return np.interp(u, np.maximum.accumulate(at_u), at_v)
+
+
+def _position(frame: _Frame, u: NDArray[np.float64], v: NDArray[np.float64]) -> Map:
+    """Pixel index (h, w, 2) of the frame's coordinates u and v."""
+    position = frame.middle + u[..., None] * frame.half * frame.along + v[..., None] * frame.down
+    return (position - 0.5).astype(np.float32)
+
+
+def _area(outline: Points) -> float:
+    x, y = outline[:, 0].astype(np.float64), outline[:, 1].astype(np.float64)
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _smoothstep(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)

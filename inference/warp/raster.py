@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From moved vertices to a backward map: which triangle covers a pixel, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.warp.mesh import WarpMesh, mesh_triangles, ring_triangle_count
+
+Points = NDArray[np.float32]
+Map = NDArray[np.float32]
+
+_SHIFT = 4  # fractional bits of the vertices when they are drawn
+# Thinner triangles (in grid pixels) are carried as a whole: their gradient means nothing.
+_THIN = 0.5
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A target pose on a grid of (rows, columns).
+
+    displacement: (rows, columns, 2) float32, source minus target position in pixels of the crop;
+        add it to a pixel's own position to know where it comes from.
+    stretch: (rows, columns) float32, log2 of target over source area, in [-1, 1].
+    seen: (rows, columns) float32, 1 where the covering triangle faced the camera in the portrait.
+    """
+
+    displacement: Map
+    stretch: Map
+    seen: Map
+
+
+def rasterise(
+    mesh: WarpMesh, moved: Points, crop_size: tuple[int, int], grid: tuple[int, int]
+) -> Raster:
+    """Draw the moved mesh on a grid.
+
+    moved: (V, 3) from `move_mesh`. crop_size, grid: (width, height).
+    """
+    triangles = mesh_triangles()
+    zoom = np.array([grid[0] / crop_size[0], grid[1] / crop_size[1]], np.float32)
+    # Pixel centres are half a pixel in: position p of the crop is index p * zoom - 0.5.
+    target = moved[triangles][..., :2] * zoom - 0.5
+    source = mesh.vertices[triangles][..., :2] * zoom - 0.5
+    area, source_area = _doubled_area(target), _doubled_area(source)
+
+    order = _draw_order(moved, triangles, area)
+    index = np.full((grid[1], grid[0]), len(triangles), np.int32)
+    corners = np.round(target * (1 << _SHIFT)).astype(np.int32)
+    fill = cv2.fillConvexPoly
+    for i in order.tolist():
+        fill(index, corners[i], i, cv2.LINE_8, _SHIFT)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stretch = np.clip(np.log2(np.abs(area) / np.abs(source_area)), -1, 1)
+    table = np.zeros((len(triangles) + 1, 8), np.float32)
+    table[:-1, :6] = _affine(target, source, area) / np.tile(zoom, 3)
+    table[:-1, 6] = np.nan_to_num(stretch)
+    table[:-1, 7] = source_area > 0
+    table[-1, 7] = 1
+    values = table.take(index.ravel(), axis=0).reshape(*index.shape, 8)
+    rows = np.arange(grid[1], dtype=np.float32)[:, None, None]
+    columns = np.arange(grid[0], dtype=np.float32)[None, :, None]
+    displacement = values[..., 0:2] * columns
+    displacement += values[..., 2:4] * rows
+    displacement += values[..., 4:6]
+    return Raster(displacement, values[..., 6], values[..., 7])
+
+
+def _doubled_area(corners: Points) -> NDArray[np.float32]:
+    """Signed, (T, 3, 2) -> (T,); positive where the triangle faces the camera."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def _draw_order(
+    moved: Points, triangles: NDArray[np.int32], area: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """The triangles that face the camera, far ones first, the rings behind everything."""
+    depth = moved[triangles, 2].mean(axis=1)
+    rings = ring_triangle_count()
+    ring_order = np.arange(rings)  # the border first, the hairline last
+    skin_order = rings + np.argsort(-depth[rings:], kind="stable")
+    order = np.concatenate([ring_order, skin_order])
+    return order[area[order] > 0]
+
+
+def _affine(target: Points, source: Points, area: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For every triangle the displacement as c_x * column + c_y * row + c_0: (T, 6)."""
+    shift = source - target
+    edge_a, edge_b = target[:, 1] - target[:, 0], target[:, 2] - target[:, 0]
+    longest = np.sqrt(
+        np.maximum.reduce([(e**2).sum(axis=1) for e in (edge_a, edge_b, edge_b - edge_a)])
+    )
+    firm = (area > _THIN * longest)[:, None]
+    change_a, change_b = shift[:, 1] - shift[:, 0], shift[:, 2] - shift[:, 0]
+    safe = np.where(firm, area[:, None], 1)
+    along_x = (change_a * edge_b[:, 1:2] - change_b * edge_a[:, 1:2]) / safe
+    along_y = (change_b * edge_a[:, 0:1] - change_a * edge_b[:, 0:1]) / safe
+    along_x, along_y = np.where(firm, along_x, 0), np.where(firm, along_y, 0)
+    base = shift[:, 0] - along_x * target[:, 0, 0:1] - along_y * target[:, 0, 1:2]
+    base = np.where(firm, base, shift.mean(axis=1))
+    return np.concatenate([along_x, along_y, base], axis=1)

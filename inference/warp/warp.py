@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Warp a portrait's crop to target landmarks, at any resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.performance.pose import fit_pose
+from inference.warp.mesh import WarpMesh, move_mesh
+from inference.warp.mouths import OpenMouth
+from inference.warp.openings import Patch, eye_patches, mouth_color, mouth_patch
+from inference.warp.raster import Raster, rasterise
+
+Points = NDArray[np.float32]
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+# The grid on which the mesh is drawn; finer ones cost time and show no difference, since what
+# must be sharp (lids, lips) lies in patches of the output's own resolution.
+GRID = 256
+
+
+@dataclass(frozen=True)
+class WarpSource:
+    """A portrait's crop at one resolution.
+
+    pixels: (H, W, 3) uint8 or uint16. points: (478, 3) in pixels of it. dark: (3,) the mouth's
+    darkness in the pixels' range. mouth: another picture to take the mouth's inside from.
+    """
+
+    pixels: Pixels
+    points: Points
+    dark: NDArray[np.float32]
+    mouth: OpenMouth | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+@dataclass(frozen=True)
+class TargetPose:
+    """Where everything goes in one frame: the drawn mesh, and the landmarks in crop pixels.
+
+    scale: the head's size over the portrait's.
+    """
+
+    raster: Raster
+    points: Points
+    scale: float
+
+
+def warp_source(
+    pixels: Pixels,
+    points: Points,
+    size: tuple[int, int] | None = None,
+    mouth: OpenMouth | None = None,
+) -> WarpSource:
+    """The crop (H, W, 3) with its landmarks (478, 3), resized to `size` (width, height)."""
+    if size and size != (pixels.shape[1], pixels.shape[0]):
+        if mouth:
+            share = size[0] / pixels.shape[1]
+            mouth = OpenMouth(_resized(mouth.pixels, None, share), mouth.points * np.float32(share))
+        zoom = np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0], 1], np.float32)
+        pixels, points = _resized(pixels, size, float(zoom[0])), points * zoom
+    return WarpSource(pixels, points, mouth_color(pixels, points), mouth)
+
+
+def pose_target(mesh: WarpMesh, target: Points, crop_size: tuple[int, int]) -> TargetPose:
+    """Move the mesh to target landmarks (478, 3), in pixels of the crop of `crop_size`."""
+    raster = rasterise(mesh, move_mesh(mesh, target), crop_size, (GRID, GRID))
+    return TargetPose(raster, target, fit_pose(mesh.points, target).scale)
+
+
+def warp(
+    source: WarpSource,
+    target: TargetPose,
+    crop_size: tuple[int, int],
+    residual: NDArray[np.float32] | None = None,
+    interpolation: int = cv2.INTER_CUBIC,
+) -> tuple[Pixels, list[Patch]]:
+    """The warped crop (H, W, 3) at the source's resolution, and the patches laid into it.
+
+    residual: (h, w, 2) further displacement from the generator in pixels of the crop.
+    """
+    size = source.size
+    where = _origin(target, size, crop_size, residual)
+    warped = cv2.remap(source.pixels, where, None, interpolation, None, cv2.BORDER_REPLICATE)
+    points = target.points[:, :2] * (np.array(size, np.float32) / np.array(crop_size, np.float32))
+    patches = eye_patches(source.points, points, target.scale, size)
+    for patch in patches:
+        _lay(warped, source.pixels, source.dark, patch, interpolation)
+    inside = source.mouth or OpenMouth(source.pixels, source.points)
+    mouth = mouth_patch(inside.points, points, target.scale, size)
+    if mouth:
+        _lay(warped, inside.pixels, source.dark, mouth, interpolation)
+        patches.append(mouth)
+    return warped, patches
+
+
+def warp_plane(
+    plane: NDArray[np.uint8] | NDArray[np.uint16],
+    target: TargetPose,
+    crop_size: tuple[int, int],
+    residual: NDArray[np.float32] | None = None,
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
+    where = _origin(target, (plane.shape[1], plane.shape[0]), crop_size, residual)
+    return cv2.remap(plane, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+
+
+def _origin(
+    target: TargetPose,
+    size: tuple[int, int],
+    crop_size: tuple[int, int],
+    residual: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    """Which pixel index each output pixel comes from: (height, width, 2) for `size`."""
+    zoom = np.array([size[0] / crop_size[0], size[1] / crop_size[1]], np.float32)
+    motion = target.raster.displacement * zoom
+    if residual is not None:
+        motion += cv2.resize(residual * zoom, (GRID, GRID), interpolation=cv2.INTER_LINEAR)
+    where = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
+    where[..., 0] += np.arange(size[0], dtype=np.float32)
+    where[..., 1] += np.arange(size[1], dtype=np.float32)[:, None]
+    return where
+
+
+def _lay(
+    warped: Pixels,
+    pixels: Pixels,
+    dark: NDArray[np.float32],
+    patch: Patch,
+    interpolation: int,
+) -> None:
+    """Blend a patch of `pixels` into the warped crop, in place."""
+    content = cv2.remap(
+        pixels, patch.source, None, interpolation, None, cv2.BORDER_REPLICATE
+    ).astype(np.float32)
+    if patch.dark is not None:
+        content += patch.dark[..., None] * (dark - content)
+    height, width = patch.mask.shape
+    below = warped[patch.top : patch.top + height, patch.left : patch.left + width]
+    mixed = below + patch.mask[..., None] * (content - below)
+    below[:] = np.round(mixed).astype(warped.dtype)
+
+
+def _resized(pixels: Pixels, size: tuple[int, int] | None, factor: float) -> Pixels:
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return cv2.resize(pixels, size, fx=factor, fy=factor, interpolation=how)

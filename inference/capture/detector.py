@@ -18,8 +18,7 @@ from inference.landmarks import POINT_COUNT
 
 Points = NDArray[np.float32]
 
-# On a still picture the search window settles on the landmarks after a few looks.
-_STILL_LOOKS = 4
+_SETTLING_LOOKS = 3
 
 
 class FaceDetector:
@@ -35,6 +34,7 @@ class FaceDetector:
             # The models are opened in threads, and talk; the first answer says that they are done.
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))
         self._found_any = False
+        self._count = 0
 
     def __enter__(self) -> FaceDetector:
         return self
@@ -49,15 +49,26 @@ class FaceDetector:
 
     def find(self, picture: Picture) -> list[Points]:
         """The landmarks of every face in an RGB picture: each (478, 3) in its pixels."""
+        faces = self._look(picture)
+        if len(faces) > self._count:
+            # A new face: its search window comes from the coarse detector and is a few pixels
+            # off. It settles on the landmarks within a few more looks at the same frame.
+            for _ in range(_SETTLING_LOOKS):
+                faces = self._look(picture) or faces
+        self._count = len(faces)
+        return faces
+
+    def forget(self) -> None:
+        """Begin anew: the next frame belongs to another shot."""
+        self._mesh.reset()
+        self._count = 0
+
+    def _look(self, picture: Picture) -> list[Points]:
         height, width = picture.shape[:2]
         with nullcontext() if self._found_any else _quiet():
             faces = self._mesh.process(np.ascontiguousarray(picture)).multi_face_landmarks or []
         self._found_any = self._found_any or bool(faces)
         return [_points(face, width, height) for face in faces]
-
-    def forget(self) -> None:
-        """Begin anew: the next frame belongs to another shot."""
-        self._mesh.reset()
 
 
 def find_faces(picture: Picture, max_faces: int = 16) -> list[Points]:
@@ -90,10 +101,7 @@ def shrink_for_detection(picture: Picture, longest: int = 1280) -> tuple[Picture
 
 def _look_closely(picture: Picture, max_faces: int) -> list[Points]:
     with FaceDetector(max_faces) as detector:
-        found = detector.find(picture)
-        for _ in range(_STILL_LOOKS - 1 if found else 0):
-            found = detector.find(picture) or found
-    return found
+        return detector.find(picture)
 
 
 def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:

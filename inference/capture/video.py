@@ -111,6 +111,8 @@ def _reader(path: Path) -> cv2.VideoCapture:
     reader = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not reader.isOpened():
         raise InputError(f"{path}: not a video that can be read, or a truncated one")
+    # Off by default in some builds of OpenCV: phones mark the rotation instead of turning pixels.
+    reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return reader
 
 

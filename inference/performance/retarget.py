@@ -38,7 +38,7 @@ _EYES = (
 )
 # A detector never brings lids and lips quite together: gaps below these shares are contact.
 _LIDS_CLOSED = 0.22  # of the neutral's own gap
-_LIPS_CLOSED = 0.012  # of the mouth's width
+_LIPS_CLOSED = 0.015  # of the mouth's width
 # How far a portrait's lids may open beyond their own gap before the skin above looks pulled.
 _WIDEST_LIDS = 1.35
 _MOUTH_POINTS = tuple(sorted({*MOUTH_UPPER, *MOUTH_LOWER, *LIPS_UPPER, *LIPS_LOWER}))
@@ -185,16 +185,24 @@ def _set_lids(
 def _set_lips(
     moved: NDArray[np.float64], portrait: Points, neutral: Points, driver: Points
 ) -> None:
-    """No lip passes through the other, and lips that came together on the driver touch."""
+    """No lip passes through the other; lips that part at rest and come together now, touch.
+
+    A driver whose lips are closed at rest says nothing about closing a portrait's smile: there
+    the portrait's own gap stays.
+    """
     up, low = list(MOUTH_UPPER[1:-1]), list(MOUTH_LOWER[1:-1])
     width = _length(driver, 78, 308)
     down = portrait[152] - portrait[10]
     down = down / np.linalg.norm(down)
     gap = (moved[low] - moved[up]) @ down
-    now = np.linalg.norm(driver[low] - driver[up], axis=1)
-    before = np.linalg.norm(neutral[low] - neutral[up], axis=1)
-    came_together = (now < _LIPS_CLOSED * width) & (before > now)
-    wanted = np.where(came_together, 0, np.maximum(gap, 0))
+    now = np.linalg.norm(driver[low] - driver[up], axis=1).mean() / width
+    before = np.linalg.norm(neutral[low] - neutral[up], axis=1).mean() / width
+    # 0 when the lips are closed at rest, 1 when they clearly part.
+    parted = np.clip((before - _LIPS_CLOSED) / (2 * _LIPS_CLOSED), 0, 1)
+    left = np.clip((now - _LIPS_CLOSED) / max(before - _LIPS_CLOSED, 1e-6), 0, 1)
+    own = np.maximum((portrait[low] - portrait[up]) @ down, 0)
+    wanted = np.maximum(gap, 0)
+    wanted = np.minimum(wanted, (1 - parted) * wanted + parted * own * left) if left < 1 else wanted
     correction = ((wanted - gap) / 2)[:, None] * down
     moved[low] += correction
     moved[up] -= correction

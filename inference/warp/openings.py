@@ -28,6 +28,7 @@ Points = NDArray[np.float32]
 Map = NDArray[np.float32]
 
 _SHIFT = 4
+_THIN = 0.5  # pixels; below it an opening's height means nothing
 # Lip colour in the shade: the mouth's depth where the portrait shows nothing of it.
 _MOUTH_SHADE = 0.2
 # The last part of the portrait's own mouth opening over which its pixels give way to the dark.
@@ -113,7 +114,7 @@ def mouth_patch(
     return Patch(
         left,
         top,
-        _position(there, u, source_up + np.minimum(below, gap)),
+        _position(there, u, source_up + below),
         mask,
         dark.astype(np.float32),
     )
@@ -168,8 +169,8 @@ def _eye_patch(
     from_v = v - (iris_v - was_v) * follow * open_share
     # Wider open than the portrait: its eyeball is stretched, above and below the iris apart,
     # until it fills the opening; narrower: the lids simply cover it.
-    rise = np.minimum(1, (was_v - source_up) / np.maximum(was_v - target_up, 1e-3))
-    fall = np.minimum(1, (source_low - was_v) / np.maximum(target_low - was_v, 1e-3))
+    rise = np.maximum(was_v - source_up, _THIN) / np.maximum(was_v - target_up, _THIN)
+    fall = np.maximum(source_low - was_v, _THIN) / np.maximum(target_low - was_v, _THIN)
     share = np.where(from_v < was_v, rise, fall)
     from_v = was_v + (from_v - was_v) * np.clip(share, 0.3, 1)
     return Patch(left, top, _position(there, from_u, from_v), mask)

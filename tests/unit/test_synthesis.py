@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Synthesis with the shipped models: sharp where still, exact in chunks, whole after any end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from inference.composite import feather
+from inference.demo import PORTRAIT, TRACK
+from inference.errors import Cancelled, InputError
+from inference.frames import encode_frame
+from inference.generator.model import GeneratorOutput, load_generator
+from inference.jobs import SynthesizeJob
+from inference.pictures import read_picture
+from inference.portrait import open_portrait
+from inference.synthesis import StageClock, build_scene, render_frame, synthesize
+from inference.track import LandmarkTrack, load_track, save_track
+
+ROOT = Path(__file__).parents[2]
+
+
+def own_track(path: Path, points: np.ndarray, size: tuple[int, int]) -> Path:
+    """A track whose only frame is the portrait's own landmarks."""
+    track = LandmarkTrack(points[None], np.ones(1, bool), Fraction(25), size)
+    save_track(track, path)
+    return path
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    error = float(((a.astype(float) - b.astype(float)) ** 2).mean())
+    return 99.0 if error == 0 else 10 * np.log10(255**2 / error)
+
+
+@pytest.mark.parametrize("tier", ["draft", "final"])
+def test_untrained_models_equal_the_pure_warp(tier: str) -> None:
+    """Whatever the picture, an untrained network leaves the warped portrait as it is."""
+    generator = load_generator(tier, "cpu")
+    if generator.training != "untrained":
+        pytest.skip(f"the shipped {tier} model is trained")
+    picture = np.random.default_rng(1).random((11, generator.size, generator.size), np.float32)
+    answer = generator.run(picture)
+    assert np.abs(answer.flow).max() == 0
+    np.testing.assert_allclose(answer.colour, np.moveaxis(picture[:3], 0, -1), atol=1e-6)
+    np.testing.assert_allclose(answer.alpha, 0.9, atol=1e-3)
+
+
+def test_a_large_portrait_stays_as_sharp_as_it_was(tmp_path: Path) -> None:
+    """3000 pixels: untouched outside the crop (> 45 dB), its own pixels inside (> 40 dB)."""
+    small = read_picture(PORTRAIT).rgb8()
+    large = cv2.resize(small, (3000, 3000), interpolation=cv2.INTER_CUBIC).astype(int)
+    # Detail of one pixel, which any resampling would soften.
+    large += np.random.default_rng(0).integers(-12, 13, large.shape)
+    path = tmp_path / "large.png"
+    path.write_bytes(encode_frame(np.clip(large, 0, 255).astype(np.uint8), None, "png"))
+    portrait = open_portrait(path)
+    track = own_track(tmp_path / "own.track.npz", portrait.points, portrait.picture.size)
+    job = SynthesizeJob((path,), track, tmp_path / "out", layer="full", transfer="absolute")
+    result = synthesize(job)
+    assert result.made == 1
+    made = read_picture(tmp_path / "out" / "full_000000.png").rgb8()
+    box = portrait.box
+    inside = np.zeros(made.shape[:2], bool)
+    inside[max(0, box.y) : box.y + box.height, max(0, box.x) : box.x + box.width] = True
+    before = portrait.picture.rgb8()
+    assert psnr(made[~inside], before[~inside]) > 45
+    assert psnr(made[inside], before[inside]) > 40
+
+
+def test_the_head_layer_fades_to_nothing_at_the_crop_s_edge() -> None:
+    portrait = open_portrait(PORTRAIT)
+    alpha = feather(portrait)
+    left, top, right, bottom = portrait.visible()
+    assert alpha[(bottom - top) // 2, (right - left) // 2] == 1
+    for edge in (alpha[:, 0], alpha[:, -1], alpha[-1]):
+        assert edge.max() < 0.05
+    # This crop reaches above the picture: nothing there, and no fading at the picture's own edge.
+    assert top > 0
+    assert alpha[:top].max() == 0
+    assert alpha[top, alpha.shape[1] // 2] == 1
+
+
+def test_a_trained_answer_shows_in_the_frame(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Where alpha is nought, the network's colour is the frame's; elsewhere nothing changes."""
+    track = load_track(TRACK)
+    scene = build_scene(SynthesizeJob((PORTRAIT,), TRACK, tmp_path, provider="cpu"), track)
+    plain, _ = render_frame(scene, 0, StageClock())
+    size = scene.generator.size
+
+    class Painter:
+        def __init__(self) -> None:
+            self.size = size
+
+        def run(self, picture: np.ndarray) -> GeneratorOutput:
+            alpha = np.full((size, size), 0.9, np.float32)
+            alpha[100:140, 100:140] = 0
+            colour = np.ascontiguousarray(np.moveaxis(picture[:3], 0, -1))
+            colour[100:140, 100:140] = (1, 0, 0)
+            flow = np.zeros((size // 4, size // 4, 2), np.float32)
+            return GeneratorOutput(flow, colour, alpha, alpha)
+
+    painted, _ = render_frame(replace(scene, generator=Painter()), 0, StageClock())  # type: ignore[arg-type]
+    zoom = painted.shape[0] / size
+    low, high = int(108 * zoom), int(132 * zoom)
+    patch = painted[low:high, low:high].reshape(-1, 3).astype(int)
+    assert np.abs(patch - (255, 0, 0)).max() <= 2
+    outside = np.ones(painted.shape[:2], bool)
+    outside[int(96 * zoom) : int(144 * zoom), int(96 * zoom) : int(144 * zoom)] = False
+    assert np.abs(painted[outside].astype(int) - plain[outside]).max() <= 1
+
+
+def frames_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("head_*.png"))}
+
+
+def test_chunks_give_the_same_bytes_as_one_run(tmp_path: Path) -> None:
+    whole = SynthesizeJob((PORTRAIT,), TRACK, tmp_path / "whole", frames=(0, 11))
+    synthesize(whole)
+    for frames in ((8, 11), (0, 3), (4, 7)):
+        synthesize(replace(whole, out=tmp_path / "chunks", frames=frames))
+    assert len(frames_of(tmp_path / "whole")) == 12
+    assert frames_of(tmp_path / "chunks") == frames_of(tmp_path / "whole")
+
+
+def test_only_missing_frames_are_made_and_another_job_s_are_replaced(tmp_path: Path) -> None:
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 3))
+    assert synthesize(job).made == 4
+    (tmp_path / "head_000002.png").unlink()
+    again = synthesize(job)
+    assert (again.made, again.kept) == (1, 3)
+    other = synthesize(replace(job, neutral=5))
+    assert (other.made, other.kept) == (4, 0)
+
+
+def test_cancel_keeps_whole_frames(tmp_path: Path) -> None:
+    seen: list[int] = []
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path)
+    with pytest.raises(Cancelled):
+        synthesize(job, lambda done, total: seen.append(done), lambda: len(seen) >= 3)
+    made = frames_of(tmp_path)
+    assert 3 <= len(made) <= 8
+    assert all(data.endswith(b"IEND\xaeB`\x82") for data in made.values())
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_killed_run_leaves_whole_frames_and_the_next_goes_on(tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "inference", "synthesize", "--portrait", str(PORTRAIT),
+        "--track", str(TRACK), "--out", str(tmp_path), "--frames", "0-119",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(frames_of(tmp_path)) < 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = frames_of(tmp_path)
+    assert 5 <= len(killed) < 120
+    assert all(data.endswith(b"IEND\xaeB`\x82") for data in killed.values())
+    # As if the kill had come in the middle of a write.
+    (tmp_path / "head_000119.png.1234.part").write_bytes(b"\x89PNG torn")
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 119))
+    result = synthesize(job)
+    assert result.kept == len(killed)
+    assert result.made == 120 - len(killed)
+    assert {name: frames_of(tmp_path)[name] for name in killed} == killed
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_sidecar_says_where_the_frames_go(tmp_path: Path) -> None:
+    synthesize(SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 0)))
+    placement = json.loads((tmp_path / "head.json").read_text(encoding="utf-8"))
+    portrait = open_portrait(PORTRAIT)
+    box = portrait.box
+    assert placement["box"] == [box.x, box.y, box.width, box.height]
+    assert placement["portrait_size"] == [512, 512]
+    assert placement["rate"] == [25, 1]
+    assert placement["count"] == 240
+    assert placement["pattern"] % 0 == "head_000000.png"
+    assert (box.width % 2, box.height % 2) == (0, 0), "the parity of the picture's sides"
+
+
+@pytest.mark.parametrize("form", ["png", "png16", "exr"])
+def test_every_format_holds_the_same_picture(tmp_path: Path, form: str) -> None:
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path / "png", frames=(30, 30))
+    synthesize(job)
+    synthesize(replace(job, out=tmp_path / form, format=form))
+    expected = cv2.imread(str(tmp_path / "png" / "head_000030.png"), cv2.IMREAD_UNCHANGED)
+    if form == "exr":
+        os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
+    path = next((tmp_path / form).glob("head_000030.*"))
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert found.dtype == {"png": np.uint8, "png16": np.uint16, "exr": np.float32}[form]
+    if form == "png16":
+        found = found / 257
+    elif form == "exr":
+        alpha = found[..., 3:]
+        linear = found[..., :3] / np.maximum(alpha, 1e-4)
+        srgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+        found = np.concatenate([srgb, alpha], axis=-1) * 255
+    solid = expected[..., 3] > 64
+    assert np.abs(found[solid] - expected[solid].astype(float)).max() < 1.5
+
+
+def test_several_pictures_lend_their_open_mouth(tmp_path: Path) -> None:
+    """A second picture of the person with the mouth open fills the inside with its own pixels."""
+    shut = open_portrait(PORTRAIT)
+    track = load_track(TRACK)
+    wide = int(np.argmax(np.linalg.norm(track.points[:, 13] - track.points[:, 14], axis=1)))
+    opened = tmp_path / "open.png"
+    rgb = shut.picture.rgb8().copy()
+    scene = build_scene(SynthesizeJob((PORTRAIT,), TRACK, tmp_path, layer="full"), track)
+    made, _ = render_frame(scene, wide, StageClock())
+    rgb[:] = made
+    mouth = scene.retarget(wide)[[13, 14], :2].mean(axis=0).astype(int)
+    rgb[mouth[1] - 1 : mouth[1] + 3, mouth[0] - 4 : mouth[0] + 5] = (40, 200, 40)
+    opened.write_bytes(encode_frame(rgb, None, "png"))
+    both = SynthesizeJob((PORTRAIT, opened), TRACK, tmp_path, layer="full")
+    borrowed, _ = render_frame(build_scene(both, track), wide, StageClock())
+    green = borrowed[mouth[1] - 1 : mouth[1] + 3, mouth[0] - 4 : mouth[0] + 5].astype(int)
+    assert (green[..., 1] - green[..., 0]).mean() > 30
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"transfer": "sideways"},
+        {"layer": "hat"},
+        {"format": "gif"},
+        {"tier": "royal"},
+        {"provider": "abacus"},
+        {"frames": (5, 4)},
+        {"frames": (0, 240)},
+        {"neutral": 4000},
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    job = replace(SynthesizeJob((PORTRAIT,), TRACK, tmp_path / "out"), **change)  # type: ignore[arg-type]
+    with pytest.raises(InputError):
+        synthesize(job)
+    assert not frames_of(tmp_path / "out")

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mesh warp: exact where nothing moved, no holes and no flips where much did."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from inference.demo import PORTRAIT, TRACK
+from inference.landmarks import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    MOUTH_LOWER,
+    MOUTH_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+)
+from inference.performance.retarget import retarget_relative
+from inference.portrait import Portrait, open_portrait
+from inference.track import load_track
+from inference.warp.mesh import build_mesh, mesh_triangles, move_mesh
+from inference.warp.openings import eye_patches, mouth_patch
+from inference.warp.raster import rasterise
+from inference.warp.warp import pose_target, warp, warp_source
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Portrait:
+    return open_portrait(PORTRAIT)
+
+
+def crop_size(portrait: Portrait) -> tuple[int, int]:
+    return portrait.box.width, portrait.box.height
+
+
+def turned(points: np.ndarray, degrees: float) -> np.ndarray:
+    """The face turned about the vertical axis through the middle of the head."""
+    angle = np.radians(degrees)
+    center = points.mean(axis=0) + np.array([0, 0, 0.4 * np.ptp(points[:, 0])], np.float32)
+    c, s = np.cos(angle), np.sin(angle)
+    matrix = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
+    return ((points - center) @ matrix.T + center).astype(np.float32)
+
+
+def with_closed_lids(points: np.ndarray) -> np.ndarray:
+    closed = points.copy()
+    for upper, lower in ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER)):
+        closed[list(upper)] = closed[list(lower)]
+    return closed
+
+
+def with_open_mouth(points: np.ndarray, pixels: float) -> np.ndarray:
+    opened = points.copy()
+    opened[list(MOUTH_LOWER[1:-1]), 1] += pixels
+    return opened
+
+
+def test_the_portrait_s_own_landmarks_give_back_its_own_pixels(portrait: Portrait) -> None:
+    size, points = crop_size(portrait), portrait.crop_points()
+    target = pose_target(build_mesh(points, size), points, size)
+    source = warp_source(portrait.crop(), points)
+    warped, _ = warp(source, target, size)
+    difference = np.abs(warped.astype(int) - source.pixels.astype(int))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+
+
+@pytest.mark.parametrize("degrees", [-30, -15, 15, 30])
+def test_a_turned_head_leaves_no_hole_and_shows_no_flipped_triangle(
+    portrait: Portrait, degrees: float
+) -> None:
+    size, points = crop_size(portrait), portrait.crop_points()
+    mesh = build_mesh(points, size)
+    moved = move_mesh(mesh, turned(points, degrees))
+    raster = rasterise(mesh, moved, size, (256, 256))
+    # What no triangle covers keeps a displacement of exactly zero: only the rim may.
+    still = (raster.displacement == 0).all(axis=-1)
+    inner = np.zeros_like(still)
+    inner[24:-24, 24:-24] = True
+    covered_by_rings_at_rest = np.abs(raster.displacement).max() == 0
+    assert not covered_by_rings_at_rest
+    hull = cv2.convexHull(moved[:468, :2] * 256 / np.array(size, np.float32))
+    face = cv2.fillConvexPoly(np.zeros((256, 256), np.uint8), hull.astype(np.int32), 1)
+    assert not (still & (face > 0)).any()
+
+
+def test_triangles_that_turn_over_are_hidden(portrait: Portrait) -> None:
+    size, points = crop_size(portrait), portrait.crop_points()
+    mesh = build_mesh(points, size)
+    moved = move_mesh(mesh, turned(points, 40))
+    corners = moved[mesh_triangles(), :2]
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    flipped = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) < 0
+    assert flipped.any(), "the turn is meant to be strong enough to flip some"
+    # Paint every vertex of the flipped triangles with an absurd origin: nothing of it may show.
+    lonely = sorted(set(mesh_triangles()[flipped].ravel()) - set(mesh_triangles()[~flipped].ravel()))
+    if not lonely:
+        pytest.skip("every corner of a flipped triangle also belongs to a visible one here")
+    mesh.vertices[lonely] += 10_000
+    raster = rasterise(mesh, moved, size, (256, 256))
+    assert np.abs(raster.displacement).max() < 5_000
+
+
+def test_closed_lids_and_lips_leave_no_opening(portrait: Portrait) -> None:
+    size, points = crop_size(portrait), portrait.crop_points()
+    assert len(eye_patches(points, points, 1, size)) == 2
+    assert eye_patches(points, with_closed_lids(points), 1, size) == []
+    shut = points.copy()
+    shut[list(MOUTH_LOWER)] = shut[list(MOUTH_UPPER)]
+    assert mouth_patch(points, shut, 1, size) is None
+
+
+def test_a_mouth_opened_wider_than_the_portrait_s_shows_darkness_not_lips(
+    portrait: Portrait,
+) -> None:
+    size, points = crop_size(portrait), portrait.crop_points()
+    opened = with_open_mouth(points, 14)
+    mesh = build_mesh(points, size)
+    warped, _ = warp(warp_source(portrait.crop(), points), pose_target(mesh, opened, size), size)
+    x = int(points[14, 0])
+    y = int((points[14, 1] + opened[14, 1]) / 2)
+    inside = warped[y - 2 : y + 3, x - 4 : x + 5].astype(float)
+    lip = portrait.crop()[int(points[14, 1]) + 3, x].astype(float)
+    assert inside.mean() < 0.4 * lip.mean()
+
+
+def test_an_eyeball_keeps_its_shape_while_lids_half_close(portrait: Portrait) -> None:
+    size, points = crop_size(portrait), portrait.crop_points()
+    half = points.copy()
+    for upper, lower in ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER)):
+        half[list(upper[1:-1])] = (points[list(upper[1:-1])] + points[list(lower[1:-1])]) / 2
+    for patch in eye_patches(points, half, 1, size):
+        rows = np.diff(patch.source[..., 1], axis=0)[:, 2:-2]
+        seen = (patch.mask[1:, 2:-2] > 0.5) & (patch.mask[:-1, 2:-2] > 0.5)
+        assert seen.any()
+        np.testing.assert_allclose(rows[seen], 1, atol=0.05)
+
+
+def test_every_frame_of_a_real_performance_covers_the_face(portrait: Portrait) -> None:
+    size = crop_size(portrait)
+    mesh = build_mesh(portrait.crop_points(), size)
+    corner = np.array([portrait.box.x, portrait.box.y, 0], np.float32)
+    at = retarget_relative(portrait.points, load_track(TRACK))
+    for frame in range(0, 240, 24):
+        target = pose_target(mesh, at(frame) - corner, size)
+        assert np.isfinite(target.raster.displacement).all()
+        assert np.abs(target.raster.displacement).max() < 0.4 * size[0]
+
+
+def test_sample_files_are_where_the_demo_looks() -> None:
+    assert Path(PORTRAIT).is_file()
+    assert Path(TRACK).is_file()

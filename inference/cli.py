@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from inference.errors import InputError, LikenessError
 from inference.frames import FORMATS
@@ -18,8 +19,8 @@ from inference.progress import progress_line
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code, 2 with one line on stderr for the user's mistakes."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return int(options.run(options))
     except LikenessError as error:
         print(f"likeness: {error}", file=sys.stderr)
@@ -88,8 +89,15 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
+class _OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other error; --help shows the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
+    parser = _OneLineParser(prog="python -m inference", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     capture = commands.add_parser("capture", help="footage -> landmark track")

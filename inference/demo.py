@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,7 +85,7 @@ def run_demo(
     start = time.perf_counter()
     _compose(head, driver, out)
     rows.append(_row("strips and movie", len(track), start, "Blender"))
-    _contact_sheet(portraits[0], out / "demo.mp4", driver, out / "contact.png")
+    _contact_sheet(head, out / "demo.mp4", driver, out / "contact.png")
     _print_table(rows, made.reason, made.training, out)
     return rows
 
@@ -103,8 +105,9 @@ def _compose(head: Path, driver: Path, out: Path) -> None:
         raise LikenessError(f"{head / PLACEMENT}: Blender could not compose the strips: {last}")
 
 
-def _contact_sheet(portrait: Path, movie: Path, driver: Path, path: Path) -> None:
-    """Driver, portrait and result at six moments of the movie, from top to bottom."""
+def _contact_sheet(head: Path, movie: Path, driver: Path, path: Path) -> None:
+    """Driver, portrait and result at six moments of the movie, closer in on the head."""
+    placement = json.loads((head / PLACEMENT).read_text(encoding="utf-8"))
     result = open_footage(movie)
     moments = [round(i) for i in np.linspace(0, result.count - 1, _MOMENTS)]
     results = _frames_at(movie, moments)
@@ -113,11 +116,21 @@ def _contact_sheet(portrait: Path, movie: Path, driver: Path, path: Path) -> Non
         drivers = [read_picture(drawn[min(i, len(drawn) - 1)]).rgb8() for i in moments]
     else:
         drivers = _frames_at(driver, moments)
-    still = read_picture(portrait).rgb8()
-    rows = [
-        np.vstack([_tile(a), _tile(still), _tile(b)]) for a, b in zip(drivers, results, strict=True)
+    still = _tile(_close_up(read_picture(Path(placement["portrait"])).rgb8(), placement))
+    columns = [
+        np.vstack([_tile(a), still, _tile(_close_up(b, placement))])
+        for a, b in zip(drivers, results, strict=True)
     ]
-    write_frame(path, encode_frame(np.hstack(rows), None, "png"))
+    write_frame(path, encode_frame(np.hstack(columns), None, "png"))
+
+
+def _close_up(picture: NDArray[np.uint8], placement: dict[str, Any]) -> NDArray[np.uint8]:
+    """The head's box of a picture that shows the whole portrait, at any size."""
+    height, width = picture.shape[:2]
+    zoom_x, zoom_y = width / placement["portrait_size"][0], height / placement["portrait_size"][1]
+    x, y, w, h = placement["box"]
+    top, left = max(0, round(y * zoom_y)), max(0, round(x * zoom_x))
+    return picture[top : round((y + h) * zoom_y), left : round((x + w) * zoom_x)]
 
 
 def _frames_at(movie: Path, indices: list[int]) -> list[NDArray[np.uint8]]:

@@ -37,6 +37,20 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise
 
 
+def check_writable(path: Path) -> None:
+    """Find out before long work whether `path` can be written; raises as `written_whole` does."""
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder; name a file in it")
+    part = path.with_name(f"{path.name}.{os.getpid()}{PART_SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+    except OSError as error:
+        raise file_error(error, path) from error
+    finally:
+        _remove(part)
+
+
 def file_error(error: OSError, path: Path) -> LikenessError:
     """The clear line for an operating system's refusal to write `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
+from inference.quiet import quiet_libraries
 
 SMALLEST = 32  # pixels of the shorter side; below it there is no face to speak of
 
@@ -67,6 +68,7 @@ def read_picture(path: Path) -> StillPicture:
 
 def _decode(data: NDArray[np.uint8], how: int) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
     try:
-        return cv2.imdecode(data, how)
+        with quiet_libraries():  # libpng and others print what is wrong with a broken file
+            return cv2.imdecode(data, how)
     except cv2.error:
         return None

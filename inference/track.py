@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,11 @@ from inference.landmarks import POINT_COUNT, TOPOLOGY
 
 SUFFIX = ".track.npz"
 _FORMAT = 1
+# What NumPy, zip and zlib raise for a file that is none of theirs, or one with wrong bytes in it.
+_UNREADABLE = (
+    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, ZeroDivisionError,
+    RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,7 @@ def load_track(path: Path) -> LandmarkTrack:
             )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such track; capture one first") from None
-    except (OSError, ValueError, KeyError, IndexError, EOFError, ZeroDivisionError,
-            zipfile.BadZipFile):  # fmt: skip
+    except _UNREADABLE:
         raise InputError(
             f"{path}: not a landmark track, or a damaged one; capture the footage again"
         ) from None
@@ -127,7 +132,9 @@ def _nearest(frames: NDArray[np.int64], frame: int) -> int:
 
 
 def _check(track: LandmarkTrack, path: Path) -> None:
-    frames = len(track.points)
+    frames = len(track.points) if track.points.ndim else 0
+    if track.points.dtype != np.float32 or track.valid.dtype != np.bool_:
+        raise InputError(f"{path}: the track's arrays are of another type; capture it again")
     if track.points.shape != (frames, POINT_COUNT, 3) or track.valid.shape != (frames,):
         raise InputError(
             f"{path}: the track's points have the shape {track.points.shape}, not "
@@ -139,3 +146,5 @@ def _check(track: LandmarkTrack, path: Path) -> None:
         raise InputError(f"{path}: the track holds values that are not numbers; capture it again")
     if track.rate <= 0 or min(track.size) <= 0:
         raise InputError(f"{path}: the track's frame rate or picture size is not positive")
+    if list(track.cuts) != sorted(set(track.cuts) & set(range(1, frames))):
+        raise InputError(f"{path}: the track's cuts are not among its frames; capture it again")

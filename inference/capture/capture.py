@@ -17,6 +17,7 @@ from inference.capture.detector import FaceDetector, Points, shrink_for_detectio
 from inference.capture.faces import FaceNumbers, face_width
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError
+from inference.frames import check_writable
 from inference.jobs import CaptureJob
 from inference.landmarks import POINT_COUNT
 from inference.progress import Progress
@@ -49,10 +50,10 @@ def capture_footage(
     Raises InputError when the file is no video, holds no face or not that one, and Cancelled.
     """
     footage = open_footage(path)
-    total = (footage.count if last is None else last + 1) - first
-    if first < 0 or total < 1:
-        raise InputError(f"{path}: the clip has the frames 0 to {footage.count - 1}; "
-                         f"--frames {first}-{last} names none of them")  # fmt: skip
+    if first < 0 or (last is not None and last < first):
+        raise InputError(f"{path}: --frames {first}-{last} names no frame; the first one is 0")
+    # The count is the container's word, off by a few at a varying rate: for progress alone.
+    total = (footage.count if last is None else min(last + 1, footage.count)) - first
     seen: dict[int, dict[int, Points]] = {}
     cuts: list[int] = []
     count = 0
@@ -66,7 +67,7 @@ def capture_footage(
         if progress:
             progress(count, max(count, total))
     if count == 0:
-        raise InputError(f"{path}: the clip ends before frame {first}")
+        raise InputError(f"{path}: the clip ends before frame {first}; it has {footage.count}")
     chosen = _choose(seen, face, path)
     points = np.full((count, POINT_COUNT, 3), np.nan, np.float32)
     valid = np.zeros(count, bool)
@@ -84,6 +85,7 @@ def run_capture(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Captured:
     """Capture as the job says and write its track. Raises as `capture_footage` does."""
+    check_writable(job.out)
     first, last = job.frames or (0, None)
     captured = capture_footage(job.footage, job.face, first, last, progress, cancelled)
     save_track(captured.track, job.out)

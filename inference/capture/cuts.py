@@ -13,10 +13,13 @@ from inference.capture.video import Picture
 
 _SIZE = (48, 27)
 _HISTORY = 12
-# Mean grey difference, 0 to 255, below which nothing is a cut, and the factor by which a cut
-# stands out from the motion of the frames before it.
+# Mean grey difference, 0 to 255, below which nothing is a cut, and the factors by which a cut
+# stands out from the usual motion of the frames before it, and from the strongest just before:
+# a head or a camera that swings fast gathers speed over some frames, a cut does not.
 _LEAST = 18.0
 _FACTOR = 4.0
+_RECENT = 3
+_RECENT_FACTOR = 2.5
 
 
 class CutFinder:
@@ -36,7 +39,8 @@ class CutFinder:
         # Without the mean: a flash or a fade changes the light, not the shot.
         change = float(np.abs((grey - grey.mean()) - (last - last.mean())).mean())
         usual = float(np.median(self._changes)) if self._changes else 0.0
-        cut = change > max(_LEAST, _FACTOR * usual)
+        recent = max(list(self._changes)[-_RECENT:], default=0.0)
+        cut = change > max(_LEAST, _FACTOR * usual, _RECENT_FACTOR * recent)
         if cut:
             self._changes.clear()
         else:

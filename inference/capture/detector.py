@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from inference.capture.video import Picture
 from inference.landmarks import POINT_COUNT
+from inference.quiet import quiet_libraries
 
 Points = NDArray[np.float32]
 
@@ -29,7 +28,7 @@ class FaceDetector:
 
     def __init__(self, max_faces: int = 4) -> None:
         self._max_faces = max_faces
-        with _quiet():
+        with quiet_libraries():
             self._mesh = _face_mesh(max_faces)
             # The models are opened in threads, and talk; the first answer says that they are done.
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))
@@ -65,7 +64,7 @@ class FaceDetector:
 
     def _look(self, picture: Picture) -> list[Points]:
         height, width = picture.shape[:2]
-        with nullcontext() if self._found_any else _quiet():
+        with nullcontext() if self._found_any else quiet_libraries():
             faces = self._mesh.process(np.ascontiguousarray(picture)).multi_face_landmarks or []
         self._found_any = self._found_any or bool(faces)
         return [_points(face, width, height) for face in faces]
@@ -111,7 +110,7 @@ def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:
     height, width = picture.shape[:2]
     boxes = []
     with (
-        _quiet(),
+        quiet_libraries(),
         face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5) as finder,
     ):
         for found in finder.process(np.ascontiguousarray(picture)).detections or []:
@@ -121,23 +120,6 @@ def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:
             y = int((box.ymin + box.height / 2) * height - side / 2)
             boxes.append((x, y, side))
     return boxes
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what MediaPipe's native code says about itself at its first frames off stderr.
-
-    It has no switch for that. Python's own messages are rare here, errors come as exceptions.
-    """
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _face_mesh(max_faces: int) -> Any:

@@ -106,6 +106,8 @@ def rational_rate(rate: float, path: Path) -> Fraction:
 
 
 def _reader(path: Path) -> cv2.VideoCapture:
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder; name a video file in it")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; check the name of the footage")
     reader = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from inference.landmarks import (
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
     RIGHT_IRIS,
+    interocular,
 )
 from inference.performance.neutral import find_neutral
 from inference.performance.pose import Pose, fit_pose
@@ -41,6 +43,9 @@ _LIDS_CLOSED = 0.22  # of the neutral's own gap
 _LIPS_CLOSED = 0.015  # of the mouth's width
 # How far a portrait's lids may open beyond their own gap before the skin above looks pulled.
 _WIDEST_LIDS = 1.35
+# How far the head may turn (degrees) and travel (eye distances) from the portrait's own pose.
+_TURN_REACH = 40.0
+_TRAVEL_REACH = 1.6
 _MOUTH_POINTS = tuple(sorted({*MOUTH_UPPER, *MOUTH_LOWER, *LIPS_UPPER, *LIPS_LOWER}))
 
 
@@ -58,6 +63,7 @@ def retarget_relative(
     jaw = _jaw_weights(portrait)
     middle = neutral.mean(axis=0).astype(np.float64)
     portrait_middle = onto.apply(middle)
+    reach = _TRAVEL_REACH * interocular(portrait[:, :2])
 
     def at(frame: int) -> Points:
         driver = track.points[frame]
@@ -66,11 +72,12 @@ def retarget_relative(
         yields = 1 - jaw * (1 - _opening_share(portrait, neutral, neutral + change, onto.scale))
         moved = portrait + scales * yields * (onto.scale * change @ onto.rotation.T)
         moved = _keep_contact(moved, portrait, neutral, neutral + change)
-        travel = onto.scale * (motion.apply(middle) - middle)
+        travel = _within_reach(onto.scale * (motion.apply(middle) - middle), reach)
+        turn = _turn_within_reach(motion.rotation)
         head = Pose(
             motion.scale,
-            motion.rotation,
-            portrait_middle + travel - motion.scale * motion.rotation @ portrait_middle,
+            turn,
+            portrait_middle + travel - motion.scale * turn @ portrait_middle,
         )
         return head.apply(moved).astype(np.float32)
 
@@ -88,6 +95,21 @@ def retarget_absolute(portrait: Points, track: LandmarkTrack) -> Retarget:
     ]
     place = _flat_pose(track.points[int(np.argmin(errors))], portrait)
     return lambda frame: place(track.points[frame]).astype(np.float32)
+
+
+def _turn_within_reach(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A head rotation (3, 3) whose angle is eased off towards what a single picture can show."""
+    vector = cv2.Rodrigues(rotation)[0].ravel()
+    return cv2.Rodrigues(_within_reach(vector, np.radians(_TURN_REACH)))[0]
+
+
+def _within_reach(vector: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+    """Unchanged up to half the reach, then slower and slower, never beyond the reach."""
+    length = float(np.linalg.norm(vector))
+    half = reach / 2
+    if length <= half:
+        return vector
+    return vector * ((half + half * np.tanh((length - half) / half)) / length)
 
 
 def _flat_pose(source: Points, target: Points) -> Callable[[Points], NDArray[np.float64]]:

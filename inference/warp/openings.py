@@ -191,10 +191,11 @@ def _window(
     mask = np.zeros((height, width), np.uint8)
     corners = np.round((outline - low - 0.5) * (1 << _SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, _SHIFT)
-    # A lid's or lip's edge is soft, by about a two-hundredth of the opening's width.
-    sigma = max(0.6, 0.012 * float(np.linalg.norm(outline[0] - outline[len(upper) - 1])))
-    soft = cv2.GaussianBlur(mask, (0, 0), sigma).astype(np.float32) / 255
-    soft = np.clip(2 * soft - 1, 0, 1) if sigma > 1 else np.minimum(soft, mask / np.float32(255))
+    # A lid's or lip's edge is soft, by about a fiftieth of the opening's width, and all of the
+    # softness lies inside.
+    sigma = max(0.5, 0.02 * float(np.linalg.norm(outline[0] - outline[len(upper) - 1])))
+    blurred = cv2.GaussianBlur(mask, (0, 0), sigma).astype(np.float32) / 255
+    soft = np.clip(2 * blurred - 1, 0, 1) if sigma > 1 else np.minimum(blurred, mask / 255)
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     positions = np.stack([columns + low[0] + 0.5, rows + low[1] + 0.5], axis=-1)
     return int(low[0]), int(low[1]), positions, soft.astype(np.float32)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each stage costs on this machine: `build.py bench` prints a table and writes bench.json.
+
+Everything is timed in one run, so that ratios hold on a noisy machine. The main job is timed end
+to end, from a track to head frames on disk, for a crop of about 512 pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from inference.capture.capture import capture_footage
+from inference.demo import PORTRAIT, TRACK
+from inference.frames import encode_frame
+from inference.generator.contract import TIERS
+from inference.generator.model import load_generator
+from inference.jobs import SynthesizeJob
+from inference.pictures import read_picture
+from inference.portrait import open_portrait
+from inference.synthesis import STAGES, StageClock, build_scene, render_frame, synthesize
+from inference.track import load_track
+
+CROP = 512
+FRAMES = 150
+ROUNDS = 3
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """ms a frame, and frames a second: the median of `ROUNDS` rounds."""
+
+    what: str
+    ms: float
+    fps: float
+    note: str = ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    portrait = _portrait_with_crop(out / "portrait.png")
+    timings = [_time_capture(out / "performance.mp4")]
+    for tier in TIERS:
+        timings += _time_synthesis(tier, portrait, out / tier)
+    networks = _time_networks(out)
+    timings += networks
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    _report(timings, memory, out / "bench.json")
+    return 0
+
+
+def _portrait_with_crop(path: Path) -> Path:
+    """The sample portrait, enlarged until its crop is about CROP pixels wide."""
+    small = read_picture(PORTRAIT).rgb8()
+    factor = CROP / open_portrait(PORTRAIT).box.width
+    large = cv2.resize(small, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    path.write_bytes(encode_frame(large, None, "png"))
+    return path
+
+
+def _time_capture(movie: Path) -> Timing:
+    """Capture of 1280 x 720 footage: the sample portrait, performed by the sample track."""
+    scene = build_scene(
+        SynthesizeJob((PORTRAIT,), TRACK, movie.parent, layer="full"), load_track(TRACK)
+    )
+    writer = cv2.VideoWriter(str(movie), cv2.VideoWriter.fourcc(*"mp4v"), 25, (1280, 720))
+    for frame in range(FRAMES):
+        whole, _ = render_frame(scene, frame, StageClock())
+        wide = np.zeros((720, 1280, 3), np.uint8)
+        wide[:, 280:1000] = cv2.resize(whole, (720, 720), interpolation=cv2.INTER_CUBIC)
+        writer.write(cv2.cvtColor(wide, cv2.COLOR_RGB2BGR))
+    writer.release()
+    rounds = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        count = len(capture_footage(movie).track)
+        rounds.append((time.perf_counter() - start) / count)
+    return _timing("capture, 1280 x 720", rounds, "decode, detect and track, MediaPipe")
+
+
+def _time_synthesis(tier: str, portrait: Path, out: Path) -> list[Timing]:
+    """Stages in thread time, and the whole on the clock: stages of several frames overlap."""
+    rounds = []
+    stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    provider = ""
+    for _ in range(ROUNDS):
+        shutil.rmtree(out, ignore_errors=True)
+        job = SynthesizeJob((portrait,), TRACK, out, tier=tier, frames=(0, FRAMES - 1))
+        result = synthesize(job)
+        rounds.append(result.wall / result.made)
+        provider = result.provider
+        for stage in STAGES:
+            stages[stage].append(result.seconds[stage] / result.made)
+    width = open_portrait(portrait).box.width
+    rows = [_timing(f"{tier}: {stage}", stages[stage], "thread time") for stage in STAGES]
+    note = f"track to {width}-pixel head frames on disk, {provider}"
+    return [*rows, _timing(f"{tier}: end to end", rounds, note)]
+
+
+def _time_networks(out: Path) -> list[Timing]:
+    """The networks alone with all cores on one frame, the 2019 paper's generator among them."""
+    paper = out / "paper.onnx"
+    if not paper.is_file():
+        # Another process: a loaded torch slows ONNX Runtime down.
+        command = [sys.executable, "-m", "export", "onnx", "--generator", "paper", "--out", paper]
+        subprocess.run(
+            command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = os.cpu_count() or 2
+    sessions = {
+        f"network {tier}": load_generator(tier, "cpu", os.cpu_count() or 2).session
+        for tier in TIERS
+    }
+    name = "network of the 2019 paper"
+    sessions[name] = onnxruntime.InferenceSession(
+        str(paper), options, providers=["CPUExecutionProvider"]
+    )
+    samples: dict[str, list[float]] = {key: [] for key in sessions}
+    for turn in range(12):  # in turns, so that a slow moment hits all alike
+        for key, session in sessions.items():
+            feed = _random_feed(session)
+            start = time.perf_counter()
+            session.run(None, feed)
+            if turn >= 2:
+                samples[key].append(time.perf_counter() - start)
+    base = float(np.median(samples[name]))
+    return [
+        _timing(key, times, f"{base / float(np.median(times)):.1f} x the paper's speed")
+        for key, times in samples.items()
+    ]
+
+
+def _random_feed(session: onnxruntime.InferenceSession) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        value.name: rng.random(
+            [size if isinstance(size, int) else 1 for size in value.shape], np.float32
+        )
+        for value in session.get_inputs()
+    }
+
+
+def _timing(what: str, seconds: list[float], note: str) -> Timing:
+    middle = float(np.median(seconds))
+    return Timing(what, middle * 1000, 1 / middle, note)
+
+
+def _report(timings: list[Timing], memory: float, path: Path) -> None:
+    print(f"{'stage':28} {'ms':>8} {'a second':>9}  note")
+    for row in timings:
+        print(f"{row.what:28} {row.ms:8.2f} {row.fps:9.1f}  {row.note}")
+    print(f"peak memory {memory:.0f} MiB; {os.cpu_count()} cores, {platform.machine()}")
+    content = {
+        "timings": [asdict(row) for row in timings],
+        "peak_memory_mib": round(memory),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+    }
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,11 +16,13 @@ from numpy.typing import NDArray
 
 from inference.capture.capture import Captured, capture_footage
 from inference.capture.video import open_footage, read_frames
+from inference.composite import Pixels, lay_over
 from inference.drawing import draw_track
 from inference.errors import LikenessError
 from inference.frames import encode_frame, write_frame
 from inference.jobs import SynthesizeJob
 from inference.pictures import read_picture
+from inference.portrait import Portrait, open_portrait
 from inference.progress import progress_line
 from inference.sidecar import PLACEMENT
 from inference.synthesis import STAGES, synthesize
@@ -85,7 +85,7 @@ def run_demo(
     start = time.perf_counter()
     _compose(head, driver, out)
     rows.append(_row("strips and movie", len(track), start, "Blender"))
-    _contact_sheet(head, out / "demo.mp4", driver, out / "contact.png")
+    _contact_sheet(open_portrait(portraits[0]), head, driver, out / "contact.png")
     _print_table(rows, made.reason, made.training, out)
     return rows
 
@@ -105,32 +105,27 @@ def _compose(head: Path, driver: Path, out: Path) -> None:
         raise LikenessError(f"{head / PLACEMENT}: Blender could not compose the strips: {last}")
 
 
-def _contact_sheet(head: Path, movie: Path, driver: Path, path: Path) -> None:
-    """Driver, portrait and result at six moments of the movie, closer in on the head."""
-    placement = json.loads((head / PLACEMENT).read_text(encoding="utf-8"))
-    result = open_footage(movie)
-    moments = [round(i) for i in np.linspace(0, result.count - 1, _MOMENTS)]
-    results = _frames_at(movie, moments)
+def _contact_sheet(portrait: Portrait, head: Path, driver: Path, path: Path) -> None:
+    """Driver, portrait and result at six moments, closer in on the head."""
+    frames = sorted(head.glob("head_*.png"))
+    moments = [round(i) for i in np.linspace(0, len(frames) - 1, _MOMENTS)]
     if driver.is_dir():
-        drawn = sorted(driver.glob("*.png"))
-        drivers = [read_picture(drawn[min(i, len(drawn) - 1)]).rgb8() for i in moments]
+        drivers = [read_picture(driver / f"driver_{i:06d}.png").rgb8() for i in moments]
     else:
         drivers = _frames_at(driver, moments)
-    still = _tile(_close_up(read_picture(Path(placement["portrait"])).rgb8(), placement))
-    columns = [
-        np.vstack([_tile(a), still, _tile(_close_up(b, placement))])
-        for a, b in zip(drivers, results, strict=True)
-    ]
+    still = _tile(_close_up(portrait, portrait.picture.rgb8()))
+    columns = []
+    for index, acted in zip(moments, drivers, strict=True):
+        layer = cv2.imread(str(frames[index]), cv2.IMREAD_UNCHANGED)
+        alpha = layer[..., 3].astype(np.float32) / 255
+        whole, _ = lay_over(portrait, cv2.cvtColor(layer, cv2.COLOR_BGRA2RGB), alpha)
+        columns.append(np.vstack([_tile(acted), still, _tile(_close_up(portrait, whole))]))
     write_frame(path, encode_frame(np.hstack(columns), None, "png"))
 
 
-def _close_up(picture: NDArray[np.uint8], placement: dict[str, Any]) -> NDArray[np.uint8]:
-    """The head's box of a picture that shows the whole portrait, at any size."""
-    height, width = picture.shape[:2]
-    zoom_x, zoom_y = width / placement["portrait_size"][0], height / placement["portrait_size"][1]
-    x, y, w, h = placement["box"]
-    top, left = max(0, round(y * zoom_y)), max(0, round(x * zoom_x))
-    return picture[top : round((y + h) * zoom_y), left : round((x + w) * zoom_x)]
+def _close_up(portrait: Portrait, picture: Pixels) -> Pixels:
+    box = portrait.box
+    return picture[max(0, box.y) : box.y + box.height, max(0, box.x) : box.x + box.width]
 
 
 def _frames_at(movie: Path, indices: list[int]) -> list[NDArray[np.uint8]]:
@@ -143,7 +138,7 @@ def _frames_at(movie: Path, indices: list[int]) -> list[NDArray[np.uint8]]:
     return [found.get(index, last) for index in indices]
 
 
-def _tile(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _tile(picture: Pixels) -> NDArray[np.uint8]:
     """The picture fitted into a square, on grey."""
     height, width = picture.shape[:2]
     factor = _TILE / max(height, width)

@@ -18,10 +18,14 @@ SMALLEST = 32  # pixels of the shorter side; below it there is no face to speak 
 
 @dataclass(frozen=True)
 class StillPicture:
-    """rgb: (H, W, 3) uint8 or uint16; alpha: (H, W) of the same type, or None when opaque."""
+    """rgb: (H, W, 3) uint8 or uint16; alpha: (H, W) of the same type, or None when opaque.
+
+    turned: the file's pixels lie otherwise and a camera's mark (EXIF) set them upright.
+    """
 
     rgb: NDArray[np.uint8] | NDArray[np.uint16]
     alpha: NDArray[np.uint8] | NDArray[np.uint16] | None
+    turned: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,8 +55,12 @@ def read_picture(path: Path) -> StillPicture:
         raise InputError(f"{path}: not a picture that can be read; use PNG, JPEG, TIFF or WebP")
     if pixels.ndim == 2 or pixels.shape[2] == 3:
         # Only this way of reading applies a camera's rotation mark.
-        pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        depth = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        as_stored = _decode(data, depth | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = _decode(data, depth)
         assert pixels is not None
+        assert as_stored is not None
+        turned = pixels.shape != as_stored.shape or not np.array_equal(pixels, as_stored)
     if min(pixels.shape[:2]) < SMALLEST:
         raise InputError(
             f"{path}: the picture is {pixels.shape[1]} x {pixels.shape[0]} pixels, too small for "
@@ -63,7 +71,7 @@ def read_picture(path: Path) -> StillPicture:
         opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
         rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
         return StillPicture(np.ascontiguousarray(rgba[..., :3]), None if opaque else alpha.copy())
-    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None)
+    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None, turned)
 
 
 def _decode(data: NDArray[np.uint8], how: int) -> NDArray[np.uint8] | NDArray[np.uint16] | None:

@@ -8,13 +8,16 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from inference.frames import frame_suffix, written_whole
+import numpy as np
+
+from inference.frames import encode_frame, frame_suffix, write_frame, written_whole
 from inference.jobs import SynthesizeJob
 from inference.portrait import Portrait
 from inference.track import LandmarkTrack
 
 PLACEMENT = "head.json"
 JOB = "job.json"
+UPRIGHT = "portrait.png"
 _VERSION = 1
 
 # Choices that do not change a frame's pixels, or not on purpose.
@@ -47,9 +50,15 @@ def prepare_folder(
     box = portrait.box
     whole = job.layer == "full"
     size = portrait.picture.size
+    shown = str(portrait.path.resolve())
+    if portrait.picture.turned:
+        # Blender shows the pixels as they are stored: it gets an upright copy.
+        shown = UPRIGHT
+        form = "png16" if portrait.picture.rgb.dtype == np.uint16 else "png"
+        write_frame(job.out / UPRIGHT, encode_frame(portrait.picture.rgb, None, form))
     placement = {
         "likeness": _VERSION,
-        "portrait": str(portrait.path.resolve()),
+        "portrait": shown,
         "portrait_size": list(size),
         "box": [0, 0, *size] if whole else [box.x, box.y, box.width, box.height],
         "rate": [track.rate.numerator, track.rate.denominator],

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
@@ -57,15 +58,16 @@ def capture_footage(
     seen: dict[int, dict[int, Points]] = {}
     cuts: list[int] = []
     count = 0
-    for count, (is_cut, faces) in enumerate(_find_faces(footage, first, last), start=1):
-        if cancelled():
-            raise Cancelled(f"{path}: capture cancelled; nothing was written")
-        if is_cut:
-            cuts.append(count - 1)
-        for number, points in faces.items():
-            seen.setdefault(number, {})[count - 1] = points
-        if progress:
-            progress(count, max(count, total))
+    with closing(_find_faces(footage, first, last)) as frames:
+        for count, (is_cut, faces) in enumerate(frames, start=1):
+            if cancelled():
+                raise Cancelled(f"{path}: capture cancelled; nothing was written")
+            if is_cut:
+                cuts.append(count - 1)
+            for number, points in faces.items():
+                seen.setdefault(number, {})[count - 1] = points
+            if progress:
+                progress(count, max(count, total))
     if count == 0:
         raise InputError(f"{path}: the clip ends before frame {first}; it has {footage.count}")
     chosen = _choose(seen, face, path)
@@ -94,7 +96,7 @@ def run_capture(
 
 def _find_faces(
     footage: Footage, first: int, last: int | None
-) -> Iterator[tuple[bool, dict[int, Points]]]:
+) -> Generator[tuple[bool, dict[int, Points]]]:
     """For every frame: does a shot begin here, and the numbered faces."""
     cuts, numbers = CutFinder(), FaceNumbers()
     faces: dict[int, Points] = {}
@@ -112,7 +114,7 @@ def _find_faces(
             yield is_cut, faces
 
 
-def _read_ahead(footage: Footage, first: int, last: int | None) -> Iterator[Frame]:
+def _read_ahead(footage: Footage, first: int, last: int | None) -> Generator[Frame]:
     """Decode in a thread of its own, a few frames ahead of the detector."""
     queue: Queue[Frame | Exception | None] = Queue(_READ_AHEAD)
     stop = Event()

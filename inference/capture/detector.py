@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.capture.faces import without_doubles
 from inference.capture.video import Picture
 from inference.landmarks import POINT_COUNT
 from inference.quiet import quiet_libraries
@@ -67,7 +68,7 @@ class FaceDetector:
         with nullcontext() if self._found_any else quiet_libraries():
             faces = self._mesh.process(np.ascontiguousarray(picture)).multi_face_landmarks or []
         self._found_any = self._found_any or bool(faces)
-        return [_points(face, width, height) for face in faces]
+        return without_doubles([_points(face, width, height) for face in faces])
 
 
 def find_faces(picture: Picture, max_faces: int = 16) -> list[Points]:

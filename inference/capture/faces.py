@@ -12,6 +12,8 @@ Points = NDArray[np.float32]
 
 # A face may move this many of its own widths from frame to frame and keep its number.
 _REACH = 0.75
+# Two people's faces are never as close as this, in the same unit.
+_SAME = 0.3
 
 
 @dataclass
@@ -30,7 +32,7 @@ class FaceNumbers:
             (distance, number, i)
             for i, face in enumerate(faces)
             for number, last in self._last.items()
-            if (distance := _distance(face, last)) < _REACH
+            if (distance := face_distance(face, last)) < _REACH
         )
         numbered: dict[int, Points] = {}
         taken: set[int] = set()
@@ -49,12 +51,21 @@ class FaceNumbers:
         self._last.clear()
 
 
+def without_doubles(faces: list[Points]) -> list[Points]:
+    """The faces, each once: one that comes into the picture is at times found twice at once."""
+    kept: list[Points] = []
+    for face in sorted(faces, key=face_width, reverse=True):
+        if all(face_distance(face, other) > _SAME for other in kept):
+            kept.append(face)
+    return kept
+
+
 def face_width(points: Points) -> float:
     """The larger side of the landmarks' bounding box, in pixels."""
     return float(np.ptp(points[:, :2], axis=0).max())
 
 
-def _distance(a: Points, b: Points) -> float:
+def face_distance(a: Points, b: Points) -> float:
     """Distance of two faces' centres in units of their width."""
     gap = float(np.linalg.norm(a[:, :2].mean(axis=0) - b[:, :2].mean(axis=0)))
     return gap / max(1.0, min(face_width(a), face_width(b)))

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of `python -m export`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from inference.errors import InputError, LikenessError
+from inference.generator.contract import SIZES, TIERS
+
+_RANDOM = "random"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, or an error's own after printing its one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        _onnx(options)
+    except LikenessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    onnx = commands.add_parser("onnx", help="write a generator as an ONNX file")
+    onnx.add_argument("--generator", choices=("warp", "paper"), default="warp")
+    onnx.add_argument("--tier", choices=TIERS, help="of the warp generator")
+    onnx.add_argument("--size", type=int, choices=SIZES, help="picture size (default: 256)")
+    onnx.add_argument("--checkpoint", type=Path, metavar="C.pt", help="default: untrained")
+    onnx.add_argument("--seed", type=int, default=0, help="of untrained weights (default: 0)")
+    onnx.add_argument("--weights", choices=("fp16", "fp32"), default="fp16", help="as stored")
+    onnx.add_argument(
+        "--fold", nargs="?", const=_RANDOM, metavar="E.npy",
+        help="paper only: make one person's AdaIN parameters constants (default: a random person)",
+    )  # fmt: skip
+    onnx.add_argument("--out", type=Path, required=True, metavar="F.onnx")
+    return parser
+
+
+def _onnx(options: argparse.Namespace) -> None:
+    _check(options)
+    # torch takes seconds to import: not for --help or a mistyped option.
+    from export.generators import export_paper, export_warp, random_person, read_person
+
+    if options.generator == "warp":
+        report = export_warp(
+            options.out, options.tier, options.size or SIZES[0], checkpoint=options.checkpoint,
+            seed=options.seed, weights=options.weights,
+        )  # fmt: skip
+    else:
+        person = None
+        if options.fold == _RANDOM:
+            person = random_person(options.seed)
+        elif options.fold is not None:
+            person = read_person(Path(options.fold))
+        report = export_paper(
+            options.out, checkpoint=options.checkpoint, seed=options.seed,
+            weights=options.weights, person=person,
+        )  # fmt: skip
+    print(f"{report.path}: {report.size / 1e6:.1f} MB, differs from torch by "
+          f"{report.difference:.1g} at most")  # fmt: skip
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.generator == "warp":
+        if options.tier is None:
+            raise InputError("the warp generator needs --tier draft or --tier final")
+        if options.fold is not None:
+            raise InputError("--fold belongs to --generator paper: the warp generator's file "
+                             "takes the person's vector as an input")  # fmt: skip
+        if options.tier == "draft" and options.size == 512:
+            raise InputError("the draft tier works at 256 only; use --size 256 or --tier final")
+    elif options.tier is not None or options.size not in (None, 256):
+        raise InputError("the paper's generator has one size, 256, and no tiers; "
+                         "leave --tier and --size out")  # fmt: skip

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which generator is exported how: its network, its inputs and outputs, its metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from export.checkpoint import UNTRAINED, load_weights, state_hash
+from export.export_onnx import ExportReport, Port, export_onnx
+from export.networks import paper
+from export.networks.warp import TIER_CONFIGS, WarpGenerator
+from inference.errors import InputError
+from inference.generator import contract
+from inference.landmarks import TOPOLOGY
+
+KINDS = ("warp", "paper")
+PAPER_SIZE = 256
+
+
+def export_warp(
+    path: Path,
+    tier: str,
+    size: int = 256,
+    *,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    weights: str = "fp16",
+) -> ExportReport:
+    """Write a tier of the `warp` generator; without a checkpoint, untrained from `seed`."""
+    torch.manual_seed(seed)
+    network = WarpGenerator(TIER_CONFIGS[tier])
+    training = UNTRAINED
+    if checkpoint is not None:
+        training = load_weights(network, checkpoint, f"warp {tier}")
+    metadata = {
+        contract.META_KIND: "warp",
+        contract.META_TIER: tier,
+        contract.META_SIZE: str(size),
+        contract.META_TOPOLOGY: TOPOLOGY,
+        contract.META_TRAINING: training,
+        contract.META_CHECKPOINT: state_hash(network),
+    }
+    inputs = (
+        Port("picture", (len(contract.CHANNELS), size, size)),
+        Port("identity", (contract.IDENTITY_SIZE,)),
+    )
+    return export_onnx(network, inputs, contract.OUTPUTS, metadata, path, weights=weights)
+
+
+def export_paper(
+    path: Path,
+    *,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    weights: str = "fp16",
+    person: Tensor | None = None,
+) -> ExportReport:
+    """Write the paper's generator; `person` (512,) folds that vector's AdaIN into constants.
+
+    Inputs: landmarks (N, 3, 256, 256) in [-1, 1] and, unless folded, identity (N, 512).
+    Output: frame (N, 3, 256, 256) in [-1, 1].
+    """
+    torch.manual_seed(seed)
+    network = paper.PaperGenerator()
+    training = UNTRAINED
+    if checkpoint is not None:
+        training = load_weights(network, checkpoint, "paper")
+    metadata = {
+        contract.META_KIND: "paper",
+        contract.META_SIZE: str(PAPER_SIZE),
+        contract.META_TOPOLOGY: TOPOLOGY,
+        contract.META_TRAINING: training,
+        contract.META_CHECKPOINT: state_hash(network),
+    }
+    inputs = [Port("landmarks", (paper.LANDMARK_CHANNELS, PAPER_SIZE, PAPER_SIZE))]
+    network.eval()
+    exported = paper.without_spectral_norm(network if person is None else network.fold(person))
+    if person is None:
+        inputs.append(Port("identity", (paper.IDENTITY_SIZE,)))
+    return export_onnx(exported, inputs, ("frame",), metadata, path, weights=weights)
+
+
+def random_person(seed: int = 0) -> Tensor:
+    """A person's vector for the paper's generator that stands for nobody, (512,)."""
+    return torch.randn(paper.IDENTITY_SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def read_person(path: Path) -> Tensor:
+    """A person's vector for the paper's generator from a .npy of 512 numbers."""
+    try:
+        vector = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: is no .npy file that can be read; "
+                         "give a person's vector") from error  # fmt: skip
+    size = paper.IDENTITY_SIZE
+    numbers = isinstance(vector, np.ndarray) and np.issubdtype(vector.dtype, np.floating)
+    if not numbers or vector.shape != (size,) or not np.isfinite(vector).all():
+        raise InputError(f"{path}: is no person's vector: it must hold {size} finite numbers")
+    return torch.from_numpy(vector.astype(np.float32))

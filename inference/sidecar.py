@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.frames import encode_frame, frame_suffix, write_frame, written_whole
+from inference.frames import encode_frame, file_error, frame_suffix, write_frame, written_whole
 from inference.jobs import SynthesizeJob
 from inference.portrait import Portrait
 from inference.track import LandmarkTrack
@@ -46,7 +46,10 @@ def prepare_folder(
     fingerprint = _fingerprint(job, model)
     if _known_fingerprint(job.out) not in (fingerprint, None):
         for stale in (*job.out.glob("head_*.???"), *job.out.glob("full_*.???")):
-            stale.unlink()
+            try:
+                stale.unlink()
+            except OSError as error:
+                raise file_error(error, stale) from error
     box = portrait.box
     whole = job.layer == "full"
     size = portrait.picture.size

@@ -55,19 +55,26 @@ def save_track(track: LandmarkTrack, path: Path) -> None:
 
     Raises LikenessError when the folder cannot be written or the disk is full.
     """
-    with written_whole(path) as part, part.open("wb") as file:
-        np.savez_compressed(
-            file,
-            format=_FORMAT,
-            topology=TOPOLOGY,
-            points=track.points.astype(np.float32),
-            valid=track.valid.astype(bool),
-            rate=np.array([track.rate.numerator, track.rate.denominator], np.int64),
-            size=np.array(track.size, np.int32),
-            cuts=np.array(track.cuts, np.int32),
-            source=track.source,
-            source_sha256=track.source_sha256,
-        )
+    arrays = {
+        "format": _FORMAT,
+        "topology": TOPOLOGY,
+        "points": track.points.astype(np.float32),
+        "valid": track.valid.astype(bool),
+        "rate": np.array([track.rate.numerator, track.rate.denominator], np.int64),
+        "size": np.array(track.size, np.int32),
+        "cuts": np.array(track.cuts, np.int32),
+        "source": track.source,
+        "source_sha256": track.source_sha256,
+    }
+    # As np.savez_compressed does, but on a full disk that one leaves its zip file to the garbage
+    # collector, which complains on stderr.
+    with (
+        written_whole(path) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, value in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
 
 
 def load_track(path: Path) -> LandmarkTrack:

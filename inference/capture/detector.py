@@ -31,8 +31,7 @@ class FaceDetector:
         self._max_faces = max_faces
         with quiet_libraries():
             self._mesh = _face_mesh(max_faces)
-            # The models are opened in threads, and talk; the first answer says that they are done.
-            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+            self._wait_for_models()
         self._found_any = False
         self._count = 0
 
@@ -60,8 +59,15 @@ class FaceDetector:
 
     def forget(self) -> None:
         """Begin anew: the next frame belongs to another shot."""
-        self._mesh.reset()
+        with quiet_libraries():
+            self._mesh.reset()
+            self._wait_for_models()
+        self._found_any = False
         self._count = 0
+
+    def _wait_for_models(self) -> None:
+        # They are opened in threads, and talk; the first answer says that they are done.
+        self._mesh.process(np.zeros((64, 64, 3), np.uint8))
 
     def _look(self, picture: Picture) -> list[Points]:
         height, width = picture.shape[:2]

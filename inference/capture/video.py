@@ -86,6 +86,8 @@ def read_frames(footage: Footage, first: int = 0, last: int | None = None) -> It
             if index >= first:
                 yield Frame(index, previous, repeated=False)
             index += 1
+        if last is not None and index > last:
+            return
         if pictures + _COUNT_SLACK < footage.count * 0.98:
             raise InputError(
                 f"{footage.path}: the video breaks off after frame {index} of {footage.count}; "

@@ -148,5 +148,13 @@ def _check(session: onnxruntime.InferenceSession, meta: dict[str, str], path: Pa
             f"{path}: made for the topology '{meta[contract.META_TOPOLOGY]}', this version has "
             f"'{TOPOLOGY}'; export the model again"
         )
+    if (
+        not meta[contract.META_SIZE].isdigit()
+        or int(meta[contract.META_SIZE]) not in contract.SIZES
+    ):
+        raise InputError(
+            f"{path}: the model's size is '{meta[contract.META_SIZE]}', not one of "
+            f"{', '.join(map(str, contract.SIZES))}; export it again"
+        )
     if {value.name for value in session.get_inputs()} != {"picture", "identity"}:
         raise InputError(f"{path}: the model's inputs are of another version; export it again")

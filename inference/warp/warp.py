@@ -85,10 +85,12 @@ def warp(
 ) -> tuple[Pixels, list[Patch]]:
     """The warped crop (H, W, 3) at the source's resolution, and the patches laid into it.
 
-    residual: (h, w, 2) further displacement from the generator in pixels of the crop.
+    residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
+    everything but the patches.
     """
     size = source.size
-    where = _origin(target, size, crop_size, residual)
+    extra = None if residual is None else _enlarged(residual, size, crop_size)
+    where = _origin(target, size, crop_size, extra)
     warped = cv2.remap(source.pixels, where, None, interpolation, None, cv2.BORDER_REPLICATE)
     points = target.points[:, :2] * (np.array(size, np.float32) / np.array(crop_size, np.float32))
     patches = eye_patches(source.points, points, target.scale, size)
@@ -109,22 +111,32 @@ def warp_plane(
     residual: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
-    where = _origin(target, (plane.shape[1], plane.shape[0]), crop_size, residual)
+    size = (plane.shape[1], plane.shape[0])
+    extra = None if residual is None else _enlarged(residual, size, crop_size)
+    where = _origin(target, size, crop_size, extra)
     return cv2.remap(plane, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+
+
+def _enlarged(
+    residual: NDArray[np.float32], size: tuple[int, int], crop_size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """The generator's displacement for an output of `size`, in its pixels: (height, width, 2)."""
+    zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
+    return cv2.resize(residual * zoom, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _origin(
     target: TargetPose,
     size: tuple[int, int],
     crop_size: tuple[int, int],
-    residual: NDArray[np.float32] | None,
+    extra: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
     """Which pixel index each output pixel comes from: (height, width, 2) for `size`."""
-    zoom = np.array([size[0] / crop_size[0], size[1] / crop_size[1]], np.float32)
+    zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
     motion = target.raster.displacement * zoom
-    if residual is not None:
-        motion += cv2.resize(residual * zoom, (GRID, GRID), interpolation=cv2.INTER_LINEAR)
     where = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
+    if extra is not None:
+        where += extra
     where[..., 0] += np.arange(size[0], dtype=np.float32)
     where[..., 1] += np.arange(size[1], dtype=np.float32)[:, None]
     return where
@@ -138,15 +150,14 @@ def _lay(
     interpolation: int,
 ) -> None:
     """Blend a patch of `pixels` into the warped crop, in place."""
-    content = cv2.remap(
-        pixels, patch.source, None, interpolation, None, cv2.BORDER_REPLICATE
-    ).astype(np.float32)
-    if patch.dark is not None:
-        content += patch.dark[..., None] * (dark - content)
     height, width = patch.mask.shape
-    below = warped[patch.top : patch.top + height, patch.left : patch.left + width]
-    mixed = below + patch.mask[..., None] * (content - below)
-    below[:] = np.round(mixed).astype(warped.dtype)
+    here = np.s_[patch.top : patch.top + height, patch.left : patch.left + width]
+    content = cv2.remap(pixels, patch.source, None, interpolation, None, cv2.BORDER_REPLICATE)
+    mixed = content.astype(np.float32)
+    if patch.dark is not None:
+        mixed += patch.dark[..., None] * (dark - mixed)
+    below = warped[here]
+    below[:] = np.round(below + patch.mask[..., None] * (mixed - below)).astype(warped.dtype)
 
 
 def _resized(pixels: Pixels, size: tuple[int, int] | None, factor: float) -> Pixels:

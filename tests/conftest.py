@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all tests share: the real footage, the project's own samples, and the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOOTAGE_VARIABLE = "LIKENESS_FOOTAGE"
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command left behind: exit code and both streams."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def error_lines(self) -> list[str]:
+        """stderr without the lines that report progress (`capture: 20/100, ...`)."""
+        lines = self.stderr.splitlines()
+        return [line for line in lines if not line.startswith(("capture: ", "synthesize: "))]
+
+
+RunCli = Callable[..., CommandResult]
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path:
+    """The folder of real clips and portraits: LIKENESS_FOOTAGE, or beside the checkout."""
+    named = os.environ.get(FOOTAGE_VARIABLE)
+    folder = Path(named) if named else ROOT.parent / "shared" / "footage"
+    if not (folder / "clips").is_dir():
+        pytest.skip(f"there is no real footage in {folder}; name its folder in {FOOTAGE_VARIABLE}")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The project's own public-domain portrait and performance."""
+    return ROOT / "inference" / "samples"
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers that are the same in every run, and others for every test."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture
+def run_cli(tmp_path_factory: pytest.TempPathFactory) -> RunCli:
+    """`run_cli("capture", path, "--out", out)`: python -m inference in an empty folder."""
+
+    def run(*arguments: object, timeout: float = 300) -> CommandResult:
+        done = subprocess.run(
+            [sys.executable, "-m", "inference", *map(str, arguments)],
+            cwd=tmp_path_factory.mktemp("elsewhere"),
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+        return CommandResult(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job, end to end: what the demo leaves is what it promises, in both Blenders."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from inference.capture.video import open_footage
+from inference.composite import lay_over
+from inference.demo import PORTRAIT, TRACK
+from inference.pictures import read_picture
+from inference.portrait import open_portrait
+from inference.track import load_track
+from tests.blender.conftest import ROOT, Blender
+
+FRAME = 100  # zero-based; the head is turned and the mouth is open
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's folder, made once."""
+    out = tmp_path_factory.mktemp("demo") / "späce 日本"
+    command = [sys.executable, "-m", "inference", "demo", "--out", str(out), "--tier", "draft"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (out / "said.txt").write_text(done.stdout, encoding="utf-8")
+    return out
+
+
+def test_the_movie_is_as_long_and_as_fast_as_the_performance(demo: Path) -> None:
+    track = load_track(TRACK)
+    movie = open_footage(demo / "demo.mp4")
+    assert movie.rate == track.rate
+    assert movie.count == len(track)
+    assert movie.size == (512, 512)
+
+
+def test_the_table_names_every_stage_and_what_it_ran_on(demo: Path) -> None:
+    said = (demo / "said.txt").read_text(encoding="utf-8")
+    for stage in ("warp", "network", "composite", "write", "strips and movie"):
+        assert stage in said
+    assert "ONNX Runtime, cpu" in said or "ONNX Runtime, cuda" in said
+    sheet = read_picture(demo / "contact.png").rgb8()
+    assert sheet.shape[1] == 2 * sheet.shape[0], "six moments beside, three rows"
+
+
+@pytest.mark.blender
+def test_the_blend_file_renders_the_head_over_the_portrait(
+    demo: Path, tmp_path: Path, blender: Blender
+) -> None:
+    rendered = tmp_path / "frame.png"
+    blend = demo / "demo.blend"
+    blender({"blend": str(blend), "frames": {str(FRAME + 1): str(rendered)}})
+    portrait = open_portrait(PORTRAIT)
+    layer = cv2.imread(str(demo / "head" / f"head_{FRAME:06d}.png"), cv2.IMREAD_UNCHANGED)
+    alpha = layer[..., 3].astype(np.float32) / 255
+    expected, _ = lay_over(portrait, cv2.cvtColor(layer, cv2.COLOR_BGRA2RGB), alpha)
+    found = read_picture(rendered).rgb8()
+    assert found.shape == expected.shape
+    clear = np.ones(found.shape[:2], bool)
+    clear[300:, 300:] = False  # the driver's corner
+    difference = np.abs(found.astype(int) - expected)[clear]
+    assert difference.mean() < 0.5
+    # The driver really is in its corner, and the head really moved.
+    corner = np.abs(found.astype(int) - portrait.picture.rgb8())[300:, 300:]
+    assert corner.mean() > 10
+    box = portrait.box
+    head = np.s_[max(0, box.y) : box.y + box.height, box.x : box.x + box.width]
+    moved = np.abs(expected.astype(int) - portrait.picture.rgb8())
+    assert moved[head].mean() > 5

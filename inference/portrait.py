@@ -45,7 +45,7 @@ class Portrait:
     box: Box
 
     def crop(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
-        """The box's pixels (height, width, 3); beyond the picture its edge is repeated."""
+        """The box's pixels (height, width, 3); beyond the picture it is mirrored."""
         return _crop(self.picture.rgb, self.box)
 
     def crop_alpha(self) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
@@ -105,7 +105,7 @@ def _crop(pixels: NDArray, box: Box) -> NDArray:
         max(0, box.y) : min(height, box.y + box.height),
         max(0, box.x) : min(width, box.x + box.width),
     ]
-    return cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    return cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REFLECT_101)
 
 
 def _choose(faces: list[NDArray[np.float32]], face: int | None, path: Path) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ def build_mesh(points: Points, size: tuple[int, int]) -> WarpMesh:
 
     points: (478, 3) landmarks in pixels of the crop. size: the crop's (width, height). Where the
     crop reaches beyond the picture the mesh does too: a head may move out of the picture, and
-    what moves in repeats the picture's edge.
+    what moves in is the picture mirrored at its edge.
     """
     oval = points[list(OVAL)]
     center = oval[:, :2].mean(axis=0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from export.networks.embedder import WarpEmbedder
 from inference.errors import InputError
 
 UNTRAINED = "untrained"
@@ -37,6 +38,24 @@ def load_weights(generator: nn.Module, path: Path, name: str) -> str:
                          "choose the generator and tier that it was trained as")  # fmt: skip
     generator.load_state_dict(state)
     return training
+
+
+def load_embedder(path: Path) -> WarpEmbedder | None:
+    """The embedder that was trained beside a checkpoint's generator, or None.
+
+    Raises InputError when it is of another architecture.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True).get("embedder")
+    if state is None:
+        return None
+    embedder = WarpEmbedder()
+    try:
+        embedder.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"{path}: its embedder is of another architecture; train again with this version"
+        ) from error
+    return embedder.eval()
 
 
 def state_hash(generator: nn.Module) -> str:

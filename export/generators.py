@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from export.checkpoint import UNTRAINED, load_weights, state_hash
+from export.checkpoint import UNTRAINED, load_embedder, load_weights, state_hash
 from export.export_onnx import ExportReport, Port, export_onnx
 from export.networks import paper
+from export.networks.embedder import WarpEmbedder
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from inference.errors import InputError
 from inference.generator import contract
@@ -30,7 +31,10 @@ def export_warp(
     seed: int = 0,
     weights: str = "fp16",
 ) -> ExportReport:
-    """Write a tier of the `warp` generator; without a checkpoint, untrained from `seed`."""
+    """Write a tier of the `warp` generator; without a checkpoint, untrained from `seed`.
+
+    The checkpoint's embedder, if it has one, is written beside it.
+    """
     torch.manual_seed(seed)
     network = WarpGenerator(TIER_CONFIGS[tier])
     training = UNTRAINED
@@ -48,7 +52,25 @@ def export_warp(
         Port("picture", (len(contract.CHANNELS), size, size)),
         Port("identity", (contract.IDENTITY_SIZE,)),
     )
-    return export_onnx(network, inputs, contract.OUTPUTS, metadata, path, weights=weights)
+    report = export_onnx(network, inputs, contract.OUTPUTS, metadata, path, weights=weights)
+    beside = path.with_name(path.stem + contract.EMBEDDER_SUFFIX)
+    beside.unlink(missing_ok=True)
+    if checkpoint is not None and (embedder := load_embedder(checkpoint)) is not None:
+        named = {**metadata, contract.META_KIND: "warp-embedder"}
+        seen = Port("picture", (contract.EMBEDDER_CHANNELS,) + (contract.EMBEDDER_SIZE,) * 2)
+        export_onnx(_OnePicture(embedder), (seen,), ("identity",), named, beside, weights=weights)
+    return report
+
+
+class _OnePicture(nn.Module):
+    """The embedder with its two inputs in one, as the contract has it."""
+
+    def __init__(self, embedder: WarpEmbedder) -> None:
+        super().__init__()
+        self.embedder = embedder
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return self.embedder(picture[:, :3], picture[:, 3:])
 
 
 def export_paper(

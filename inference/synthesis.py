@@ -31,6 +31,7 @@ from inference.frames import (
     remove_parts,
     write_frame,
 )
+from inference.generator.identity import person_vector
 from inference.generator.inputs import generator_input
 from inference.generator.model import Generator, load_generator
 from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
@@ -68,13 +69,14 @@ class Synthesized:
 class Scene:
     """Everything that frames share: made once, then only read, by all threads.
 
-    small, full: the portrait's crop at the network's size and at its own.
-    alpha: (H, W) the head layer's own, 0 to 1.
+    identity: (256,) the person's vector. small, full: the portrait's crop at the network's size
+    and at its own. alpha: (H, W) the head layer's own, 0 to 1.
     """
 
     portrait: Portrait
     retarget: Retarget
     generator: Generator
+    identity: NDArray[np.float32]
     mesh: WarpMesh
     small: WarpSource
     full: WarpSource
@@ -157,9 +159,16 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack) -> Scene:
     small = _at_model_size(full, generator.size)
     size = (portrait.box.width, portrait.box.height)
     return Scene(
-        portrait, retarget, generator, build_mesh(points, size), small, full, feather(portrait),
-        job.layer,
-    )  # fmt: skip
+        portrait=portrait,
+        retarget=retarget,
+        generator=generator,
+        identity=person_vector(generator, [portrait, *others]),
+        mesh=build_mesh(points, size),
+        small=small,
+        full=full,
+        alpha=feather(portrait),
+        layer=job.layer,
+    )
 
 
 def render_frame(
@@ -175,7 +184,7 @@ def render_frame(
         zoom = np.float32(generator.size) / np.array(size, np.float32)
         picture = generator_input(_rgb8(small), target.raster, target.points[:, :2] * zoom, patches)
     with clock.stage("network"):
-        answer = generator.run(picture)
+        answer = generator.run(picture, scene.identity)
     with clock.stage("composite"):
         residual = answer.flow / zoom
         if residual.any():

@@ -77,10 +77,11 @@ class ModulatedConv(nn.Module):
     def forward(self, x: Tensor, identity: Tensor) -> Tensor:
         """(N, channels_in, H, W) and (N, identity_size) -> (N, channels_out, H, W)."""
         s = self.modulation(identity)
-        y = self.conv(x * s[:, :, None, None])
+        # In the pictures' own type: under autocast these products would fall back to float32.
+        y = self.conv(x * s[:, :, None, None].to(x.dtype))
         if self.act:
             y = F.relu(y)
-        return y * self.demodulation(s)[:, :, None, None]
+        return y * self.demodulation(s)[:, :, None, None].to(y.dtype)
 
     def modulation(self, identity: Tensor) -> Tensor:
         """(N, identity_size) -> s, (N, channels_in); ones for a vector of zeros."""

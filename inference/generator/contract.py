@@ -13,6 +13,10 @@ Outputs:
     colour    (N, 3, S, S) float32, RGB, nominally [0, 1], not clipped
     alpha     (N, 1, S, S) float32 in [0, 1], the share of the warped portrait in the result
     matte     (N, 1, S, S) float32 in [0, 1], head against background
+
+A trained generator comes with the embedder that it was trained beside, `X.embedder.onnx` beside
+`X.onnx`: picture (N, 6, 128, 128), red, green, blue and the three line channels of a portrait's
+crop, all in [0, 1] -> identity (N, 256).
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ CHANNELS = (
     "irises",  # 1 on the target's irises, as far as the lids let them be seen
 )
 IDENTITY_SIZE = 256
+EMBEDDER_SIZE = 128
+EMBEDDER_CHANNELS = 6
+EMBEDDER_SUFFIX = ".embedder.onnx"
 FLOW_STRIDE = 4
 SIZES = (256, 512)
 TIERS = ("draft", "final")
@@ -40,7 +47,7 @@ OUTPUTS = ("flow", "colour", "alpha", "matte")
 ALPHA_UNTRAINED = 0.9
 
 # Keys of the ONNX file's metadata; every value is a string.
-META_KIND = "likeness.kind"  # "warp"
+META_KIND = "likeness.kind"  # "warp" or "warp-embedder"
 META_TIER = "likeness.tier"  # "draft" or "final"
 META_SIZE = "likeness.size"  # "256" or "512"
 META_TOPOLOGY = "likeness.topology"  # inference.landmarks.TOPOLOGY

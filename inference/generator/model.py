@@ -43,6 +43,7 @@ class Generator:
     tier: str
     size: int
     training: str
+    checkpoint: str
     provider: str
     reason: str
 
@@ -70,7 +71,7 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
     if not path.is_file():
         raise InputError(f"{path}: there is no such model; the tiers are "
                          f"{' and '.join(contract.TIERS)}")  # fmt: skip
-    session, reason = _open(path, provider, threads)
+    session, reason = open_session(path, provider, threads)
     meta = session.get_modelmeta().custom_metadata_map
     _check(session, meta, path)
     ran = "cuda" if session.get_providers()[0] == _CUDA else "cpu"
@@ -80,6 +81,7 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
         meta[contract.META_TIER],
         int(meta[contract.META_SIZE]),
         meta[contract.META_TRAINING],
+        meta[contract.META_CHECKPOINT],
         ran,
         reason,
     )
@@ -92,7 +94,10 @@ def model_path(tier_or_file: str | Path) -> Path:
     return Path(tier_or_file)
 
 
-def _open(path: Path, provider: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
+def open_session(
+    path: Path, provider: str, threads: int
+) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session on the provider, and why it is that one. Raises InputError."""
     if provider not in PROVIDERS:
         raise InputError(f"there is no provider '{provider}'; choose one of {', '.join(PROVIDERS)}")
     if provider != "cpu":

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.data.cli import add_prepare
+from export.training.cli import add_train
 from inference.errors import InputError, LikenessError
 from inference.generator.contract import SIZES, TIERS
 
@@ -18,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, or an error's own after printing its one line."""
     options = _parser().parse_args(arguments)
     try:
-        _onnx(options)
+        options.run(options)
     except LikenessError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -40,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         help="paper only: make one person's AdaIN parameters constants (default: a random person)",
     )  # fmt: skip
     onnx.add_argument("--out", type=Path, required=True, metavar="F.onnx")
+    onnx.set_defaults(run=_onnx)
+    add_prepare(commands)
+    add_train(commands)
     return parser
 
 

@@ -119,7 +119,8 @@ def _time_networks(out: Path) -> list[Timing]:
     paper = out / "paper.onnx"
     if not paper.is_file():
         # Another process: a loaded torch slows ONNX Runtime down.
-        command = [sys.executable, "-m", "export", "onnx", "--generator", "paper", "--out", paper]
+        command = [sys.executable, "-m", "export", "onnx", "--generator", "paper"]
+        command += ["--out", str(paper)]
         subprocess.run(
             command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,

@@ -100,7 +100,7 @@ def test_a_trained_answer_shows_in_the_frame(tmp_path: Path, monkeypatch) -> Non
         def __init__(self) -> None:
             self.size = size
 
-        def run(self, picture: np.ndarray) -> GeneratorOutput:
+        def run(self, picture: np.ndarray, identity: np.ndarray) -> GeneratorOutput:
             alpha = np.full((size, size), 0.9, np.float32)
             alpha[100:140, 100:140] = 0
             colour = np.ascontiguousarray(np.moveaxis(picture[:3], 0, -1))

@@ -75,7 +75,7 @@ def test_a_wrong_track_is_refused_in_one_line(
     tmp_path: Path, changes: dict[str, object], words: str
 ) -> None:
     path = rewritten(tmp_path / "wrong.track.npz", **changes)
-    with pytest.raises(InputError, match="wrong.track.npz") as caught:
+    with pytest.raises(InputError, match=r"wrong\.track\.npz") as caught:
         load_track(path)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `train` of `python -m export`: every field of `TrainConfig` is an option."""
+
+from __future__ import annotations
+
+import argparse
+import typing
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from export.training.config import TrainConfig
+from inference.errors import Cancelled, InputError
+from inference.generator.contract import TIERS
+
+
+def add_train(commands: Any) -> None:
+    """Register the command; `commands` is what argparse's add_subparsers returned."""
+    parser = commands.add_parser(
+        "train",
+        help="meta-learn the warp generator on prepared footage",
+        description="Goes on from the newest checkpoint in --out. Many processes: start it with "
+        "torchrun. The fields are explained in export/training/config.py.",
+    )
+    kinds = typing.get_type_hints(TrainConfig)
+    for field in fields(TrainConfig):
+        needed = field.default is MISSING
+        option: dict[str, Any] = {"required": True} if needed else {"default": field.default}
+        kind = kinds[field.name]
+        if kind is bool:
+            option |= {"action": argparse.BooleanOptionalAction}
+        elif typing.get_origin(kind) is tuple:
+            option |= {"type": float, "nargs": len(typing.get_args(kind))}
+        else:
+            option |= {"type": kind, "metavar": kind.__name__.upper()}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", **option)
+    parser.set_defaults(run=run_train)
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Train as the options say and name the last checkpoint."""
+    config = read_config(options)
+    from export.training.train import train
+
+    try:
+        print(train(config))
+    except KeyboardInterrupt:
+        raise Cancelled(
+            f"{config.out}: interrupted; the same command goes on from the last checkpoint"
+        ) from None
+
+
+def read_config(options: argparse.Namespace) -> TrainConfig:
+    """The options as a checked configuration. Raises InputError for what makes no sense."""
+    values = {field.name: getattr(options, field.name) for field in fields(TrainConfig)}
+    config = TrainConfig(**{**values, "betas": tuple(values["betas"])})
+    if config.tier not in TIERS:
+        raise InputError(f"there is no tier '{config.tier}'; choose one of {', '.join(TIERS)}")
+    if config.crop % 32 or not 64 <= config.crop <= 256:
+        raise InputError(f"--crop is {config.crop}; choose a multiple of 32 from 64 to 256")
+    for name in ("batch", "steps", "most_sources", "whole_every", "log_every", "grid_every"):
+        if getattr(config, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+    if not Path(config.data).is_dir():
+        raise InputError(
+            f"{config.data}: there is no such folder; make one with: python -m export prepare"
+        )
+    return config

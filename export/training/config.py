@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training run is made of. Every field can be given on the command line by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Configuration of `export.training.train`; the defaults are those of the shipped model."""
+
+    data: Path  # folder that `prepare` wrote
+    out: Path  # folder of checkpoints, log.jsonl and grids
+    tier: str = "draft"  # of the warp generator
+
+    # How long. Whatever comes first ends the run; a run goes on from its last checkpoint.
+    steps: int = 1_000_000
+    minutes: float = 60.0
+
+    # A batch. Crops lie around the face at the network's own scale; whole pictures cost more, and
+    # without any of them seams at the crop's border are never seen.
+    batch: int = 8
+    crop: int = 160  # pixels, a multiple of 32
+    whole_every: int = 8  # one batch in so many is of whole pictures, half as many of them
+    most_sources: int = 8  # K is drawn from 1 to this for the person's vector
+    workers: int = 1  # processes that warp and augment
+    seed: int = 0
+
+    # Adam. The embedder learns more slowly: it must not chase the generator.
+    rate: float = 4e-4
+    rate_embedder: float = 1e-4
+    betas: tuple[float, float] = (0.5, 0.99)
+    warm_up: int = 200  # steps over which the rates rise
+    fall: float = 0.3  # the last share of the run (in time), over which they fall to a tenth
+    clip_gradients: float = 1.0  # norm
+    ema: float = 0.998  # of the weights that are evaluated and shipped
+
+    # Losses: weights of regions, and of terms (export.training.objective).
+    weight_mouth: float = 12.0  # how much more a pixel inside the lips counts than one of skin
+    weight_eyes: float = 8.0
+    weight_face: float = 2.0
+    share_pixels: float = 1.0  # masked Charbonnier
+    share_edges: float = 0.5  # Laplacian pyramid
+    alpha_sparsity: float = 0.05  # pulls alpha to the warp where nothing is gained
+    flow_smoothness: float = 0.02
+
+    # Keeping watch.
+    log_every: int = 50  # steps
+    grid_every: int = 1000
+    checkpoint_minutes: float = 3.0
+    keep_checkpoints: int = 2
+    threads: int = 0  # of torch; 0: all cores
+    half: bool = True  # bfloat16 where the machine has it

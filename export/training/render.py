@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a batch of samples to the generator's picture, differentiably: what inference does in numpy.
+
+`inference.composite.merge` at the network's own size: the mesh's displacement and the residual
+flow resample the source, alpha lays the result over the network's colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inference.generator.contract import FLOW_STRIDE
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class View:
+    """A batch on the device, colours in [0, 1], cut to the crop that is trained on (N, ., C, C).
+
+    picture: 11 channels of the contract. target: 3. weight: 1, how much a pixel counts. mouth,
+    eyes, face: 1 each, in [0, 1]. origin: (N, C, C, 2) where the mesh takes each pixel from, as a
+    pixel index of `source` (N, 3, S, S). opening: 1, share of layers that the flow does not move.
+    identity: (N, K, 6, I, I) for the embedder.
+    """
+
+    picture: Tensor
+    target: Tensor
+    visible: Tensor
+    mouth: Tensor
+    eyes: Tensor
+    face: Tensor
+    origin: Tensor
+    opening: Tensor
+    source: Tensor
+    identity: Tensor
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """result, warped: (N, 3, C, C); alpha, matte: (N, 1, C, C); flow: (N, 2, C/4, C/4)."""
+
+    result: Tensor
+    warped: Tensor
+    alpha: Tensor
+    matte: Tensor
+    flow: Tensor
+
+
+def view_batch(batch: Batch, device: torch.device, crop: int | None, key: int) -> View:
+    """Move a batch to the device and cut it around the faces.
+
+    batch: of `export.data.samples.make_sample`, stacked; its first source is the one warped.
+    crop: side in pixels, a multiple of 32; None keeps whole pictures. key: seeds the crops.
+    """
+
+    def share(name: str) -> Tensor:
+        return batch[name].to(device, non_blocking=True).float() / 255
+
+    lines, target = share("lines"), share("target")
+    warped, valid = share("warped")[:, 0], share("valid")[:, :1]
+    stretch = batch["stretch"][:, :1].to(device).float()
+    picture = torch.cat([warped, stretch, valid, lines], dim=1)
+    size = target.shape[-1]
+    rows = torch.arange(size, device=device, dtype=torch.float32)
+    index = torch.stack(torch.meshgrid(rows, rows, indexing="xy"), dim=-1)
+    origin = batch["displacement"][:, 0].to(device) + index
+    masks = torch.cat(
+        [share("visible")[:, None], share("face")[:, None], share("opening")[:, :1]], dim=1
+    )
+    if crop is not None:
+        corners = _corners(batch["points"], size, crop, key)
+        picture, target, masks = (_cut(x, corners, crop) for x in (picture, target, masks))
+        origin = _cut(origin.permute(0, 3, 1, 2), corners, crop).permute(0, 2, 3, 1)
+    return View(
+        picture=picture.contiguous(memory_format=torch.channels_last),
+        target=target,
+        visible=masks[:, 0:1],
+        mouth=picture[:, 8:9],
+        eyes=picture[:, 9:10],
+        face=masks[:, 1:2],
+        origin=origin,
+        opening=masks[:, 2:3],
+        source=share("source")[:, 0],
+        identity=share("identity"),
+    )
+
+
+def render(answer: tuple[Tensor, Tensor, Tensor, Tensor], view: View) -> Rendered:
+    """Lay the network's answer (flow, colour, alpha, matte) together with the warped source."""
+    flow, colour, alpha, matte = (tensor.float() for tensor in answer)
+    motion = F.interpolate(flow, scale_factor=FLOW_STRIDE, mode="bilinear", align_corners=False)
+    moved = _resample(view.source, view.origin + motion.permute(0, 2, 3, 1))
+    still = _resample(view.source, view.origin)
+    # What the flow changes is added to inference's own warp; eyes and mouth stay as they are.
+    warped = view.picture[:, :3] + (1 - view.opening) * (moved - still)
+    return Rendered(alpha * warped + (1 - alpha) * colour, warped, alpha, matte, flow)
+
+
+def _resample(source: Tensor, origin: Tensor) -> Tensor:
+    """Colours at pixel indices `origin` (N, C, C, 2); an index i is (2 i + 1) / size - 1 there."""
+    grid = (2 * origin + 1) / source.shape[-1] - 1
+    return F.grid_sample(source, grid, padding_mode="border", align_corners=False)
+
+
+def _corners(points: Tensor, size: int, crop: int, key: int) -> list[tuple[int, int]]:
+    """For each sample the crop's left and top, around the face with some room to miss it."""
+    generator = torch.Generator().manual_seed(key)
+    middle = points[:, :, :2].mean(dim=1)
+    shift = (torch.rand(middle.shape, generator=generator) - 0.5) * 0.35 * crop
+    corner = (middle + shift - crop / 2).round().clamp(0, size - crop).int()
+    # Whole strides, so that the network meets the same grid as in whole pictures.
+    return [tuple(int(v) // FLOW_STRIDE * FLOW_STRIDE for v in row) for row in corner]  # type: ignore[misc]
+
+
+def _cut(pictures: Tensor, corners: list[tuple[int, int]], crop: int) -> Tensor:
+    return torch.stack(
+        [
+            picture[:, top : top + crop, left : left + crop]
+            for picture, (left, top) in zip(pictures, corners, strict=True)
+        ]
+    )

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Meta-learning of the `warp` generator: episodes of many people, one loop.
+
+`train` is the whole of it. Many processes: start it with torchrun, each takes its share of every
+batch. It goes on from the newest checkpoint in `out`, with the same data in the same order.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections import defaultdict
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from export.networks.embedder import WarpEmbedder, person_vector
+from export.networks.warp import TIER_CONFIGS, WarpGenerator
+from export.training.config import TrainConfig
+from export.training.feed import Feed, validation_batches
+from export.training.grid import write_grid
+from export.training.objective import measures, objective
+from export.training.processes import Processes
+from export.training.render import Rendered, View, render, view_batch
+from export.training.saved import load_newest, save_checkpoint
+from inference.errors import LikenessError
+from inference.generator.contract import IDENTITY_SIZE
+
+_LOST_STEPS = 20  # so many steps in a row without a finite loss end the run
+
+
+class Learner(nn.Module):
+    """Generator and embedder as one, so that gradients of both are shared among processes."""
+
+    def __init__(self, tier: str) -> None:
+        super().__init__()
+        self.generator = WarpGenerator(TIER_CONFIGS[tier])
+        self.embedder = WarpEmbedder()
+
+    def forward(self, view: View, known: Tensor) -> tuple[Rendered, Tensor]:
+        """known: (N,) 0 withholds a person's vector. Returns the picture and e (N, 256)."""
+        people, shots = view.identity.shape[:2]
+        frames = view.identity.flatten(0, 1)
+        vectors = self.embedder(frames[:, :3], frames[:, 3:]).float()
+        e = person_vector(vectors.view(people, shots, IDENTITY_SIZE)) * known[:, None]
+        return render(self.generator(view.picture, e), view), e
+
+
+def train(config: TrainConfig) -> Path:
+    """Train until the steps or minutes are used up. Returns the last checkpoint.
+
+    Raises InputError for unusable data or checkpoints, LikenessError when the loss is lost.
+    """
+    processes = Processes.join()
+    device = processes.device
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    learner = Learner(config.tier).to(device, memory_format=torch.channels_last)
+    average = copy.deepcopy(learner).eval().requires_grad_(False)
+    optimizer = torch.optim.Adam(
+        [
+            {"params": learner.generator.parameters(), "peak": config.rate},
+            {"params": learner.embedder.parameters(), "peak": config.rate_embedder},
+        ],
+        betas=config.betas,
+    )
+    start = load_newest(config, learner, average, optimizer, device)
+    validation = validation_batches(config) if processes.first else []
+    if start.step == 0:
+        _calibrate(learner, average, config, device)
+    model = DistributedDataParallel(learner) if processes.count > 1 else learner
+
+    began = saved = logged = time.monotonic()
+    window: dict[str, list[float]] = defaultdict(list)
+    step, lost = start.step, 0
+    spent = start.minutes
+    for step, batch in Feed(config, start.step, processes.rank, processes.count):
+        spent = start.minutes + (time.monotonic() - began) / 60
+        if step >= config.steps or processes.any(spent >= config.minutes):
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * _rate_at(step, spent, config)
+
+        crop = None if step % config.whole_every == 0 else config.crop
+        view = view_batch(batch, device, crop, key=step)
+        known = (torch.rand(len(view.target), generator=_draw(config, step)) < 0.8).float()
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
+            rendered, _ = model(view, known.to(device))
+        terms = objective(rendered, view, config)
+        loss = torch.stack(list(terms.values())).sum()
+
+        optimizer.zero_grad(set_to_none=True)
+        if processes.any(not bool(torch.isfinite(loss))):
+            lost += 1
+            if lost >= _LOST_STEPS:
+                raise LikenessError(
+                    f"{config.out}: the loss was not a number for {lost} steps up to {step}; go on "
+                    "from the last checkpoint with a lower --rate"
+                )
+            continue
+        lost = 0
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(learner.parameters(), config.clip_gradients)
+        optimizer.step()
+        _follow(average, learner, min(config.ema, (1 + step) / (10 + step)))
+
+        for name, value in (*terms.items(), ("gradient", norm)):
+            window[name].append(float(value.detach()))
+        for name, number in measures(rendered, view).items():
+            window[name].append(number)
+        window["samples"].append(len(view.target) * processes.count)
+        if processes.first and (step + 1) % config.log_every == 0:
+            _log(config, step, spent, window, logged)
+            logged = time.monotonic()
+        if processes.first and (step + 1) % config.grid_every == 0:
+            _validate(config, average, validation, step, spent, device)
+        if processes.first and time.monotonic() - saved > config.checkpoint_minutes * 60:
+            saved = time.monotonic()
+            save_checkpoint(config, learner, average, optimizer, step + 1, spent)
+    processes.wait()
+    if processes.first:
+        _validate(config, average, validation, step, spent, device)
+        return save_checkpoint(config, learner, average, optimizer, step, spent)
+    return config.out
+
+
+def _rate_at(step: int, spent: float, config: TrainConfig) -> float:
+    """The learning rate's share of its peak: up at first, down to a tenth at the end."""
+    progress = max(step / config.steps, spent / config.minutes)
+    rise = min(1.0, (step + 1) / max(1, config.warm_up))
+    beyond = max(0.0, (progress - (1 - config.fall)) / max(config.fall, 1e-6))
+    return rise * (0.55 + 0.45 * math.cos(math.pi * min(1.0, beyond)))
+
+
+def _draw(config: TrainConfig, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, learner: nn.Module, keep: float) -> None:
+    """Exponential moving average of the weights."""
+    for slow, fast in zip(average.parameters(), learner.parameters(), strict=True):
+        slow.lerp_(fast, 1 - keep)
+
+
+def _calibrate(
+    learner: Learner, average: Learner, config: TrainConfig, device: torch.device
+) -> None:
+    """Put the middle of many people at the vector of zeros; alike in every process."""
+    alone = replace(config, workers=0, steps=6)
+    frames = [batch["identity"][:, 0].to(device).float() / 255 for _, batch in Feed(alone, 0, 0, 1)]
+    people = torch.cat(frames)
+    for part in (learner, average):
+        part.embedder.calibrate(people[:, :3], people[:, 3:])
+
+
+@torch.no_grad()
+def _validate(
+    config: TrainConfig,
+    average: Learner,
+    batches: list[dict[str, Tensor]],
+    step: int,
+    spent: float,
+    device: torch.device,
+) -> None:
+    """Figures and a picture of people that training never sees."""
+    found: dict[str, list[float]] = defaultdict(list)
+    rows = []
+    for batch in batches:
+        view = view_batch(batch, device, None, key=0)
+        rendered, e = average(view, torch.ones(len(view.target), device=device))
+        swapped = average.generator(view.picture, e.roll(1, dims=0))
+        other = render(swapped, view).result
+        for name, number in measures(rendered, view).items():
+            found[f"val_{name}"].append(number)
+        found["val_identity_effect"].append(float((other - rendered.result).abs().mean()) * 255)
+        rows.append((view, rendered))
+    values = {name: sum(numbers) / len(numbers) for name, numbers in found.items()}
+    _write_line(config, {"step": step + 1, "minutes": round(spent, 2), **values})
+    if values and values["val_identity_effect"] < 1e-3 and step > 5000:
+        print("warning: the generator ignores the person's vector", flush=True)
+    write_grid(config.out / f"grid-{step + 1:07d}.png", rows)
+
+
+def _log(
+    config: TrainConfig, step: int, spent: float, window: dict[str, list[float]], since: float
+) -> None:
+    line = {name: sum(values) / len(values) for name, values in window.items() if name != "samples"}
+    seen = sum(window["samples"])
+    rate = seen / max(time.monotonic() - since, 1e-6)
+    window.clear()
+    _write_line(
+        config,
+        {
+            "step": step + 1,
+            "minutes": round(spent, 2),
+            "samples_a_second": round(rate, 2),
+            **line,
+        },
+    )
+    print(
+        f"step {step + 1}, {spent:.1f} of {config.minutes:g} min, {rate:.1f} samples/s: "
+        + ", ".join(f"{k} {line[k]:.4g}" for k in ("pixels", "face", "face_warp", "mouth",
+                                                   "mouth_warp", "eyes", "eyes_warp")),
+        flush=True,
+    )  # fmt: skip
+
+
+def _write_line(config: TrainConfig, values: dict[str, float]) -> None:
+    with (config.out / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps({k: round(v, 6) for k, v in values.items()}) + "\n")
+
+
+def describe(config: TrainConfig) -> dict[str, object]:
+    """The configuration as plain values, for the log and the checkpoint."""
+    return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()}

@@ -1,0 +1,651 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each term pulls the way it should, on real pictures; balanced terms pull alike; and the
+perceptual distances see a blur."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch import multiprocessing as mp
+from torch.nn import functional as F
+
+from export.networks.discriminator import WarpDiscriminator
+from export.networks.embedder import WarpEmbedder
+from export.training import losses, perceptual
+from export.training.balance import Balance, check_finite, gradient_norms
+from export.training.perceptual import (
+    VGG19,
+    VGGFACE,
+    EmbedderFeatures,
+    FourierBlocks,
+    Perceptual,
+    RandomFeatures,
+    VggFeatures,
+    VggLayout,
+)
+from inference.errors import InputError, LikenessError
+from inference.generator.contract import IDENTITY_SIZE
+from tests.faces import drawn_landmarks, face
+
+SIZE = 64
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(11)
+    yield
+    torch.set_num_threads(threads)
+
+
+def blurred(picture: Tensor) -> Tensor:
+    return F.avg_pool2d(F.pad(picture, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+
+
+def moved(picture: Tensor, pixels: float, down: float = 0.0) -> Tensor:
+    """The picture moved to the right, and down."""
+    array = picture[0].permute(1, 2, 0).numpy()
+    shift = np.array([[1, 0, pixels], [0, 1, down]], np.float32)
+    size = (array.shape[1], array.shape[0])
+    array = cv2.warpAffine(
+        array, shift, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+
+
+def make_perceptual(kind: str) -> Perceptual:
+    torch.manual_seed(1)
+    made: dict[str, Callable[[], Perceptual]] = {
+        "fourier": FourierBlocks,
+        "random": RandomFeatures,
+        "embedder": lambda: EmbedderFeatures(WarpEmbedder()),
+    }
+    return made[kind]()
+
+
+PERCEPTUAL = ("fourier", "random", "embedder")
+PICTURE_TERMS: dict[str, Perceptual] = {
+    "masked_l1": losses.masked_l1,
+    "charbonnier": losses.charbonnier,
+    "gradient_loss": losses.gradient_loss,
+    "laplacian_pyramid": losses.laplacian_pyramid,
+    "dssim": losses.dssim,
+    "ms_ssim": losses.ms_ssim,
+    "gmsd": losses.gmsd,
+}
+TERMS = {**PICTURE_TERMS, **{kind: make_perceptual(kind) for kind in PERCEPTUAL}}
+
+
+# Terms on pictures.
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_following_a_term_brings_a_blurred_face_nearer_to_the_sharp_one(name: str) -> None:
+    term, target = TERMS[name], face(SIZE)
+    result = blurred(target).requires_grad_()
+    start = (result.detach() - target).square().mean()
+    first = float(term(result, target).detach())
+    optimizer = torch.optim.Adam([result], lr=2e-3)
+    for _ in range(15):
+        optimizer.zero_grad()
+        term(result, target).backward()
+        optimizer.step()
+    assert float(term(result, target).detach()) < 0.85 * first
+    # Not only the term: the picture itself. (GMSD looks at half size, for unevenness only.)
+    assert (result.detach() - target).square().mean() < (0.95 if name == "gmsd" else 0.9) * start
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_a_term_is_least_where_the_pictures_are_the_same(name: str) -> None:
+    term, target = TERMS[name], face(SIZE)
+    same = term(target.clone().requires_grad_(), target)
+    assert same.ndim == 0
+    assert abs(float(same.detach())) < 2e-4
+    assert float(term(moved(target, 1.0), target)) > 10 * abs(float(same.detach())) + 1e-3
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_half_a_batch_gives_half_of_the_mean(name: str) -> None:
+    term, target = TERMS[name], face(SIZE)
+    a, b = blurred(target), moved(target, 1.5)
+    both = term(torch.cat([a, b]), torch.cat([target, target]))
+    torch.testing.assert_close(both, (term(a, target) + term(b, target)) / 2, rtol=1e-3, atol=1e-6)
+
+
+def test_a_picture_s_weights_count_within_it_alone() -> None:
+    target = face(SIZE)
+    a, b = blurred(target), moved(target, 1.5)
+    light, heavy = torch.rand(1, 1, SIZE, SIZE), 20 * torch.rand(1, 1, SIZE, SIZE)
+    for term in (losses.masked_l1, losses.gradient_loss, losses.laplacian_pyramid, losses.dssim):
+        both = term(torch.cat([a, b]), torch.cat([target, target]), torch.cat([light, heavy]))
+        torch.testing.assert_close(both, (term(a, target, light) + term(b, target, heavy)) / 2)
+
+
+def test_the_finest_detail_is_in_the_finest_band_alone() -> None:
+    board = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 2.0 - 1.0
+    board = board.expand(1, 3, 8, 8)
+    zeros = torch.zeros_like(board)
+    assert float(losses.laplacian_pyramid(board, zeros, levels=3)) == pytest.approx(1 / 3)
+    flat = torch.ones_like(board)
+    assert float(losses.laplacian_pyramid(flat, zeros, levels=3)) == pytest.approx(1 / 3)
+
+
+def test_ssim_is_that_of_wang_et_al() -> None:
+    target = face(SIZE)
+    result = blurred(target) * 0.9
+    a, b = (x[0].permute(1, 2, 0).double().numpy() for x in (result, target))
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(x, (11, 11), 1.5)[5:-5, 5:-5]
+
+    var_a, var_b = mean(a * a) - mean(a) ** 2, mean(b * b) - mean(b) ** 2
+    covariance = mean(a * b) - mean(a) * mean(b)
+    top = (2 * mean(a) * mean(b) + 1e-4) * (2 * covariance + 9e-4)
+    bottom = (mean(a) ** 2 + mean(b) ** 2 + 1e-4) * (var_a + var_b + 9e-4)
+    similarity = (top / bottom).mean(axis=2)
+    assert abs(float(losses.dssim(result, target)) - (1 - similarity.mean()) / 2) < 1e-4
+    weights = torch.rand(1, 1, SIZE, SIZE)
+    weights[..., 20:40, 20:40] *= 30
+    inner = weights[0, 0, 5:-5, 5:-5].double().numpy()
+    weighted = (1 - (similarity * inner).sum() / inner.sum()) / 2
+    assert abs(float(losses.dssim(result, target, weights)) - weighted) < 1e-4
+    assert abs(weighted - (1 - similarity.mean()) / 2) > 1e-3
+
+
+def test_gmsd_is_that_of_xue_et_al() -> None:
+    target = face(SIZE)
+    result = blurred(target)
+    kernel = np.array([[1, 0, -1]] * 3, np.float64) / 3
+    slopes = []
+    for picture in (result, target):
+        gray = (picture[0].double().numpy() * np.array(losses.LUMA)[:, None, None]).sum(axis=0)
+        gray = gray.reshape(SIZE // 2, 2, SIZE // 2, 2).mean(axis=(1, 3)) * 255
+        across, down = (cv2.filter2D(gray, -1, k)[1:-1, 1:-1] for k in (kernel, kernel.T))
+        slopes.append(np.hypot(across, down))
+    a, b = slopes
+    expected = ((2 * a * b + 170) / (a**2 + b**2 + 170)).std()
+    assert abs(float(losses.gmsd(result, target)) - expected) < 2e-3
+
+
+def test_weights_say_where_an_error_counts() -> None:
+    target = face(SIZE)
+    result = target.clone()
+    result[..., 40:48, 20:44] += 0.2
+    mouth, elsewhere = torch.zeros(1, 1, SIZE, SIZE), torch.zeros(1, 1, SIZE, SIZE)
+    mouth[..., 40:48, 20:44], elsewhere[..., :20, :] = 1, 1
+    for term in (losses.masked_l1, losses.charbonnier, losses.gradient_loss, losses.dssim,
+                 losses.laplacian_pyramid):  # fmt: skip
+        even = float(term(result, target))
+        assert float(term(result, target, 1 + 9 * mouth)) > 1.8 * even
+        assert float(term(result, target, elsewhere)) < 0.02 * even
+        ones = term(result, target, torch.full((1, 1, SIZE, SIZE), 3.0))
+        torch.testing.assert_close(ones, term(result, target))  # only ratios matter
+    assert float(losses.masked_l1(result, target, mouth)) == pytest.approx(0.2, abs=1e-3)
+
+
+def test_the_heaviest_region_wins() -> None:
+    face_mask, mouth, eyes = (torch.zeros(1, 1, 2, 2) for _ in range(3))
+    face_mask[..., 0, :] = 1
+    mouth[..., 0, 0], eyes[..., 0, 1] = 1, 0.5
+    weights = losses.region_weights(
+        face_mask, mouth, eyes, face_weight=2, mouth_weight=10, eyes_weight=9
+    )
+    assert weights[0, 0].tolist() == [[10.0, 5.0], [1.0, 1.0]]
+
+
+def test_landmark_consistency_sees_places_and_not_light() -> None:
+    target, lines = face(SIZE), drawn_landmarks(0, SIZE)[:, :3]
+    # A face with edges where the lines are: the lines drawn into the portrait.
+    target = target * (1 - 0.8 * blurred(lines.amax(dim=1, keepdim=True)))
+
+    def term(picture: Tensor) -> float:
+        return float(losses.landmark_consistency(picture, target, lines))
+
+    far = [term(moved(target, pixels)) for pixels in (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)]
+    assert far[0] > far[1] > far[2] > far[3] < far[4] < far[5] < far[6]
+    brighter = target * 0.75 + 0.2
+    assert term(brighter) < 0.15 * term(moved(target, 1.0))
+    assert float(losses.masked_l1(brighter, target)) > float(
+        losses.masked_l1(moved(target, 1.0), target)
+    )
+    # What happens far from the lines is not its business.
+    elsewhere = target.clone()
+    elsewhere[..., -6:, -6:] = 1 - elsewhere[..., -6:, -6:]
+    assert lines[..., -10:, -10:].sum() == 0
+    assert term(elsewhere) == pytest.approx(term(target), abs=1e-6)
+
+
+def test_landmark_consistency_pulls_an_edge_to_its_place() -> None:
+    target, lines = face(SIZE), drawn_landmarks(0, SIZE)[:, :3]
+    target = target * (1 - 0.8 * blurred(lines.amax(dim=1, keepdim=True)))
+    shift = torch.tensor(1.5, requires_grad=True)
+    away = moved(target, -1.5)
+    optimizer = torch.optim.Adam([shift], lr=0.1)
+    shift.data.zero_()
+    for _ in range(40):
+        offset = torch.stack([torch.stack([torch.ones(()), torch.zeros(()), -2 * shift / SIZE]),
+                              torch.tensor([0.0, 1.0, 0.0])])  # fmt: skip
+        grid = F.affine_grid(offset[None], [1, 3, SIZE, SIZE], align_corners=False)
+        back = F.grid_sample(away, grid, padding_mode="border", align_corners=False)
+        optimizer.zero_grad()
+        losses.landmark_consistency(back, target, lines).backward()
+        optimizer.step()
+    assert float(shift.detach()) == pytest.approx(1.5, abs=0.3)
+
+
+# Terms on the other outputs.
+
+
+def test_alpha_is_drawn_to_one_only_where_the_warp_is_right() -> None:
+    target = face(SIZE)
+    warped = target.clone()
+    warped[..., :32, :] += 0.3
+    alpha = torch.full((1, 1, SIZE, SIZE), 0.5, requires_grad=True)
+    (slope,) = torch.autograd.grad(losses.alpha_sparsity(alpha, warped, target), alpha)
+    assert (slope[..., 32:, :] < 0).all()
+    assert slope[..., :32, :].abs().max() < 1e-3 * slope[..., 32:, :].abs().min()
+    assert float(losses.alpha_sparsity(torch.ones_like(alpha), warped, target)) == 0.0
+
+
+def test_the_warp_s_own_pixels_are_not_moved_to_please_alpha() -> None:
+    target, alpha = face(SIZE), torch.full((1, 1, SIZE, SIZE), 0.5, requires_grad=True)
+    warped = blurred(target).requires_grad_()
+    losses.alpha_sparsity(alpha, warped, target).backward()
+    assert warped.grad is None
+    assert alpha.grad is not None
+
+
+def test_a_constant_flow_is_smooth_and_a_torn_one_is_not() -> None:
+    flow = torch.full((1, 2, 16, 16), 3.0)
+    assert float(losses.flow_smoothness(flow)) == pytest.approx(0.0, abs=1e-6)
+    torn = flow.clone()
+    torn[..., 8:] += 2.0
+    torn.requires_grad_()
+    before = losses.flow_smoothness(torn)
+    assert float(before.detach()) > 0.1
+    (slope,) = torch.autograd.grad(before, torn)
+    assert (slope[0, 0, 4, 7] < 0) and (slope[0, 0, 4, 8] > 0)  # the tear closes
+
+
+def test_the_matte_goes_where_it_is_wanted() -> None:
+    wanted = torch.zeros(1, 1, 8, 8)
+    wanted[..., :4] = 1
+    known = torch.ones(1, 1, 8, 8)
+    known[..., 0, :] = 0
+    matte = torch.full((1, 1, 8, 8), 0.5, requires_grad=True)
+    (slope,) = torch.autograd.grad(losses.matte_term(matte, wanted, known), matte)
+    assert (slope[..., 1:, :4] < 0).all()
+    assert (slope[..., 1:, 4:] > 0).all()
+    assert not slope[..., 0, :].any()
+    assert torch.isfinite(losses.matte_term(1 - wanted, wanted))
+    assert losses.matte_term(1 - wanted, wanted) > losses.matte_term(wanted, wanted)
+
+
+# Adversaries.
+
+
+def test_the_hinge_s_signs_and_margins() -> None:
+    real, fake = torch.tensor([0.5, 3.0], requires_grad=True), torch.tensor([0.2, -2.0])
+    fake.requires_grad_()
+    loss = losses.hinge_discriminator([real], [fake])
+    assert float(loss.detach()) == pytest.approx(0.5 / 2 + 1.2 / 2)
+    slopes = torch.autograd.grad(loss, [real, fake])
+    assert slopes[0].tolist() == [-0.5, 0.0]  # up with the real, unless past the margin
+    assert slopes[1].tolist() == [0.5, 0.0]
+    (slope,) = torch.autograd.grad(losses.hinge_generator([fake]), fake)
+    assert slope.tolist() == [-0.5, -0.5]  # the generator wants higher scores, without end
+    # Every head has one vote, however large its map.
+    heads = [torch.ones(2, 1, 9, 9), -torch.ones(2, 1, 2, 2)]
+    assert float(losses.hinge_generator(heads)) == 0.0
+    with pytest.raises(ValueError, match="zip"):
+        losses.hinge_discriminator(heads, heads[:1])
+
+
+def test_feature_matching_moves_the_fake_s_features_only() -> None:
+    real = [[torch.ones(1, 2, 4, 4, requires_grad=True), torch.zeros(1, 4, 2, 2)]]
+    fake = [[torch.zeros(1, 2, 4, 4, requires_grad=True), torch.full((1, 4, 2, 2), 3.0)]]
+    loss = losses.feature_matching(fake, real)
+    assert float(loss.detach()) == 2.0  # (1 + 3) / 2: the mean over layers, whatever their size
+    loss.backward()
+    assert real[0][0].grad is None
+    grad = fake[0][0].grad
+    assert grad is not None
+    assert (grad < 0).all()
+
+
+def test_features_of_a_real_discriminator_lead_to_the_real_picture() -> None:
+    network = WarpDiscriminator((8, 12, 16)).requires_grad_(False)
+    target, drawn, nobody = face(SIZE), drawn_landmarks(3, SIZE), torch.zeros(1, IDENTITY_SIZE)
+    wanted = network(target, drawn, nobody).features
+    result = blurred(target).requires_grad_()
+    start = float((result.detach() - target).abs().mean())
+    optimizer = torch.optim.Adam([result], lr=3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses.feature_matching(network(result, drawn, nobody).features, wanted).backward()
+        optimizer.step()
+    assert float((result.detach() - target).abs().mean()) < 0.85 * start
+
+
+def test_the_match_term_draws_vector_and_row_together() -> None:
+    e, rows = torch.randn(3, 8, requires_grad=True), torch.randn(3, 8, requires_grad=True)
+    loss = losses.match(e, rows)
+    assert float(loss.detach()) == pytest.approx(float((e - rows).detach().abs().mean()))
+    loss.backward()
+    assert e.grad is not None
+    assert rows.grad is not None
+    assert torch.equal(torch.sign(e.grad), torch.sign((e - rows).detach()))
+    assert torch.equal(e.grad, -rows.grad)
+
+
+def test_r1_is_half_the_squared_slope_and_holds_the_discriminator() -> None:
+    slope = torch.randn(3, 8, 8)
+    picture = torch.rand(4, 3, 8, 8, requires_grad=True)
+    scores = (picture * slope).sum(dim=(1, 2, 3))
+    penalty = losses.r1_penalty([scores], [picture])
+    torch.testing.assert_close(penalty, 0.5 * slope.square().sum())
+
+    network = WarpDiscriminator((8, 12, 16))
+    drawn, nobody = drawn_landmarks(3, SIZE), torch.zeros(1, IDENTITY_SIZE)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    values = []
+    for _ in range(8):
+        real = face(SIZE).requires_grad_()
+        value = losses.r1_penalty(network(real, drawn, nobody).scores, [real])
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(float(value.detach()))
+    assert values[0] > 0
+    assert values[-1] < 0.7 * values[0]
+
+
+# Balance.
+
+
+def unlike_terms(picture: Tensor, target: Tensor) -> dict[str, Tensor]:
+    return {
+        "pixels": losses.charbonnier(picture, target),
+        "edges": 300.0 * losses.laplacian_pyramid(picture, target),
+        "dssim": 0.01 * losses.dssim(picture, target),
+    }
+
+
+def test_balanced_terms_pull_with_their_shares() -> None:
+    target = face(SIZE)
+    source = blurred(target).requires_grad_()
+    picture = source * 1.0  # an output with a graph behind it, as a network's
+    terms = unlike_terms(picture, target)
+    shares = {"pixels": 2.0, "edges": 1.0, "dssim": 0.5}
+    weights = Balance(shares, "pixels").weights(terms, picture)
+    weighed = {name: weights[name] * term for name, term in terms.items()}
+    norms = gradient_norms(weighed, [picture])
+    before = gradient_norms(terms, [picture])
+    assert max(before.values()) > 100 * min(before.values())
+    assert weights["pixels"] == 2.0
+    unit = norms["pixels"] / 2.0
+    for name, share in shares.items():
+        # The reference's share scales itself alone: the others are shares of its bare gradient.
+        assert norms[name] == pytest.approx(share * unit, rel=1e-4)
+    torch.stack(list(weighed.values())).sum().backward()  # the graph is still whole
+    assert source.grad is not None
+
+
+def test_the_weights_follow_slowly_and_are_measured_now_and_then() -> None:
+    x = torch.ones(4, requires_grad=True)
+    out = x * 1.0
+    balance = Balance({"a": 1.0, "b": 1.0}, "a", smoothing=0.5, every=2, limit=100)
+
+    def weights(scale: float) -> float:
+        return balance.weights({"a": out.sum(), "b": scale * out.sum()}, out)["b"]
+
+    assert weights(1.0) == pytest.approx(1.0)
+    assert weights(4.0) == pytest.approx(1.0)  # not measured at this step
+    assert weights(4.0) == pytest.approx(1 / 2.5)
+    assert weights(4.0) == pytest.approx(1 / 2.5)
+    assert weights(4.0) == pytest.approx(1 / 3.25)
+
+    resumed = Balance({"a": 1.0, "b": 1.0}, "a", smoothing=0.5, every=2, limit=100)
+    resumed.load_state_dict(balance.state_dict())
+    again = [resumed.weights({"a": out.sum(), "b": 9.0 * out.sum()}, out) for _ in range(4)]
+    here = [balance.weights({"a": out.sum(), "b": 9.0 * out.sum()}, out) for _ in range(4)]
+    assert again == here
+
+
+def test_noise_is_not_blown_up_without_bound() -> None:
+    x = torch.ones(4, requires_grad=True)
+    out = x * 1.0
+    balance = Balance({"a": 1.0, "adversary": 0.5}, "a", smoothing=0.0, every=1, limit=4.0)
+    found = []
+    for scale in (1.0, 1e-6, 10.0):
+        terms = {"a": out.sum(), "adversary": scale * out.sum()}
+        found.append(balance.weights(terms, out)["adversary"])
+        resumed = Balance(balance.shares, "a", smoothing=0.0, every=1, limit=4.0)
+        resumed.load_state_dict(balance.state_dict())
+        balance = resumed
+    assert found == pytest.approx([0.5, 2.0, 0.05])
+    # A term that is satisfied has no gradient; its weight stays.
+    satisfied = balance.weights({"a": out.sum(), "adversary": 0.0 * out.sum()}, out)
+    assert satisfied["adversary"] == pytest.approx(0.05)
+
+
+def test_a_term_that_cannot_be_balanced_is_refused() -> None:
+    x = torch.ones(4, requires_grad=True)
+    out = x * 1.0
+    with pytest.raises(ValueError, match="'b' does not depend on the output"):
+        Balance({"a": 1.0, "b": 1.0}, "a").weights({"a": out.sum(), "b": x.sum()}, out)
+    with pytest.raises(ValueError, match="no share is given for the term 'c'"):
+        Balance({"a": 1.0}, "a").weights({"a": out.sum(), "c": out.sum()}, out)
+    with pytest.raises(ValueError, match="reference 'z'"):
+        Balance({"a": 1.0}, "z")
+
+
+def test_a_lost_term_is_named() -> None:
+    check_finite({"pixels": torch.tensor(1.0), "edges": torch.tensor(2.0)}, 7)
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(LikenessError, match=f"the term 'edges' became {bad} at step 7; "):
+            check_finite({"pixels": torch.tensor(1.0), "edges": torch.tensor(bad)}, 7)
+    x = torch.zeros(4, requires_grad=True)
+    out = x * 1.0
+    with pytest.raises(LikenessError, match="gradient of the term 'b' became"):
+        Balance({"a": 1.0, "b": 1.0}, "a").weights({"a": out.sum(), "b": out.sqrt().sum()}, out)
+
+
+def _balance_a_part(rank: int, count: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=count
+    )
+    torch.save(_weights_of(slice(rank, rank + 1)), Path(folder) / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def _weights_of(part: slice) -> tuple[dict[str, float], dict[str, float]]:
+    """The weights for a part of a batch of two, and the norms that they come from."""
+    target = face(SIZE)
+    picture = torch.cat([blurred(target), moved(target, 2.0)])[part].requires_grad_() * 1.0
+    terms = unlike_terms(picture, target.expand(len(picture), -1, -1, -1))
+    balance = Balance({"pixels": 1.0, "edges": 1.0, "dssim": 1.0}, "pixels")
+    return balance.weights(terms, picture), balance.norms
+
+
+def test_two_processes_weigh_as_one_with_the_joint_batch(tmp_path: Path) -> None:
+    mp.spawn(_balance_a_part, args=(2, str(tmp_path)), nprocs=2)
+    parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    joint = _weights_of(slice(0, 2))
+    assert parts[0] == parts[1]
+    for part, whole in zip(parts[0], joint, strict=True):
+        assert part == pytest.approx(whole, rel=1e-3)
+    assert _weights_of(slice(0, 1))[0] != pytest.approx(joint[0], rel=1e-3)
+
+
+# Perceptual distances.
+
+
+@pytest.mark.parametrize("kind", PERCEPTUAL)
+def test_a_perceptual_distance_forgives_light_and_not_a_blur(kind: str) -> None:
+    term, target = make_perceptual(kind), face(96)
+    blur = blurred(target)
+    light = target + (blur - target).abs().mean()  # the same L1
+    assert float(term(blur, target)) > 2.0 * float(term(light, target))
+
+
+@pytest.mark.parametrize("kind", PERCEPTUAL)
+def test_a_target_gets_no_gradient(kind: str) -> None:
+    target = face(SIZE).requires_grad_()
+    result = blurred(face(SIZE)).requires_grad_()
+    make_perceptual(kind)(result, target).backward()
+    assert target.grad is None
+    assert result.grad is not None
+    assert torch.isfinite(result.grad).all()
+    assert result.grad.abs().max() > 0
+
+
+def test_the_default_distance_does_not_answer_doubt_with_a_blur() -> None:
+    """Where a feature may lie here or there, the best single answer to L1 is the mean of all."""
+    target = face(96)
+    places = ((0, 0), (-1.3, 0), (1.3, 0), (0, -1.3), (0, 1.3))
+    maybe = torch.cat([moved(target, *place) for place in places])
+
+    def answer(term: Perceptual) -> float:
+        """Sharpness of the best answer, as a share of the target's."""
+        result = maybe.mean(dim=0, keepdim=True).requires_grad_()
+        optimizer = torch.optim.Adam([result], lr=5e-3)
+        for _ in range(50):
+            optimizer.zero_grad()
+            term(result.expand_as(maybe), maybe).backward()
+            optimizer.step()
+        detail = [(x - blurred(x)).abs().mean() for x in (result.detach(), target)]
+        return float(detail[0] / detail[1])
+
+    def beside_l1(term: Perceptual) -> float:
+        return answer(lambda a, b: losses.masked_l1(a, b) + term(a, b))
+
+    sharp = beside_l1(FourierBlocks())
+    assert sharp > beside_l1(losses.dssim) + 0.03
+    assert sharp > beside_l1(FourierBlocks(phase=1.0)) + 0.06
+
+
+def test_random_features_are_the_same_for_the_same_seed() -> None:
+    target = face(SIZE)
+    a, b, c = RandomFeatures(), RandomFeatures(), RandomFeatures(seed=1)
+    torch.manual_seed(99)
+    assert torch.equal(a.convs[0].weight, RandomFeatures().convs[0].weight)
+    assert float(a(blurred(target), target)) == float(b(blurred(target), target))
+    assert float(a(blurred(target), target)) != float(c(blurred(target), target))
+    assert not any(p.requires_grad for p in a.parameters())
+
+
+def test_embedder_features_are_frozen_and_follow_slowly() -> None:
+    embedder = WarpEmbedder()
+    features = EmbedderFeatures(embedder)
+    before = features.embedder.convs[0].weight.clone()
+    with torch.no_grad():
+        embedder.convs[0].weight.add_(1.0)
+    assert torch.equal(features.embedder.convs[0].weight, before)
+    features.follow(embedder, decay=0.75)
+    torch.testing.assert_close(features.embedder.convs[0].weight, before + 0.25)
+    assert not any(p.requires_grad for p in features.parameters())
+
+
+def vgg_state(layout: VggLayout, names: str) -> dict[str, Tensor]:
+    """Random weights with the names of torchvision's `features` or of Caffe's layers."""
+    state: dict[str, Tensor] = {}
+    channels, index = 3, 0
+    for stage, widths in enumerate(layout.stages):
+        for place, width in enumerate(widths):
+            key = f"features.{index}" if names == "features" else f"conv{stage + 1}_{place + 1}"
+            scale = (2.0 / (9 * channels)) ** 0.5
+            state[f"{key}.weight"] = torch.randn(width, channels, 3, 3) * scale
+            state[f"{key}.bias"] = torch.randn(width) * 0.1
+            channels, index = width, index + 2
+        index += 1
+    state["fc6.weight"] = torch.zeros(2, 2)
+    return state
+
+
+# Real layouts cut to an eighth of their widths: the order of layers is what is tested.
+def narrowed(layout: VggLayout) -> VggLayout:
+    stages = tuple(tuple(width // 8 for width in widths) for widths in layout.stages)
+    return VggLayout(layout.name, stages, layout.mean, layout.weight)
+
+
+@pytest.mark.parametrize(
+    ("layout", "names", "layers"),
+    [(VGG19, "features", (1, 6, 11, 20, 29)), (VGGFACE, "conv", (1, 6, 11, 18, 25))],
+)
+def test_vgg_features_are_the_paper_s_layers_of_caffe_s_pictures(
+    layout: VggLayout, names: str, layers: tuple[int, ...], tmp_path: Path
+) -> None:
+    layout = narrowed(layout)
+    state = vgg_state(layout, names)
+    torch.save(state, tmp_path / "vgg.pth")
+    term = VggFeatures(layout, tmp_path / "vgg.pth")
+
+    weights = iter(state.items())
+    plain: list[nn.Module] = []
+    for number, widths in enumerate(layout.stages):
+        plain += [nn.MaxPool2d(2)] if number else []
+        for width in widths:
+            (_, weight), (_, bias) = next(weights), next(weights)
+            conv = nn.Conv2d(weight.shape[1], width, 3, padding=1)
+            conv.load_state_dict({"weight": weight, "bias": bias})
+            plain += [conv, nn.ReLU()]
+
+    target = face(SIZE)
+    result = blurred(target).requires_grad_()
+    mean = torch.tensor(layout.mean)[:, None, None]
+    a, b = (255 * x.detach()[:, [2, 1, 0]] - mean for x in (result, target))
+    expected = 0.0
+    with torch.no_grad():
+        for index, layer in enumerate(plain):
+            a, b = layer(a), layer(b)
+            if index in layers:
+                expected += float((a - b).abs().mean())
+    value = term(result, target)
+    assert float(value.detach()) == pytest.approx(expected, rel=1e-4)
+    value.backward()
+    assert result.grad is not None
+    assert result.grad.abs().max() > 0
+
+
+def test_vgg_weights_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vgg.pth"
+    layout = narrowed(VGG19)
+
+    def refused(match: str) -> None:
+        with pytest.raises(InputError, match=match) as caught:
+            VggFeatures(layout, path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    refused("there is no such file of VGG19 weights")
+    path.write_bytes(b"no weights at all")
+    refused("is no file of weights")
+    torch.save([1, 2], path)
+    refused("holds no state dict")
+    torch.save(vgg_state(narrowed(VGGFACE), "features"), path)
+    refused("does not fit VGG19: convolution 8 must be 32x32x3x3, not 64x32x3x3")
+    state = vgg_state(layout, "features")
+    torch.save(dict(list(state.items())[:6]), path)
+    refused("convolution 4 must be 16x16x3x3, not missing")
+    torch.save({k: v for k, v in state.items() if k != "features.5.bias"}, path)
+    refused("'features.5.weight' has no bias of 16")
+    torch.save({**state, "features.2.bias": torch.full((8,), torch.nan)}, path)
+    refused("not finite")
+    torch.save({"state_dict": state}, path)
+    VggFeatures(layout, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(perceptual, "TORCHVISION", (digest[:8],))
+    refused("torchvision's VGG")

@@ -25,6 +25,7 @@ class TrainConfig:
     crop: int = 160  # pixels, a multiple of 32
     whole_every: int = 8  # one batch in so many is of whole pictures, half as many of them
     most_sources: int = 8  # K is drawn from 1 to this for the person's vector
+    known_share: float = 0.8  # of samples whose person's vector is given; the rest get zeros
     workers: int = 1  # processes that warp and augment
     seed: int = 0
 

@@ -20,10 +20,15 @@ from export.training.config import TrainConfig
 Batch = dict[str, Tensor]
 
 _VALIDATION_EPISODES = 16
+_CROP = 9  # the stream of draws for crops, beside those of export.data.samples
 
 
 class Feed:
-    """Yields (step, batch) from a step on; a process gets its own part of every batch."""
+    """Yields (step, batch) from a step on; a process gets its own part of every batch.
+
+    A batch stacks `export.data.samples.make_sample`, with two draws for each sample: shift (2,)
+    in [0, 1], of the crop, and known (), 0 where the person's vector is withheld.
+    """
 
     def __init__(self, config: TrainConfig, first: int, rank: int, count: int) -> None:
         data = PreparedData(config.data, "train")
@@ -75,7 +80,12 @@ class _Steps(Dataset[Batch]):
         samples = []
         for index in range(self._rank, size, self._count):
             episode = self._episodes.at(step, index)
-            samples.append(make_sample(self._episodes.data, episode, SampleOptions()))
+            sample = make_sample(self._episodes.data, episode, SampleOptions())
+            # Drawn for the sample, not for the process: any split of a batch sees the same.
+            rng = np.random.default_rng((*episode.key, _CROP))
+            sample["shift"] = rng.random(2, np.float32)
+            sample["known"] = np.float32(rng.random() < self._config.known_share).reshape(())
+            samples.append(sample)
         return _stack(samples)
 
 

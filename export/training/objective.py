@@ -22,16 +22,15 @@ def objective(rendered: Rendered, view: View, config: TrainConfig) -> dict[str, 
     nothing is gained by leaving it. flow: smoothness of the residual displacement.
     """
     weight = region_weight(view, config)
-    total = weight.sum().clamp_min(1.0) * 3
     difference = rendered.result - view.target
-    pixels = (_charbonnier(difference) * weight).sum() / total
+    pixels = _weighted(_charbonnier(difference), weight)
     edges = torch.zeros((), device=weight.device)
     for scale in (1, 2, 4):
         small = F.avg_pool2d(difference, scale) if scale > 1 else difference
         near = F.avg_pool2d(weight, scale) if scale > 1 else weight
         for axis in (2, 3):
-            step = _charbonnier(small.diff(dim=axis)) * near.narrow(axis, 1, near.shape[axis] - 1)
-            edges = edges + step.sum() / (near.sum().clamp_min(1.0) * 3)
+            steps = _charbonnier(small.diff(dim=axis))
+            edges = edges + _weighted(steps, near.narrow(axis, 1, near.shape[axis] - 1))
     matte = F.binary_cross_entropy(
         rendered.matte.clamp(1e-4, 1 - 1e-4), torch.maximum(view.face, rendered.matte.detach())
     )
@@ -65,6 +64,15 @@ def measures(rendered: Rendered, view: View) -> dict[str, float]:
             found[name + kind] = float(error.detach()) * 255
     found["alpha_mean"] = float(rendered.alpha.detach().mean())
     return found
+
+
+def _weighted(values: Tensor, weight: Tensor) -> Tensor:
+    """Each picture's weighted mean, (N, 3, H, W) and (N, 1, H, W), then the mean over pictures.
+
+    Not one mean over all: the parts of a batch must add up, however processes share it.
+    """
+    sums = (values * weight).sum(dim=(1, 2, 3))
+    return (sums / (3 * weight.sum(dim=(1, 2, 3)).clamp_min(1.0))).mean()
 
 
 def _charbonnier(x: Tensor) -> Tensor:

@@ -51,11 +51,11 @@ class Rendered:
     flow: Tensor
 
 
-def view_batch(batch: Batch, device: torch.device, crop: int | None, key: int) -> View:
+def view_batch(batch: Batch, device: torch.device, crop: int | None) -> View:
     """Move a batch to the device and cut it around the faces.
 
-    batch: of `export.data.samples.make_sample`, stacked; its first source is the one warped.
-    crop: side in pixels, a multiple of 32; None keeps whole pictures. key: seeds the crops.
+    batch: of `export.training.feed`; its first source is the one warped.
+    crop: side in pixels, a multiple of 32; None keeps whole pictures.
     """
 
     def share(name: str) -> Tensor:
@@ -73,7 +73,7 @@ def view_batch(batch: Batch, device: torch.device, crop: int | None, key: int) -
         [share("visible")[:, None], share("face")[:, None], share("opening")[:, :1]], dim=1
     )
     if crop is not None:
-        corners = _corners(batch["points"], size, crop, key)
+        corners = _corners(batch["points"], batch["shift"], size, crop)
         picture, target, masks = (_cut(x, corners, crop) for x in (picture, target, masks))
         origin = _cut(origin.permute(0, 3, 1, 2), corners, crop).permute(0, 2, 3, 1)
     return View(
@@ -107,12 +107,10 @@ def _resample(source: Tensor, origin: Tensor) -> Tensor:
     return F.grid_sample(source, grid, padding_mode="border", align_corners=False)
 
 
-def _corners(points: Tensor, size: int, crop: int, key: int) -> list[tuple[int, int]]:
+def _corners(points: Tensor, shift: Tensor, size: int, crop: int) -> list[tuple[int, int]]:
     """For each sample the crop's left and top, around the face with some room to miss it."""
-    generator = torch.Generator().manual_seed(key)
-    middle = points[:, :, :2].mean(dim=1)
-    shift = (torch.rand(middle.shape, generator=generator) - 0.5) * 0.35 * crop
-    corner = (middle + shift - crop / 2).round().clamp(0, size - crop).int()
+    middle = points[:, :, :2].mean(dim=1) + (shift - 0.5) * 0.35 * crop
+    corner = (middle - crop / 2).round().clamp(0, size - crop).int()
     # Whole strides, so that the network meets the same grid as in whole pictures.
     return [tuple(int(v) // FLOW_STRIDE * FLOW_STRIDE for v in row) for row in corner]  # type: ignore[misc]
 

@@ -88,10 +88,9 @@ def train(config: TrainConfig) -> Path:
             group["lr"] = group["peak"] * _rate_at(step, spent, config)
 
         crop = None if step % config.whole_every == 0 else config.crop
-        view = view_batch(batch, device, crop, key=step)
-        known = (torch.rand(len(view.target), generator=_draw(config, step)) < 0.8).float()
+        view = view_batch(batch, device, crop)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
-            rendered, _ = model(view, known.to(device))
+            rendered, _ = model(view, batch["known"].to(device))
         terms = objective(rendered, view, config)
         loss = torch.stack(list(terms.values())).sum()
 
@@ -138,10 +137,6 @@ def _rate_at(step: int, spent: float, config: TrainConfig) -> float:
     return rise * (0.55 + 0.45 * math.cos(math.pi * min(1.0, beyond)))
 
 
-def _draw(config: TrainConfig, step: int) -> torch.Generator:
-    return torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-
-
 @torch.no_grad()
 def _follow(average: nn.Module, learner: nn.Module, keep: float) -> None:
     """Exponential moving average of the weights."""
@@ -173,7 +168,7 @@ def _validate(
     found: dict[str, list[float]] = defaultdict(list)
     rows = []
     for batch in batches:
-        view = view_batch(batch, device, None, key=0)
+        view = view_batch(batch, device, None)
         rendered, e = average(view, torch.ones(len(view.target), device=device))
         swapped = average.generator(view.picture, e.roll(1, dims=0))
         other = render(swapped, view).result

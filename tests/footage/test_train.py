@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop on real clips: it learns, goes on unbroken, shares its work, keeps watch."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from export.data.prepare import prepare
+from export.training import train as loop
+from export.training.config import TrainConfig
+from export.training.feed import Feed
+from export.training.objective import objective
+from export.training.saved import checkpoints
+from inference.errors import InputError, LikenessError
+from inference.generator.model import load_generator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.footage
+
+
+@pytest.fixture(scope="module")
+def data(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people to train on and one to validate with."""
+    source = tmp_path_factory.mktemp("source")
+    rows = ["file,split,identity"]
+    for name, split in (
+        ("s_grid_female_ccby4.mp4", "train"),
+        ("s_grid_male_ccby4.mp4", "train"),
+        ("s_obama_whitehouse_pd.mp4", "val"),
+    ):
+        shutil.copy(footage / "sample" / name, source / name)
+        rows.append(f"{name},{split},{name[2:8]}{split}")
+    (source / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
+    out = tmp_path_factory.mktemp("data")
+    prepare(source, out, processes=1)
+    return out
+
+
+@pytest.fixture
+def config(data: Path, tmp_path: Path) -> TrainConfig:
+    """Small and exact: one thread, full precision, no worker processes."""
+    return TrainConfig(
+        data=data, out=tmp_path / "run", steps=4, minutes=10, batch=4, crop=96, whole_every=1000,
+        most_sources=2, workers=0, log_every=1, grid_every=1000, threads=1, half=False,
+    )  # fmt: skip
+
+
+def logged(config: TrainConfig, name: str) -> list[float]:
+    lines = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
+    return [line[name] for line in lines if name in line]
+
+
+def test_a_resumed_run_is_the_run_that_was_never_broken(config: TrainConfig) -> None:
+    loop.train(config)
+    halves = replace(config, out=config.out.with_name("halves"), steps=2)
+    loop.train(halves)
+    loop.train(replace(halves, steps=4))
+    whole, broken = logged(config, "pixels"), logged(halves, "pixels")
+    # The two runs plan different ends, so that their rates differ at most by the fall.
+    assert whole[:1] == broken[:1]
+    assert len(whole) == len(broken) == 4
+
+
+def test_the_data_s_order_depends_on_seed_and_step_alone(config: TrainConfig) -> None:
+    whole = {step: batch for step, batch in Feed(config, 0, 0, 1) if step < 4}
+    later = {step: batch for step, batch in Feed(config, 2, 0, 1) if step < 4}
+    for step in (2, 3):
+        for name, value in whole[step].items():
+            assert torch.equal(value, later[step][name])
+    parts = [dict(Feed(config, 0, rank, 2)) for rank in (0, 1)]
+    for name, joint in whole[1].items():
+        for rank in (0, 1):
+            assert torch.equal(joint[rank::2], parts[rank][1][name])
+    other = dict(Feed(replace(config, seed=1), 0, 0, 1))
+    assert not torch.equal(other[0]["points"], whole[0]["points"])
+
+
+def test_it_learns_and_what_it_learned_can_be_exported(config: TrainConfig, tmp_path: Path) -> None:
+    longer = replace(config, steps=100, rate=8e-4, warm_up=10, log_every=20, ema=0.9)
+    checkpoint = loop.train(longer)
+    mouths, of_the_warp = logged(longer, "mouth"), logged(longer, "mouth_warp")
+    first, last = mouths[0] / of_the_warp[0], mouths[-1] / of_the_warp[-1]
+    assert last < first
+    assert last < 0.97
+    assert logged(longer, "val_face"), "people who were not trained on are looked at"
+    assert list(longer.out.glob("grid-*.png"))
+    model = tmp_path / "model.onnx"
+    command = [sys.executable, "-m", "export", "onnx", "--tier", "draft", "--out", str(model)]
+    command += ["--checkpoint", str(checkpoint)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    assert "100 steps" in load_generator(model, "cpu").training
+    assert (tmp_path / "model.embedder.onnx").is_file()
+
+
+def test_two_processes_do_what_one_does_with_the_joint_batch(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    loop.train(config)
+    shared = replace(config, out=tmp_path / "shared")
+    script = tmp_path / "shared.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from pathlib import Path, PosixPath\n"
+        "from export.training.config import TrainConfig\n"
+        "from export.training.train import train\n"
+        f"train({shared!r})\n",
+        encoding="utf-8",
+    )
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+         "--master-port", "29531", str(script)],
+        check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
+    )  # fmt: skip
+    alone, together = (
+        torch.load(checkpoints(folder)[-1], weights_only=True)["resume"]["learner"]
+        for folder in (config.out, shared.out)
+    )
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, atol=2e-3, rtol=2e-2)
+
+
+def test_a_lost_loss_ends_the_run_with_one_line(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*arguments: object) -> dict[str, torch.Tensor]:
+        return {name: term * float("nan") for name, term in objective(*arguments).items()}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "objective", lost)
+    monkeypatch.setattr(loop, "_LOST_STEPS", 2)
+    with pytest.raises(LikenessError, match="not a number for 2 steps"):
+        loop.train(config)
+
+
+@pytest.mark.parametrize("damage", ["cut", "other tier"])
+def test_an_unusable_checkpoint_is_named(config: TrainConfig, damage: str) -> None:
+    path = loop.train(replace(config, steps=1))
+    other = config
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    else:
+        other = replace(config, tier="final")
+    with pytest.raises(InputError, match=path.name) as caught:
+        loop.train(other)
+    assert "\n" not in str(caught.value)

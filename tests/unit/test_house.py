@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The house's own rules: who may import whom, and that every file names its licence."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("blender_addon", "inference", "export", "tests")
+# What each room may import besides the standard library and itself.
+MAY = {
+    "blender_addon": {"bpy", "numpy"},
+    "inference": {"numpy", "cv2", "mediapipe", "onnxruntime"},
+    "export": {"numpy", "cv2", "torch", "onnx", "onnxscript", "onnxruntime", "inference"},
+}
+
+
+def sources(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """The top packages that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", MAY)
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    allowed = MAY[room] | {room} | set(sys.stdlib_module_names)
+    for path in sources(room):
+        strangers = imported(path) - allowed
+        assert not strangers, f"{path.relative_to(ROOT)} imports {', '.join(sorted(strangers))}"
+
+
+def test_the_entry_needs_nothing_but_python() -> None:
+    assert imported(ROOT / "build.py") <= set(sys.stdlib_module_names)
+
+
+def test_every_source_names_its_licence() -> None:
+    files = [ROOT / "build.py", *(path for room in ROOMS for path in sources(room))]
+    for path in files:
+        head = path.read_text(encoding="utf-8").splitlines()[:2]
+        assert any("SPDX-License-Identifier: GPL-3.0-or-later" in line for line in head), path
+
+
+def test_no_source_has_outgrown_its_room() -> None:
+    for room in MAY:
+        for path in sources(room):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 450, path

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the evaluated frames, by the very steps of `inference.synthesis`: self and cross.
+
+Self: the clip's own landmarks where they lie. Cross: its motion on another person's picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.evaluation.clips import EvaluationClip
+from export.evaluation.measures import Area
+from export.evaluation.sources import looks, nearest, needs_mouth
+from inference.composite import feather
+from inference.generator.contract import ALPHA_UNTRAINED, FLOW_STRIDE
+from inference.generator.identity import person_vector
+from inference.generator.model import Generator, GeneratorOutput
+from inference.performance.retarget import Retarget, retarget_relative
+from inference.pictures import StillPicture
+from inference.portrait import Portrait, crop_box
+from inference.synthesis import Scene, StageClock, render_frame
+from inference.track import fill_gaps
+from inference.warp.mesh import build_mesh
+from inference.warp.mouths import OpenMouth, open_mouth
+from inference.warp.warp import warp_source
+
+Picture = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+METHODS = ("source", "warp", "generator")
+
+
+class WarpOnly(Generator):
+    """Answers what an untrained network does: the warp as it is."""
+
+    def run(
+        self, picture: NDArray[np.float32], identity: NDArray[np.float32] | None = None
+    ) -> GeneratorOutput:
+        coarse = self.size // FLOW_STRIDE
+        return GeneratorOutput(
+            np.zeros((coarse, coarse, 2), np.float32),
+            np.ascontiguousarray(picture[:3].transpose(1, 2, 0)),
+            np.full((self.size, self.size), ALPHA_UNTRAINED, np.float32),
+            np.ones((self.size, self.size), np.float32),
+        )
+
+
+@dataclass(frozen=True)
+class MadeFrame:
+    """frame: of the driving clip. wanted: (478, 3), where the landmarks ought to be.
+
+    pictures: by METHODS, of the size of the sources' pictures. source: (478, 3), the landmarks of
+    the picture that was moved.
+    """
+
+    frame: int
+    wanted: Points
+    source: Points
+    pictures: dict[str, Picture]
+
+
+def warp_only(generator: Generator) -> WarpOnly:
+    """The pure mesh warp in the place of a generator, working at its size."""
+    return WarpOnly(**{field.name: getattr(generator, field.name) for field in fields(generator)})
+
+
+def crop_in_picture(clip: EvaluationClip) -> Area:
+    """The part of the clip's pictures that a head layer covers."""
+    width, height = clip.track.size
+    box = crop_box(clip.track.points[clip.sources[0]], clip.track.size)
+    return (
+        slice(max(0, box.y), min(height, box.y + box.height)),
+        slice(max(0, box.x), min(width, box.x + box.width)),
+    )
+
+
+def reenact_self(clip: EvaluationClip, shots: int, generator: Generator) -> Iterator[MadeFrame]:
+    """The clip's targets, each from the nearest of its first `shots` sources."""
+    portraits = [_portrait(clip, frame) for frame in clip.sources[:shots]]
+    identity = person_vector(generator, portraits)
+    reference = portraits[0].points
+    known = looks(np.stack([portrait.points for portrait in portraits]), reference)
+    scenes: dict[tuple[int, bool], Scene] = {}
+
+    def retarget(frame: int) -> Points:
+        return clip.track.points[frame]
+
+    for frame in clip.targets:
+        wanted = retarget(frame)
+        chosen = nearest(looks(wanted[None], reference)[0], known)
+        portrait = portraits[chosen]
+        key = (chosen, needs_mouth(wanted, portrait.points))
+        if key not in scenes:
+            others = [other for other in portraits if other is not portrait]
+            mouth = open_mouth(portrait, others) if key[1] else None
+            # One crop for all sources, so that all are judged on the same pixels.
+            moved = replace(portrait, box=portraits[0].box)
+            scenes[key] = _scene(moved, retarget, generator, identity, mouth)
+        yield _made(scenes[key], frame, wanted)
+
+
+def reenact_other(
+    driver: EvaluationClip, person: EvaluationClip, generator: Generator
+) -> Iterator[MadeFrame]:
+    """The first source picture of `person` moved as `driver` moves in its targets."""
+    portrait = _portrait(person, person.sources[0])
+    retarget = retarget_relative(portrait.points, fill_gaps(driver.track))
+    scene = _scene(portrait, retarget, generator, person_vector(generator, [portrait]), None)
+    for frame in driver.targets:
+        yield _made(scene, frame, retarget(frame))
+
+
+def _made(scene: Scene, frame: int, wanted: Points) -> MadeFrame:
+    clock = StageClock()
+    pure = replace(scene, generator=warp_only(scene.generator))
+    made = {
+        "source": scene.portrait.picture.rgb8(),
+        "warp": render_frame(pure, frame, clock)[0].astype(np.uint8, copy=False),
+        "generator": render_frame(scene, frame, clock)[0].astype(np.uint8, copy=False),
+    }
+    return MadeFrame(frame, wanted, scene.portrait.points, made)
+
+
+def _portrait(clip: EvaluationClip, frame: int) -> Portrait:
+    picture, points = StillPicture(clip.pictures[frame], None), clip.track.points[frame]
+    return Portrait(Path(clip.name), picture, points, crop_box(points, clip.track.size))
+
+
+def _scene(
+    portrait: Portrait,
+    retarget: Retarget,
+    generator: Generator,
+    identity: NDArray[np.float32],
+    mouth: OpenMouth | None,
+) -> Scene:
+    """As `inference.synthesis.build_scene` makes it, of pictures that need not be files."""
+    crop, points = portrait.crop(), portrait.crop_points()
+    return Scene(
+        portrait=portrait,
+        retarget=retarget,
+        generator=generator,
+        identity=identity,
+        mesh=build_mesh(points, (portrait.box.width, portrait.box.height)),
+        small=warp_source(crop, points, (generator.size, generator.size), mouth),
+        full=warp_source(crop, points, mouth=mouth),
+        alpha=feather(portrait),
+        layer="full",
+    )

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report: one JSON file, a Markdown table beside it, and pictures to look at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from export.evaluation.evaluate import Evaluated
+from export.evaluation.identity import EMBEDDER
+from export.evaluation.reenact import METHODS
+from export.evaluation.score import ClipResult, Shown
+from export.evaluation.summary import MEASURES, Summary, identity_scale, summarise
+from inference.errors import InputError
+from inference.frames import encode_frame, written_whole
+
+Picture = NDArray[np.uint8]
+
+SUFFIX = ".json"
+# Measures of which a change in percent of the warp's value says more than a difference.
+_IN_PERCENT = ("mouth_l1", "landmarks", "landmarks_mouth", "landmarks_eyes", "eye_opening", "pose")
+_CELL, _BAR = 256, 20  # pixels: a picture's longer side in the sheet, and the line of words above
+
+
+def check_name(path: Path) -> None:
+    """Raises InputError when the report's other files cannot be named after it."""
+    if path.suffix != SUFFIX:
+        raise InputError(f"{path}: a report's name ends in {SUFFIX}; choose such a name")
+
+
+def write_report(evaluated: Evaluated, path: Path) -> list[Path]:
+    """Write `path` (JSON), `.md` and `.png` beside it, and `-T.png` for further shots.
+
+    Returns what was written. Raises LikenessError when the folder cannot be written.
+    """
+    check_name(path)
+    own = {
+        shots: summarise(evaluated, [r for r in evaluated.own if r.shots == shots])
+        for shots in evaluated.shots
+    }
+    cross = summarise(evaluated, evaluated.cross) if evaluated.cross else None
+    content = _content(evaluated, own, cross)
+    written = [path, path.with_suffix(".md")]
+    with written_whole(written[0]) as part:
+        part.write_text(json.dumps(_plain(content), indent=1) + "\n", encoding="utf-8")
+    with written_whole(written[1]) as part:
+        part.write_text(markdown(evaluated, own, cross), encoding="utf-8")
+    for place, shots in enumerate(evaluated.shots):
+        name = f"{path.stem}-{shots}.png" if place else f"{path.stem}.png"
+        sheet = _sheet([r for r in evaluated.own if r.shots == shots])
+        with written_whole(path.with_name(name)) as part:
+            part.write_bytes(encode_frame(sheet, None, "png"))
+        written.append(path.with_name(name))
+    return written
+
+
+def markdown(evaluated: Evaluated, own: dict[int, Summary], cross: Summary | None) -> str:
+    """The report for people to read."""
+    model, scale = evaluated.model, identity_scale(evaluated)
+    people = len({result.person for result in evaluated.own})
+    clips = len({result.clip for result in evaluated.own})
+    who = "held back from training" if evaluated.held_back else (
+        "NOT known to be held back from training: no clip of the split val"
+    )  # fmt: skip
+    lines = [
+        f"# Evaluation of {model.path.name}", "",
+        f"Tier {model.tier} at {model.size}, training: {model.training}; ran on {model.provider}. "
+        f"{clips} clips of {people} people, {who}. Means over people.", "",
+    ]  # fmt: skip
+    for shots, summary in own.items():
+        lines += [f"## Self-reenactment, T = {shots}", ""]
+        lines += [*_table(summary), "", _gain(summary), ""]
+        lines += [*_people(summary), ""]
+    if cross:
+        lines += ["## Cross-reenactment, T = 1, relative transfer", "", *_table(cross), ""]
+    else:
+        lines += ["## Cross-reenactment", "", "There is one person only, nobody to drive.", ""]
+    lines += ["## What the columns mean", ""]
+    lines += [f"- {m.title}: {m.words}; {_best(m.better)}." for m in MEASURES.values()]
+    lines += [
+        "",
+        f"Identity: {EMBEDDER}. Real frames of a person score {_number(scale.same, 3)} with their "
+        f"own person, {_number(scale.other, 3)} with others; {100 * scale.right:.0f}% are nearest "
+        "to their own.",
+        "The landmarks that drive the warp are those it is judged by: landmark errors flatter it.",
+    ]
+    if evaluated.left_out:
+        lines += ["", "## Left out", "", *(f"- {reason}" for _, reason in evaluated.left_out)]
+    return "\n".join(lines) + "\n"
+
+
+def _content(
+    evaluated: Evaluated, own: dict[int, Summary], cross: Summary | None
+) -> dict[str, Any]:
+    model = evaluated.model
+    return {
+        "model": {
+            "file": model.path.name,
+            "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest(),
+            "tier": model.tier,
+            "size": model.size,
+            "training": model.training,
+            "provider": model.provider,
+        },
+        "held_back_people_only": evaluated.held_back,
+        "clips": sorted({result.clip for result in evaluated.own}),
+        "measures": {name: asdict(measure) for name, measure in MEASURES.items()},
+        "identity": {"embedder": EMBEDDER, **asdict(identity_scale(evaluated))},
+        "self": {str(shots): asdict(summary) for shots, summary in own.items()},
+        "cross": asdict(cross) if cross else None,
+        "left_out": [{"file": file, "reason": reason} for file, reason in evaluated.left_out],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN: what could not be measured is null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+def _table(summary: Summary) -> list[str]:
+    names = [name for name in MEASURES if name in summary.mean["warp"]]
+    lines = ["| | " + " | ".join(MEASURES[name].title for name in names) + " |"]
+    lines.append("|---|" + "---|" * len(names))
+    for method in METHODS:
+        cells = [_number(summary.mean[method].get(name, math.nan), MEASURES[name].digits)
+                 for name in names]  # fmt: skip
+        lost = f" ({summary.lost[method]} lost)" if summary.lost[method] else ""
+        lines.append(f"| {method}{lost} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _gain(summary: Summary) -> str:
+    """The generator against the warp in one line."""
+    words = []
+    for name, gain in summary.gain.items():
+        before = summary.mean["warp"][name]
+        if math.isnan(gain):
+            continue
+        text = f"{gain:+.{MEASURES[name].digits}f}"
+        if name in _IN_PERCENT and before > 0:
+            text = f"{100 * gain / before:+.0f}%"
+        words.append(f"{MEASURES[name].title} {text}")
+    wins = ", ".join(
+        f"{'both' if name == 'both' else MEASURES[name].title} {100 * share:.0f}%"
+        for name, share in summary.wins.items()
+    )
+    return f"Generator against warp: {', '.join(words)}. People on whom it wins: {wins}."
+
+
+def _people(summary: Summary) -> list[str]:
+    """Where the generator helps whom: the measures that tell the most, warp -> generator."""
+    names = ("ssim_lips", "ssim_eyes", "psnr_face", "mouth_l1", "eye_opening", "sharpness", "gmsd")
+    lines = ["| warp → generator | " + " | ".join(MEASURES[name].title for name in names) + " |"]
+    lines.append("|---|" + "---|" * len(names))
+    for person, scores in summary.people.items():
+        cells = [
+            f"{_number(scores['warp'][name], MEASURES[name].digits)} → "
+            f"{_number(scores['generator'][name], MEASURES[name].digits)}"
+            for name in names
+        ]
+        lines.append(f"| {person} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _best(better: str) -> str:
+    return {"more": "higher is better", "less": "lower is better", "one": "1 is best"}[better]
+
+
+def _sheet(results: list[ClipResult]) -> Picture:
+    """For each person two rows: the most open mouth, the most closed eyes; a column a method."""
+    first: dict[str, ClipResult] = {}
+    for result in results:
+        first.setdefault(result.person, result)
+    rows = []
+    for person, result in sorted(first.items()):
+        assert result.shown is not None
+        rows += [_row(person, shown) for shown in result.shown]
+    return np.concatenate(rows)
+
+
+def _row(person: str, shown: Shown) -> Picture:
+    pictures = {"source": shown.made["source"], f"{person}, frame {shown.frame}": shown.real,
+                "warp": shown.made["warp"], "generator": shown.made["generator"]}  # fmt: skip
+    cells = []
+    for words, picture in pictures.items():
+        height, width = picture.shape[:2]
+        zoom = _CELL / max(height, width)
+        how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+        fitted = cv2.resize(picture, (round(width * zoom), round(height * zoom)), interpolation=how)
+        cell = np.full((_CELL + _BAR, _CELL, 3), 24, np.uint8)
+        cell[_BAR : _BAR + fitted.shape[0], : fitted.shape[1]] = fitted
+        cv2.putText(cell, words, (4, _BAR - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (230, 230, 230), 1,
+                    cv2.LINE_AA)  # fmt: skip
+        cells.append(cell)
+    return np.concatenate(cells, axis=1)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.data.cli import add_prepare
+from export.evaluation.cli import add_evaluate
+from export.personalization.cli import add_personalize
 from export.training.cli import add_train
 from inference.errors import InputError, LikenessError
 from inference.generator.contract import SIZES, TIERS
@@ -45,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     onnx.set_defaults(run=_onnx)
     add_prepare(commands)
     add_train(commands)
+    add_evaluate(commands)
+    add_personalize(commands)
     return parser
 
 

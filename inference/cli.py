@@ -59,6 +59,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         neutral=options.neutral,
         tier=options.tier,
         model=options.model,
+        person=options.person,
         layer=options.layer,
         format=options.format,
         frames=options.frames,
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--neutral", type=int, help="the driver's neutral frame; default: found")
     synth.add_argument("--tier", choices=TIERS, default="draft")
     synth.add_argument("--model", type=Path, help="an ONNX generator instead of a shipped tier")
+    synth.add_argument("--person", type=Path, metavar="DIR", help="a personalized one instead")
     synth.add_argument("--layer", choices=LAYERS, default="head")
     synth.add_argument("--format", choices=FORMATS, default="png")
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
@@ -129,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--portrait", type=Path, nargs="+", metavar="P")
     demo.add_argument("--footage", type=Path, metavar="F")
     demo.add_argument("--out", type=Path, required=True, metavar="DIR")
-    demo.add_argument("--tier", choices=TIERS, default="final")
+    demo.add_argument("--tier", choices=TIERS, default="draft")
     demo.set_defaults(run=_demo)
     return parser
 

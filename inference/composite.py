@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inference.generator.contract import ALPHA_UNTRAINED
 from inference.generator.model import GeneratorOutput
+from inference.landmarks import OVAL
 from inference.portrait import Portrait
 from inference.warp.mesh import BORDER
 
@@ -21,6 +22,9 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 # Alpha at which detail is kept whole: a hair below the untrained value, for rounding's sake.
 _WHOLE_DETAIL = ALPHA_UNTRAINED - 1e-3
+
+# Softness of the face region's edge, in units of the network's size.
+_EDGE = 0.02
 
 
 def merge(answer: GeneratorOutput, warped_small: NDArray[np.uint8], warped_full: Pixels) -> Pixels:
@@ -40,6 +44,29 @@ def merge(answer: GeneratorOutput, warped_small: NDArray[np.uint8], warped_full:
     if warped_full.dtype == np.uint8:
         return cv2.convertScaleAbs(np.maximum(merged, 0))  # rounds and saturates
     return np.clip(np.round(merged), 0, top).astype(warped_full.dtype)
+
+
+def confine(answer: GeneratorOutput, points: NDArray[np.float32]) -> GeneratorOutput:
+    """Keep the network to the face; hair, neck and background stay the mesh warp's.
+
+    A network trained on pixel differences answers what it cannot know, such as where a lock of
+    hair ends, with blur: over hair that shows as a halo. points: the target's (478, 2) in pixels
+    of S.
+    """
+    size = answer.alpha.shape[0]
+    outline = np.round((points[list(OVAL)] - 0.5) * 16).astype(np.int32)
+    region = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(region, [outline], 255, cv2.LINE_AA, 4)
+    soft = cv2.GaussianBlur(region, (0, 0), _EDGE * size).astype(np.float32) * np.float32(1 / 255)
+    # All of the softness lies inside: beyond the outline there is hair.
+    share = np.clip(2 * soft - 1, 0, 1)
+    quarter = answer.flow.shape[1::-1]
+    return GeneratorOutput(
+        answer.flow * cv2.resize(share, quarter, interpolation=cv2.INTER_AREA)[..., None],
+        answer.colour,
+        1 - share * (1 - answer.alpha),
+        answer.matte,
+    )
 
 
 def feather(portrait: Portrait) -> NDArray[np.float32]:

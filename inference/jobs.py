@@ -35,7 +35,8 @@ class SynthesizeJob:
 
     portrait: pictures of one person, the first is the one that moves. portrait_face: which face
     in it. transfer: one of TRANSFERS. neutral: the driver's neutral frame; None: found.
-    tier: "draft" or "final"; model: an ONNX file instead. layer: one of LAYERS.
+    tier: "draft" or "final"; instead model: an ONNX file, or person: a folder that
+    `python -m export personalize` made. layer: one of LAYERS.
     format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
     """
 
@@ -47,6 +48,7 @@ class SynthesizeJob:
     neutral: int | None = None
     tier: str = "draft"
     model: Path | None = None
+    person: Path | None = None
     layer: str = "head"
     format: str = "png"
     frames: tuple[int, int] | None = None

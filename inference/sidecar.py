@@ -21,7 +21,7 @@ UPRIGHT = "portrait.png"
 _VERSION = 1
 
 # Choices that do not change a frame's pixels, or not on purpose.
-_NOT_THE_PICTURE = {"out", "frames", "provider", "portrait", "track", "model", "tier"}
+_NOT_THE_PICTURE = {"out", "frames", "provider", "portrait", "track", "model", "person", "tier"}
 
 
 @dataclass(frozen=True)

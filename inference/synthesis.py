@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.composite import Pixels, feather, lay_over, merge
+from inference.composite import Pixels, confine, feather, lay_over, merge
 from inference.errors import Cancelled, InputError
 from inference.frames import (
     FORMATS,
@@ -34,6 +34,7 @@ from inference.frames import (
 from inference.generator.identity import person_vector
 from inference.generator.inputs import generator_input
 from inference.generator.model import Generator, load_generator
+from inference.generator.person import open_person
 from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
 from inference.performance.retarget import Retarget, retarget_absolute, retarget_relative
 from inference.portrait import Portrait, open_portrait
@@ -144,7 +145,10 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack) -> Scene:
     ):  # fmt: skip
         if value not in known:
             raise InputError(f"'{value}' is not one of {', '.join(known)}")
-    generator = load_generator(job.model or job.tier, job.provider)
+    if job.model and job.person:
+        raise InputError("a model and a person's folder were both given; choose one of them")
+    person = open_person(job.person) if job.person else None
+    generator = load_generator(person.model if person else job.model or job.tier, job.provider)
     portrait = open_portrait(job.portrait[0], job.portrait_face)
     others = [open_portrait(path) for path in job.portrait[1:]]
     filled = fill_gaps(track)
@@ -162,7 +166,7 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack) -> Scene:
         portrait=portrait,
         retarget=retarget,
         generator=generator,
-        identity=person_vector(generator, [portrait, *others]),
+        identity=person.identity if person else person_vector(generator, [portrait, *others]),
         mesh=build_mesh(points, size),
         small=small,
         full=full,
@@ -186,6 +190,7 @@ def render_frame(
     with clock.stage("network"):
         answer = generator.run(picture, scene.identity)
     with clock.stage("composite"):
+        answer = confine(answer, target.points[:, :2] * zoom)
         residual = answer.flow / zoom
         if residual.any():
             small, _ = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)

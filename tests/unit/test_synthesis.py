@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from export.generators import export_warp
-from inference.composite import feather
+from inference.composite import confine, feather
 from inference.demo import PORTRAIT, TRACK
 from inference.errors import Cancelled, InputError
 from inference.frames import encode_frame
@@ -94,22 +94,26 @@ def test_a_trained_answer_shows_in_the_frame(tmp_path: Path, monkeypatch) -> Non
     """Where alpha is nought, the network's colour is the frame's; elsewhere nothing changes."""
     track = load_track(TRACK)
     scene = build_scene(SynthesizeJob((PORTRAIT,), TRACK, tmp_path, provider="cpu"), track)
-    plain, _ = render_frame(scene, 0, StageClock())
     size = scene.generator.size
 
     class Painter:
-        def __init__(self) -> None:
+        def __init__(self, paints: bool) -> None:
             self.size = size
+            self.paints = paints
 
         def run(self, picture: np.ndarray, identity: np.ndarray) -> GeneratorOutput:
             alpha = np.full((size, size), 0.9, np.float32)
-            alpha[100:140, 100:140] = 0
             colour = np.ascontiguousarray(np.moveaxis(picture[:3], 0, -1))
-            colour[100:140, 100:140] = (1, 0, 0)
+            if self.paints:
+                alpha[100:140, 100:140] = 0
+                colour[100:140, 100:140] = (1, 0, 0)
             flow = np.zeros((size // 4, size // 4, 2), np.float32)
             return GeneratorOutput(flow, colour, alpha, alpha)
 
-    painted, _ = render_frame(replace(scene, generator=Painter()), 0, StageClock())  # type: ignore[arg-type]
+    painted, plain = (
+        render_frame(replace(scene, generator=Painter(paints)), 0, StageClock())[0]  # type: ignore[arg-type]
+        for paints in (True, False)
+    )
     zoom = painted.shape[0] / size
     low, high = int(108 * zoom), int(132 * zoom)
     patch = painted[low:high, low:high].reshape(-1, 3).astype(int)
@@ -117,6 +121,24 @@ def test_a_trained_answer_shows_in_the_frame(tmp_path: Path, monkeypatch) -> Non
     outside = np.ones(painted.shape[:2], bool)
     outside[int(96 * zoom) : int(144 * zoom), int(96 * zoom) : int(144 * zoom)] = False
     assert np.abs(painted[outside].astype(int) - plain[outside]).max() <= 1
+
+
+def test_hair_and_background_stay_the_warp_s() -> None:
+    """An answer that would paint everything reaches the face alone."""
+    size = 256
+    points = open_portrait(PORTRAIT).crop_points()[:, :2] * size / open_portrait(PORTRAIT).box.width
+    everything = GeneratorOutput(
+        np.ones((64, 64, 2), np.float32), np.ones((size, size, 3), np.float32),
+        np.zeros((size, size), np.float32), np.ones((size, size), np.float32),
+    )  # fmt: skip
+    kept = confine(everything, points)
+    nose, chin = points[4].astype(int), points[152].astype(int)
+    assert kept.alpha[nose[1], nose[0]] == 0
+    assert kept.flow[nose[1] // 4, nose[0] // 4].min() == 1
+    hair = points[10].astype(int) - (0, 12)
+    for x, y in (hair, chin + (0, 8), (5, 5), (250, 128)):
+        assert kept.alpha[y, x] == 1
+        assert not kept.flow[y // 4, x // 4].any()
 
 
 def frames_of(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `personalize` of `python -m export`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from export.personalization.config import MOST_PICTURES, PersonalizeConfig
+from inference.errors import Cancelled, InputError
+from inference.generator.contract import TIERS
+
+
+def add_personalize(commands: Any) -> None:
+    """Register the command; `commands` is what argparse's add_subparsers returned."""
+    parser = commands.add_parser(
+        "personalize",
+        help="fine-tune the warp generator on pictures of one person",
+        description="Writes a folder for: python -m inference synthesize --person DIR. The same "
+        "command goes on where it was interrupted.",
+    )
+    parser.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="P",
+                        help=f"1 to {MOST_PICTURES} pictures, the main one first")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--checkpoint", type=Path, metavar="C.pt",
+                        help="that training wrote; needed")  # fmt: skip
+    parser.add_argument("--tier", choices=TIERS, default=PersonalizeConfig.tier)
+    parser.add_argument("--minutes", type=float, default=PersonalizeConfig.minutes,
+                        help="of training at most (default: %(default)g)")  # fmt: skip
+    parser.add_argument("--steps", type=int, default=PersonalizeConfig.steps,
+                        help="of training at most (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--portrait-face", type=int, metavar="N",
+                        help="which face in the first picture, from left to right")  # fmt: skip
+    parser.set_defaults(run=run_personalize)
+
+
+def run_personalize(options: argparse.Namespace) -> None:
+    """Personalize as the options say and print what stands."""
+    config = read_config(options)
+    from export.personalization.folder import CARD, write_person
+    from export.personalization.personalize import personalize
+
+    try:
+        made = personalize(config)
+        write_person(made, config)
+    except KeyboardInterrupt:
+        raise Cancelled(
+            f"{config.out}: interrupted; the same command goes on from the last judgement"
+        ) from None
+    count = len(made.pictures)
+    what = f"step {made.step} of {made.steps}" if made.better else "the feed-forward weights"
+    print(f"{config.out}: {what} kept, from {count} picture{'s' * (count > 1)} in "
+          f"{made.seconds:.0f} s; see {CARD}")  # fmt: skip
+    if not made.better:
+        print("no step was better than feed-forward on what was held back; more pictures, of "
+              "other poses and with the mouth open, may change that")  # fmt: skip
+    if count > 1:
+        print("whether all pictures show the same person cannot be checked; look at "
+              "before_after.png", file=sys.stderr)  # fmt: skip
+
+
+def read_config(options: argparse.Namespace) -> PersonalizeConfig:
+    """The options as a checked configuration. Raises InputError for what makes no sense."""
+    if options.checkpoint is None:
+        raise InputError("--checkpoint is needed: an .onnx alone cannot be trained further; give "
+                         "a checkpoint that python -m export train wrote")  # fmt: skip
+    if len(options.portrait) > MOST_PICTURES:
+        raise InputError(f"{len(options.portrait)} pictures were given; give 1 to {MOST_PICTURES}")
+    if options.minutes <= 0:
+        raise InputError("--minutes must be above 0")
+    if options.steps < 1:
+        raise InputError("--steps must be at least 1")
+    return PersonalizeConfig(
+        tuple(options.portrait), options.out, options.checkpoint, options.tier,
+        options.portrait_face, options.minutes, options.steps,
+    )  # fmt: skip

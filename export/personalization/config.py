@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a personalization is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from export.data.augment import Strength
+
+MOST_PICTURES = 32
+FEWEST_TO_HOLD_BACK = 3  # with fewer, each way between two is the other's judge
+
+
+@dataclass(frozen=True)
+class PersonalizeConfig:
+    """Configuration of `export.personalization.personalize`.
+
+    The few steps are meant: beyond some two hundred a generator forgets how others moved, and
+    expressions die.
+    """
+
+    portraits: tuple[Path, ...]  # pictures of one person; the first is the main one
+    out: Path  # the person's folder
+    checkpoint: Path  # that `train` wrote
+    tier: str = "draft"
+    portrait_face: int | None = None  # which face in the first picture, from left to right
+
+    # How long. Whatever comes first ends it; it goes on from where it was interrupted.
+    minutes: float = 5.0
+    steps: int = 200
+    patience: int = 5  # judgements in a row that bring no better one
+
+    batch: int = 8
+    crop: int = 160  # pixels, a multiple of 32
+    whole_every: int = 4  # one batch in so many is of whole pictures, half as many of them
+    still_share: float = 0.3  # of samples that undo the mesh's own motion of one picture
+    driven_share: float = 0.5  # of samples that hold other poses as they are, for one picture only
+    # The person's own colours and sides are to be learnt: mirrored, or in another light, it would
+    # be somebody else.
+    strength: Strength = field(
+        default_factory=lambda: Strength(mirror=0, shape=0.012, colour=0.3, light=0)
+    )
+
+    rate: float = 2e-4  # RAdam's
+    pull: float = 0.004  # share of the change from the meta-learned weights taken back each step
+    ema: float = 0.95  # of the weights that are judged and kept
+
+    judge_every: int = 20  # steps
+    seed: int = 0
+    threads: int = 0  # of torch; 0: all cores
+    half: bool = True  # bfloat16 where the machine has it

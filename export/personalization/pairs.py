@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which picture is led to which: to train on, to judge by, and to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from export.data.augment import NONE, Strength
+from export.data.episodes import Episode, Motion
+from export.data.samples import Sample, SampleOptions, make_sample
+from export.data.shards import PreparedData
+from export.evaluation.sources import looks, spread
+from export.personalization.config import PersonalizeConfig
+from export.personalization.pictures import DRIVEN, MOTION, PICTURES, Album
+
+Batch = dict[str, Tensor]
+
+_MOST_HELD = 6
+_SOURCES_EACH = 4  # pictures from which a held-back one is made
+_VIEWS_OF_TWO = 4  # placements in which one of two is judged
+_LARGEST_TURN = 12.0  # degrees: what a single picture can follow
+_SHIFT = 7  # the stream of draws that moves a crop, see `export.training.render.view_batch`
+_TOGETHER = 4
+# Two pictures whose surroundings differ by more than this many grey levels, once the head is
+# warped, were taken in different places: only the face can be asked for.
+_ANOTHER_PLACE = 22.0
+
+
+class Pairs:
+    """Draws the same samples for the same (seed, step, index); holds some pictures back."""
+
+    def __init__(self, album: Album, config: PersonalizeConfig) -> None:
+        self._album = album
+        self._config = config
+        count = len(album.clip(PICTURES).faces)
+        self.held = held_back(count)
+        self.learnt = tuple(i for i in range(count) if i not in self.held)
+        # Of two, one way between them is learnt, the other way is judged by.
+        self._sources = tuple(range(count)) if count == 2 else self.learnt
+        self._alone = config.portraits[1:] == ()
+
+    def training(self, first: int) -> Iterator[tuple[int, Batch]]:
+        """(step, batch) from a step on; the next batch is made while one is being used."""
+        with ThreadPoolExecutor(1, "pairs") as pool:
+            ready = pool.submit(self._batch, first)
+            for step in range(first, self._config.steps):
+                batch = ready.result()
+                if step + 1 < self._config.steps:
+                    ready = pool.submit(self._batch, step + 1)
+                yield step, batch
+
+    def judging(self) -> list[Batch]:
+        """Held-back pictures, each made of others."""
+        seed = self._config.seed
+        if len(self.learnt) == 1:
+            (source,), (target,) = self.learnt, self.held
+            views = [Episode(PICTURES, 0, (source,) * 2, target, (seed, 1, n))
+                     for n in range(_VIEWS_OF_TWO)]  # fmt: skip
+            return self._batches(views, self._config.strength)
+        episodes = [
+            Episode(PICTURES, 0, (source,) * 2, target, (seed, 1, target))
+            for target in self.held
+            for source in _evenly(self.learnt, _SOURCES_EACH)
+        ]
+        return self._batches(episodes, NONE)
+
+    def driven(self, count: int) -> list[Batch]:
+        """The first picture as the performance moves it, in poses that differ most.
+
+        There is no truth: the target's pixels are the picture's own.
+        """
+        faces = self._album.clip(DRIVEN).faces
+        poses = spread(looks(faces, faces[0]), count + 1)[1:]
+        key = (self._config.seed, 2, 0)
+        episodes = [Episode(DRIVEN, 0, (0, 0), pose, key) for pose in poses]
+        return self._batches(episodes, NONE)
+
+    def _batch(self, step: int) -> Batch:
+        config = self._config
+        whole = step % config.whole_every == 0
+        size = max(1, config.batch // 2) if whole else config.batch
+        episodes = []
+        for index in range(size):
+            key = (config.seed, step + 10, index)
+            rng = np.random.default_rng(key)
+            target = int(rng.choice(self.learnt))
+            others = [i for i in self._sources if i != target]
+            if self._alone and rng.random() < config.driven_share:
+                episodes.append(self._driven(key, rng))
+            elif rng.random() < config.still_share:
+                episodes.append(self._still(target, key, rng))
+            else:
+                # The second may lend the inside of its mouth.
+                source, mouth = (int(rng.choice(others)) for _ in range(2))
+                episodes.append(Episode(PICTURES, 0, (source, mouth), target, key))
+        return self._batches(episodes, config.strength, together=size)[0]
+
+    def _driven(self, key: tuple[int, int, int], rng: np.random.Generator) -> Episode:
+        """The first picture in another pose; its pixels are no truth for it."""
+        frames = len(self._album.clip(DRIVEN).faces)
+        return Episode(DRIVEN, 0, (0, 0), int(rng.integers(1, frames)), key)
+
+    def _still(self, picture: int, key: tuple[int, int, int], rng: np.random.Generator) -> Episode:
+        """The picture as the mesh moves it, to be led back to itself."""
+        pose = self._album.clip(MOTION).measures[:, :2]
+        half = len(pose) // 2  # the performance, then the same mirrored
+        start = int(rng.integers(len(pose)))
+        same = np.arange(half) + (half if start >= half else 0)
+        near = same[np.linalg.norm(pose[same] - pose[start], axis=1) < _LARGEST_TURN]
+        motion = Motion(MOTION, start, int(rng.choice(near)))
+        return Episode(PICTURES, 0, (picture, picture), picture, key, (motion, motion))
+
+    def _batches(
+        self, episodes: Sequence[Episode], strength: Strength, *, together: int = _TOGETHER
+    ) -> list[Batch]:
+        # Small: the person's vector is known, nobody looks at these.
+        options = SampleOptions(identity_size=32, strength=strength)
+        # An album is read as prepared data is, by `clip` alone.
+        data = cast(PreparedData, self._album)
+        samples = []
+        for episode in episodes:
+            sample = make_sample(data, episode, options)
+            driven = episode.clip == DRIVEN
+            if not driven:
+                sample = _match(self._without_mirror(sample, episode.target))
+            sample["driven"] = np.array(driven)
+            rng = np.random.default_rng((*episode.key, _SHIFT))
+            sample["shift"] = rng.random(2, np.float32)
+            samples.append(sample)
+        return [
+            _stack(samples[start : start + together]) for start in range(0, len(samples), together)
+        ]
+
+    def _without_mirror(self, sample: Sample, target: int) -> Sample:
+        """What a mirror fills beyond the target picture's edge is not asked for."""
+        clip = self._album.clip(PICTURES)
+        inside = clip.inside[target]
+        if inside.all():
+            return sample
+        # Where the picture went is read off its landmarks: the shape warp yields a pixel or two.
+        known = np.column_stack([clip.points(target)[:, :2], np.ones(len(sample["points"]))])
+        place = np.linalg.lstsq(known, sample["points"][:, :2], rcond=None)[0].T
+        size = sample["visible"].shape[0]
+        shown = cv2.warpAffine(inside, place, (size, size), flags=cv2.INTER_NEAREST)
+        shown = cv2.erode(shown, np.ones((7, 7), np.uint8))
+        return {**sample, "visible": np.minimum(sample["visible"], shown)}
+
+
+def held_back(count: int) -> tuple[int, ...]:
+    """Which of two or more pictures are never asked for in training: a quarter, never the first."""
+    number = min(_MOST_HELD, max(1, count // 4))
+    return tuple(int((k + 0.5) * (count - 1) / number) + 1 for k in range(number))
+
+
+def _evenly(items: Sequence[int], count: int) -> list[int]:
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]
+
+
+def _match(sample: Sample) -> Sample:
+    """Bring the target to the source's light; leave out surroundings that are another place's."""
+    warped, target = sample["warped"][0].astype(np.float32), sample["target"].astype(np.float32)
+    face = cv2.erode(sample["face"], np.ones((5, 5), np.uint8)) > 127
+    skin = face & (sample["valid"][0] > 127) & (sample["opening"][0] < 1)
+    if skin.sum() < 100:
+        return sample
+    gain = np.clip(warped[:, skin].mean(axis=1) / np.maximum(target[:, skin].mean(axis=1), 1), 0.6,
+                   1.6)  # fmt: skip
+    target = np.clip(target * gain[:, None, None], 0, 255)
+    head = _head(sample["face"])
+    around = (sample["visible"] > 127) & (head == 0)
+    visible = sample["visible"]
+    if around.any() and np.abs(warped - target)[:, around].mean() > _ANOTHER_PLACE:
+        visible = np.minimum(visible, head)
+    return {**sample, "target": np.round(target).astype(np.uint8), "visible": visible}
+
+
+def _head(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The face's mask grown by a twelfth of the picture."""
+    reach = face.shape[0] // 12 * 2 + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    return cv2.dilate(face, kernel).astype(np.uint8, copy=False)
+
+
+def _stack(samples: Sequence[Sample]) -> Batch:
+    return {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}

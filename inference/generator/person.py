@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A person's folder, as `python -m export personalize` writes it: a generator of that person."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InputError
+from inference.generator.contract import IDENTITY_SIZE
+
+VERSION = 1
+PERSON, GENERATOR, IDENTITY = "person.json", "generator.onnx", "identity.npy"
+META_PERSON = "likeness.person"  # "folded": the person's vector is in the weights
+
+
+@dataclass(frozen=True)
+class Person:
+    """model: the generator's file. identity: (256,), which a folded generator ignores."""
+
+    model: Path
+    identity: NDArray[np.float32]
+
+
+def open_person(folder: Path) -> Person:
+    """Raises InputError when it is no person's folder, or not a whole one."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; make one with: "
+                         "python -m export personalize")  # fmt: skip
+    if not (folder / PERSON).is_file():
+        raise InputError(f"{folder}: is no person's folder (it has no {PERSON}), or an unfinished "
+                         "one; make it with: python -m export personalize")  # fmt: skip
+    try:
+        content = json.loads((folder / PERSON).read_text(encoding="utf-8"))
+        version, wanted = content["likeness_person"], content["generator_sha256"]
+        model = folder / GENERATOR
+        whole = hashlib.sha256(model.read_bytes()).hexdigest() == wanted
+        identity = np.load(folder / IDENTITY, allow_pickle=False)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        whole, version, identity = False, VERSION, np.zeros(0)
+    if version != VERSION:
+        raise InputError(f"{folder}: was made by another version; make it again with: "
+                         "python -m export personalize")  # fmt: skip
+    if not whole or identity.shape != (IDENTITY_SIZE,) or not np.isfinite(identity).all():
+        raise InputError(f"{folder}: a file of this person's folder is missing or damaged; make "
+                         "it again with: python -m export personalize")  # fmt: skip
+    return Person(model, identity.astype(np.float32))

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Personalization: what is held back stays unseen, worse is never kept, and a run can be broken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export.cli import main
+from export.data.augment import NONE
+from export.networks.embedder import WarpEmbedder
+from export.networks.warp import TIER_CONFIGS, WarpGenerator
+from export.personalization import personalize as loop
+from export.personalization.config import PersonalizeConfig
+from export.personalization.folder import write_person
+from export.personalization.pairs import Pairs, held_back
+from export.personalization.personalize import Personalized, embed, personalize
+from export.personalization.pictures import PICTURES, Album, AlbumClip, lay_out, open_pictures
+from export.personalization.progress import StepLine
+from export.personalization.unfinished import UNFINISHED
+from export.training.render import View, render
+from inference.errors import InputError
+from inference.frames import encode_frame
+from inference.generator.model import load_generator
+from inference.generator.person import GENERATOR, IDENTITY, PERSON, open_person
+from inference.jobs import SynthesizeJob
+from inference.synthesis import StageClock, build_scene, render_frame, synthesize
+from inference.track import load_track
+
+SAMPLES = Path(__file__).resolve().parents[2] / "inference" / "samples"
+PORTRAIT, TRACK = SAMPLES / "eileen_collins.png", SAMPLES / "weekly_address.track.npz"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somewhat trained, so to say: every layer has a say, yet the warp is hardly touched."""
+    torch.manual_seed(4)
+    generator, embedder = WarpGenerator(TIER_CONFIGS["draft"]), WarpEmbedder()
+    nn.init.normal_(generator.flow_head.conv.weight, std=0.01)
+    nn.init.normal_(generator.picture_head.conv.weight, std=0.002)
+    path = tmp_path_factory.mktemp("checkpoint") / "c.pt"
+    content = {
+        "generator": generator.state_dict(),
+        "embedder": embedder.state_dict(),
+        "training": "a test's idea of training",
+    }
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Four pictures of one person: the sample portrait, and three of it in motion."""
+    folder = tmp_path_factory.mktemp("pictures")
+    scene = build_scene(
+        SynthesizeJob((PORTRAIT,), TRACK, folder, layer="full"), load_track(TRACK)
+    )  # fmt: skip
+    paths = [PORTRAIT]
+    for frame in (40, 110, 190):
+        made, _ = render_frame(scene, frame, StageClock())
+        paths.append(folder / f"frame {frame}.png")
+        paths[-1].write_bytes(encode_frame(made, None, "png"))
+    return tuple(paths)
+
+
+def plan(pictures: tuple[Path, ...], out: Path, checkpoint: Path) -> PersonalizeConfig:
+    """A short run that costs little and is the same every time."""
+    return PersonalizeConfig(
+        pictures, out, checkpoint, steps=4, judge_every=2, batch=2, crop=128, half=False
+    )
+
+
+def weights(made: Personalized) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in made.generator.parameters()])
+
+
+@pytest.mark.parametrize("count", range(2, 33))
+def test_a_quarter_is_held_back_but_never_the_first(count: int) -> None:
+    held = held_back(count)
+    assert len(held) == len(set(held))
+    assert all(0 < place < count for place in held)
+    assert len(held) == min(6, max(1, count // 4))
+
+
+class Locked(AlbumClip):
+    """Pictures of which some must not be looked at."""
+
+    locked: tuple[int, ...] = ()
+
+    def picture(self, index: int, half: bool = False) -> np.ndarray:
+        assert index not in self.locked, "a held-back picture was looked at"
+        return super().picture(index, half)
+
+
+def test_held_back_pictures_are_not_trained_on(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
+) -> None:
+    config = replace(plan(pictures, tmp_path, checkpoint), steps=12)
+    album = lay_out(open_pictures(pictures, None, lambda done, total: None))
+    first = album.clip(PICTURES)
+    clip = Locked(first.record, first.faces, first.frames, first.inside)
+    pairs = Pairs(Album((clip, *album.clips[1:])), config)
+    assert pairs.held
+    object.__setattr__(clip, "locked", pairs.held)
+    assert len(list(pairs.training(0))) == 12
+    with pytest.raises(AssertionError, match="held-back"):
+        pairs.judging()
+
+
+def test_what_is_mirrored_beyond_a_picture_is_not_asked_for(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """The sample's crop reaches above the picture: there nothing counts, the face does."""
+    config = plan((PORTRAIT,), tmp_path, checkpoint)
+    opened = open_pictures((PORTRAIT,), None, lambda done, total: None)
+    portrait = opened.portraits[0]
+    above = -portrait.box.y * 256 // portrait.box.height
+    assert above > 8
+    config = replace(config, driven_share=0, still_share=1.0, strength=NONE, whole_every=1)
+    for _, batch in Pairs(lay_out(opened), config).training(0):
+        assert not batch["visible"][:, : above - 1].any()
+        assert (batch["visible"][:, above + 12 :, 64:192] > 0).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_of_two_only_one_way_is_learnt(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path, count: int
+) -> None:
+    """One picture is two: itself and its mirror image."""
+    config = plan(pictures[:count], tmp_path, checkpoint)
+    config = replace(config, steps=12, still_share=0, driven_share=0, strength=NONE)
+    album = lay_out(open_pictures(pictures[:count], None, lambda done, total: None))
+    assert len(album.clip(PICTURES).faces) == 2
+    pairs = Pairs(album, config)
+    learnt = torch.cat([batch["points"] for _, batch in pairs.training(0)])
+    (judged,) = pairs.judging()
+    assert (learnt - learnt[0]).abs().max() < 1e-3, "always the first"
+    assert (judged["points"] - learnt[0]).abs().mean() > 1
+    faces = album.clip(PICTURES).faces
+    if count == 1:
+        middle = faces[:, :, 0].mean(axis=1)
+        assert middle.sum() == pytest.approx(album.clip(PICTURES).record.size[0], rel=1e-4)
+
+
+def test_a_driven_pose_is_asked_to_stay_as_it_was(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its target is the feed-forward's own answer: at the very start there is nothing to learn."""
+    config = replace(plan(pictures[:1], tmp_path, checkpoint), steps=2, driven_share=1.0)
+    errors: list[float] = []
+
+    def look(network: nn.Module, view: View, *rest: object) -> torch.Tensor:
+        nobody = torch.zeros(len(view.target), 256)
+        made = render(network(view.picture, nobody), view).result
+        errors.append(float((made - view.target).detach().abs().max()))
+        return made.mean()
+
+    monkeypatch.setattr(loop, "_loss", look)
+    personalize(config)
+    assert errors[0] < 1e-5
+    assert errors[1] > 1e-5
+
+
+def test_batches_are_the_same_from_any_step_on(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
+) -> None:
+    album = lay_out(open_pictures(pictures, None, lambda done, total: None))
+    pairs = Pairs(album, replace(plan(pictures, tmp_path, checkpoint), steps=5))
+    whole, later = dict(pairs.training(0)), dict(pairs.training(3))
+    assert list(later) == [3, 4]
+    for step, batch in later.items():
+        for key, value in batch.items():
+            assert torch.equal(value, whole[step][key]), key
+    assert not torch.equal(whole[0]["target"], whole[4]["target"])
+
+
+def test_a_run_that_only_gets_worse_keeps_feed_forward_and_says_so(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
+) -> None:
+    config = replace(plan(pictures[:1], tmp_path, checkpoint), rate=0.3, pull=0.0)
+    made = personalize(config)
+    assert not made.better
+    assert made.after == made.before
+    write_person(made, config)
+    said = json.loads((tmp_path / PERSON).read_text(encoding="utf-8"))
+    assert said["personalized"] is False
+    assert "feed-forward" in (tmp_path / "card.md").read_text(encoding="utf-8")
+
+    generator = WarpGenerator(TIER_CONFIGS["draft"]).eval()
+    generator.load_state_dict(torch.load(checkpoint, weights_only=True)["generator"])
+    picture = np.random.default_rng(0).random((11, 256, 256), np.float32)
+    with torch.inference_mode():
+        wanted = generator(torch.from_numpy(picture)[None], made.identity[None])[1]
+    answer = load_generator(tmp_path / GENERATOR, "cpu").run(picture)
+    np.testing.assert_allclose(answer.colour, np.moveaxis(wanted[0].numpy(), 0, -1), atol=5e-3)
+
+
+def test_what_is_kept_is_better_and_no_figure_is_worse(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
+) -> None:
+    """From this checkpoint's noise on its heads there is something to gain at once."""
+    made = personalize(replace(plan(pictures, tmp_path, checkpoint), steps=12, rate=1e-3))
+    assert made.better
+    assert made.after.error < 0.99 * made.before.error
+    for name in ("face", "mouth", "eyes"):
+        assert getattr(made.after, name) <= 1.01 * getattr(made.before, name), name
+    # The figures are those of the generator that is returned.
+    assert made.judge.look(made.generator).plain() == pytest.approx(made.after.plain(), rel=1e-4)
+
+
+def test_an_interrupted_run_goes_on_as_if_unbroken(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = personalize(plan(pictures, tmp_path / "whole", checkpoint))
+    config = plan(pictures, tmp_path / "broken", checkpoint)
+
+    def interrupt(line: StepLine, done: int, gain: float | None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StepLine, "show", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            personalize(config)
+    assert [path.name for path in config.out.iterdir()] == [UNFINISHED]
+
+    trained: list[int] = []
+    loss = loop._loss
+
+    def count(*arguments: Any) -> torch.Tensor:
+        trained.append(1)
+        return loss(*arguments)
+
+    monkeypatch.setattr(loop, "_loss", count)
+    again = personalize(config)
+    assert len(trained) == 2, "it goes on from the last judgement"
+    assert torch.equal(weights(again), weights(whole))
+    assert again.after == whole.after
+
+
+def test_a_torn_or_foreign_rest_of_a_run_is_not_gone_on_with(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
+) -> None:
+    personalize(plan(pictures[:1], tmp_path, checkpoint))
+    rest = (tmp_path / UNFINISHED).read_bytes()
+    other = personalize(replace(plan(pictures[:1], tmp_path, checkpoint), seed=1, steps=2))
+    assert other.steps == 2
+    (tmp_path / UNFINISHED).write_bytes(rest[: len(rest) // 2])
+    assert personalize(replace(plan(pictures[:1], tmp_path, checkpoint), steps=2)).steps == 2
+
+
+@pytest.fixture(scope="module")
+def person(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A person's folder, by the command line."""
+    out = tmp_path_factory.mktemp("person") / "it is her"
+    command = ["personalize", "--out", str(out), "--checkpoint", str(checkpoint), "--steps", "2"]
+    assert main([*command, "--portrait", *map(str, pictures[:2])]) == 0
+    return out
+
+
+def test_the_folder_holds_everything_and_nothing_unfinished(
+    person: Path, pictures: tuple[Path, ...], checkpoint: Path
+) -> None:
+    assert {path.name for path in person.iterdir()} == {
+        GENERATOR, IDENTITY, PERSON, "card.md", "before_after.png",
+    }  # fmt: skip
+    said = json.loads((person / PERSON).read_text(encoding="utf-8"))
+    assert [entry["name"] for entry in said["pictures"]] == [p.name for p in pictures[:2]]
+    opened = open_pictures(pictures[:2], None, lambda done, total: None)
+    wanted = embed(checkpoint, opened).numpy()
+    assert np.abs(wanted).max() > 0
+    np.testing.assert_allclose(open_person(person).identity, wanted, atol=1e-6)
+
+
+def test_the_generator_keeps_the_contract_and_ignores_the_vector(person: Path) -> None:
+    generator = load_generator(person / GENERATOR, "cpu")
+    picture = np.random.default_rng(1).random((11, 256, 256), np.float32)
+    nobody = generator.run(picture)
+    somebody = generator.run(picture, np.ones(256, np.float32))
+    np.testing.assert_array_equal(nobody.colour, somebody.colour)
+    assert generator.training.startswith("a test's idea of training; ")
+    assert "person" in generator.training
+    assert generator.tier == "draft"
+
+
+def test_synthesize_uses_the_person_and_makes_frames_again_for_another(
+    person: Path, tmp_path: Path
+) -> None:
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(60, 60), provider="cpu")
+    assert synthesize(job).made == 1
+    plain = (tmp_path / "head_000060.png").read_bytes()
+    assert synthesize(replace(job, person=person)).made == 1
+    assert (tmp_path / "head_000060.png").read_bytes() != plain
+    assert synthesize(replace(job, person=person)).kept == 1
+
+
+def broken(person: Path, tmp_path: Path, name: str, data: bytes | None) -> Path:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in person.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    if data is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize("name", [GENERATOR, IDENTITY, PERSON])
+@pytest.mark.parametrize("data", [None, b"", b"{}"])
+def test_a_folder_that_is_not_whole_is_refused_in_one_line(
+    person: Path, tmp_path: Path, name: str, data: bytes | None
+) -> None:
+    folder = broken(person, tmp_path, name, data)
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path / "out", person=folder)
+    with pytest.raises(InputError, match="person's folder") as caught:
+        synthesize(job)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="choose one"):
+        synthesize(replace(job, person=person, model=person / GENERATOR))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--portrait", PORTRAIT], "--checkpoint is needed"),
+        (["--portrait", PORTRAIT, TRACK, "--checkpoint", "C"], "picture 2 of 2"),
+        (["--portrait", "nobody.png", "--checkpoint", "C"], "picture 1 of 1"),
+        (["--portrait", PORTRAIT, PORTRAIT, "--checkpoint", "C"], "the same as picture 1"),
+        (["--portrait", *[PORTRAIT] * 33, "--checkpoint", "C"], "33 pictures"),
+        (["--portrait", PORTRAIT, "--checkpoint", "C", "--tier", "final"], "does not fit"),
+        (["--portrait", PORTRAIT, "--checkpoint", PORTRAIT], "no checkpoint"),
+        (["--portrait", PORTRAIT, "--checkpoint", "C", "--minutes", "0"], "--minutes"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    arguments: list[object], words: str, checkpoint: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    given = [str(checkpoint if value == "C" else value) for value in arguments]
+    assert main(["personalize", "--out", str(tmp_path / "out"), *given]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1
+    assert words in said[0]
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_a_picture_without_a_face_is_named(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "wall.png"
+    empty.write_bytes(encode_frame(np.full((200, 200, 3), 90, np.uint8), None, "png"))
+    given = ["--portrait", str(PORTRAIT), str(empty), "--checkpoint", str(checkpoint)]
+    assert main(["personalize", "--out", str(tmp_path / "out"), *given]) == 2
+    error = capsys.readouterr().err
+    assert "picture 2 of 2" in error
+    assert "no face" in error

@@ -227,7 +227,7 @@ def test_a_generator_that_draws_nothing_scores_nothing(
 ) -> None:
     result = measure_self(clip, 1, other(Grey, untrained))
     warp, grey = result.scores["warp"], result.scores["generator"]
-    assert grey["sharpness"] < 0.05
+    assert grey["sharpness"] < 0.2  # the rim of the face stays the warp's
     # Soft footage is kind to a blank: structure that is hardly there is hardly missed.
     assert grey["ssim_lips"] < warp["ssim_lips"] - 0.1
     assert grey["gmsd"] > warp["gmsd"]

@@ -37,6 +37,11 @@ LEFT_EYE_UPPER = (362, 398, 384, 385, 386, 387, 388, 466, 263)
 LEFT_EYE_LOWER = (362, 382, 381, 380, 374, 373, 390, 249, 263)
 RIGHT_IRIS = (468, 469, 470, 471, 472)  # centre, then four points of the rim
 LEFT_IRIS = (473, 474, 475, 476, 477)
+# Both eyes, the picture's left one first: upper lid, lower lid, iris.
+EYES = (
+    (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_IRIS),
+    (LEFT_EYE_UPPER, LEFT_EYE_LOWER, LEFT_IRIS),
+)
 
 RIGHT_BROW = (70, 63, 105, 66, 107)
 RIGHT_BROW_LOWER = (46, 53, 52, 65, 55)

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from inference.generator.contract import CHANNELS
 from inference.landmarks import (
+    EYES,
     LEFT_BROW,
     LEFT_BROW_LOWER,
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
-    LEFT_IRIS,
     LIPS_LOWER,
     LIPS_UPPER,
     MOUTH_LOWER,
@@ -23,9 +21,6 @@ from inference.landmarks import (
     OVAL,
     RIGHT_BROW,
     RIGHT_BROW_LOWER,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
-    RIGHT_IRIS,
 )
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster
@@ -33,14 +28,14 @@ from inference.warp.raster import Raster
 Points = NDArray[np.float32]
 
 _SHIFT = 4
-_EYES = ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER))
+_EYES = tuple((upper, lower) for upper, lower, _ in EYES)
 _MOUTH = ((MOUTH_UPPER, MOUTH_LOWER),)
-_IRISES = (RIGHT_IRIS, LEFT_IRIS)
+_IRISES = tuple(iris for _, _, iris in EYES)
 _FACE_LINES = (
     (*OVAL, OVAL[0]), RIGHT_BROW, RIGHT_BROW_LOWER, LEFT_BROW, LEFT_BROW_LOWER, NOSE_BRIDGE,
     NOSE_BASE,
 )  # fmt: skip
-_EYE_LINES = (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, LEFT_EYE_UPPER, LEFT_EYE_LOWER) + tuple(
+_EYE_LINES = tuple(lid for eye in _EYES for lid in eye) + tuple(
     (*iris[1:], iris[1]) for iris in _IRISES
 )
 _MOUTH_LINES = (MOUTH_UPPER, MOUTH_LOWER, LIPS_UPPER, LIPS_LOWER)

@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 from inference.errors import InputError
 from inference.landmarks import (
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
+    EYES,
     interocular,
 )
 from inference.performance.pose import fit_pose
@@ -57,10 +54,7 @@ def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
 def eye_opening(points: Points) -> float:
     """Mean gap between the lids of both eyes in units of the eyes' width, (478, 3) -> 0 to ~0.5."""
     gaps = []
-    for upper, lower in (
-        (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER),
-        (LEFT_EYE_UPPER, LEFT_EYE_LOWER),
-    ):
+    for upper, lower, _ in EYES:
         gap = np.linalg.norm(points[list(upper[2:-2])] - points[list(lower[2:-2])], axis=1).mean()
         gaps.append(gap / np.linalg.norm(points[upper[0]] - points[upper[-1]]))
     return float(np.mean(gaps))

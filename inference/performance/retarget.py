@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from inference.landmarks import (
     EYE_CORNERS,
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
+    EYES,
     LEFT_IRIS,
     LIPS_LOWER,
     LIPS_UPPER,
     MOUTH_LOWER,
     MOUTH_UPPER,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
     RIGHT_IRIS,
     interocular,
 )
@@ -34,10 +31,6 @@ from inference.track import LandmarkTrack
 Points = NDArray[np.float32]
 Retarget = Callable[[int], Points]  # zero-based frame -> landmarks (478, 3) on the portrait
 
-_EYES = (
-    (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_IRIS),
-    (LEFT_EYE_UPPER, LEFT_EYE_LOWER, LEFT_IRIS),
-)
 # A detector never brings lids and lips quite together: gaps below these shares are contact.
 _LIDS_CLOSED = 0.22  # of the neutral's own gap
 _LIPS_CLOSED = 0.015  # of the mouth's width
@@ -134,7 +127,7 @@ def _region_scales(driver: Points, portrait: Points) -> NDArray[np.float64]:
     (478, 1): 1 elsewhere, with the eyes' ratio at lids and irises, the mouth's at the lips.
     """
     scales = np.ones((len(portrait), 1))
-    for (upper, lower, iris), (outer, inner) in zip(_EYES, EYE_CORNERS, strict=True):
+    for (upper, lower, iris), (outer, inner) in zip(EYES, EYE_CORNERS, strict=True):
         ratio = _length(portrait, outer, inner) / _length(driver, outer, inner)
         scales[list({*upper, *lower, *iris})] = np.clip(ratio, 0.6, 1.6)
     # A smile widens the portrait's mouth, not its reach: the ratio counts by half.
@@ -171,7 +164,7 @@ def _keep_contact(
 ) -> NDArray[np.float64]:
     """Lids and lips that meet on the driver meet on the portrait; those that do not, do not."""
     moved = moved.copy()
-    for upper, lower, iris in _EYES:
+    for upper, lower, iris in EYES:
         _set_lids(moved, portrait, neutral, driver, upper[1:-1], lower[1:-1])
         # An iris moves as a whole: its detected rim shrinks when a lid covers it.
         rim = list(iris)

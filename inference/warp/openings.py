@@ -13,16 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.landmarks import (
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
-    LEFT_IRIS,
-    MOUTH_LOWER,
-    MOUTH_UPPER,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
-    RIGHT_IRIS,
-)
+from inference.landmarks import EYES, MOUTH_LOWER, MOUTH_UPPER
 
 Points = NDArray[np.float32]
 Map = NDArray[np.float32]
@@ -74,12 +65,8 @@ def eye_patches(source: Points, target: Points, scale: float, size: tuple[int, i
     source, target: (478, 2 or 3) in pixels of the output. scale: head size of target over source.
     size: the output's (width, height).
     """
-    eyes = (
-        (RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_IRIS),
-        (LEFT_EYE_UPPER, LEFT_EYE_LOWER, LEFT_IRIS),
-    )
     patches = []
-    for upper, lower, iris in eyes:
+    for upper, lower, iris in EYES:
         patch = _eye_patch(source[:, :2], target[:, :2], scale, size, upper, lower, iris)
         if patch:
             patches.append(patch)

@@ -9,15 +9,29 @@ import pytest
 
 from inference.capture.capture import capture_footage
 from inference.capture.detector import FaceDetector
-from inference.capture.video import open_footage, read_frames
+from inference.capture.video import Footage, open_footage, read_frames
 from inference.frames import encode_frame
 from inference.jobs import SynthesizeJob
 from inference.landmarks import interocular
 from inference.pictures import read_picture
 from inference.synthesis import synthesize
-from inference.track import save_track
+from inference.track import LandmarkTrack, save_track
 
 CLIPS = ("s_obama_whitehouse_pd.mp4", "s_grid_female_ccby4.mp4", "s_grid_male_ccby4.mp4")
+
+
+def performed_by_itself(source: Footage, first: np.ndarray, folder: Path) -> LandmarkTrack:
+    """Synthesize a clip from its own first frame into `folder`/out; returns the driver's track."""
+    portrait = folder / "first.png"
+    portrait.write_bytes(encode_frame(first, None, "png"))
+    track = capture_footage(source.path).track
+    save_track(track, folder / "driver.track.npz")
+    job = SynthesizeJob(
+        (portrait,), folder / "driver.track.npz", folder / "out", transfer="absolute",
+        layer="full",
+    )  # fmt: skip
+    synthesize(job)
+    return track
 
 
 @pytest.mark.footage
@@ -25,15 +39,7 @@ CLIPS = ("s_obama_whitehouse_pd.mp4", "s_grid_female_ccby4.mp4", "s_grid_male_cc
 def test_the_result_s_landmarks_are_the_driver_s(footage: Path, tmp_path: Path, clip: str) -> None:
     source = open_footage(footage / "sample" / clip)
     first = next(iter(read_frames(source)))
-    portrait = tmp_path / "first.png"
-    portrait.write_bytes(encode_frame(first.picture, None, "png"))
-    track = capture_footage(source.path).track
-    save_track(track, tmp_path / "driver.track.npz")
-    job = SynthesizeJob(
-        (portrait,), tmp_path / "driver.track.npz", tmp_path / "out", transfer="absolute",
-        layer="full",
-    )  # fmt: skip
-    synthesize(job)
+    track = performed_by_itself(source, first.picture, tmp_path)
 
     found = []
     with FaceDetector(1) as detector:
@@ -62,15 +68,7 @@ def test_the_result_looks_more_like_the_driver_s_frame_than_the_still_does(
     """Pixels, not only points: inside the face the warp beats holding the first frame."""
     source = open_footage(footage / "sample" / CLIPS[0])
     frames = [frame.picture for frame in read_frames(source)]
-    portrait = tmp_path / "first.png"
-    portrait.write_bytes(encode_frame(frames[0], None, "png"))
-    track = capture_footage(source.path).track
-    save_track(track, tmp_path / "driver.track.npz")
-    job = SynthesizeJob(
-        (portrait,), tmp_path / "driver.track.npz", tmp_path / "out", transfer="absolute",
-        layer="full",
-    )  # fmt: skip
-    synthesize(job)
+    track = performed_by_itself(source, frames[0], tmp_path)
     better = []
     for index in range(5, len(frames), 5):
         made = read_picture(tmp_path / "out" / f"full_{index:06d}.png").rgb8()

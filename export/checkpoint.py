@@ -1,28 +1,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A generator's weights on disk: `{"generator": state dict, "training": words}`, by torch.save."""
+"""A generator's weights on disk: a checkpoint, or an exported .onnx in its place.
+
+A checkpoint is `{"generator": state dict, "training": words}`, by torch.save; its embedder, if
+there is one, lies in it under "embedder". An exported file has the embedder beside it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from export.networks.embedder import WarpEmbedder
+from export.onnx_weights import read_embedder_weights, read_generator_weights
 from inference.errors import InputError
 
 UNTRAINED = "untrained"
+EXPORTED = ".onnx"
 
 
-def load_weights(generator: nn.Module, path: Path, name: str) -> str:
-    """Fill the generator from a checkpoint; returns its words on training.
-
-    `name` says which network is wanted, for the message. Raises InputError when the file is no
-    checkpoint or belongs to another architecture.
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from. training: words on it, one line. sha256: hex, of the weights as
+    they were trained; an exported file goes on naming those that it was rounded from.
     """
-    state, training = _read(path)
+
+    training: str
+    sha256: str
+
+
+def load_weights(generator: nn.Module, path: Path, name: str) -> Origin:
+    """Fill the generator from a checkpoint or an exported .onnx; returns what is known of it.
+
+    `name` says which network is wanted, for the message. Raises InputError when the file is
+    neither or belongs to another architecture.
+    """
     wanted = generator.state_dict()
+    sha256 = None
+    state: Mapping[str, Tensor]
+    if path.suffix == EXPORTED:
+        state, training, sha256 = read_generator_weights(path, wanted)
+    else:
+        state, training = _read(path)
     for key in sorted(wanted.keys() | state.keys()):
         if key not in state:
             problem = f"has no '{key}'"
@@ -37,7 +60,7 @@ def load_weights(generator: nn.Module, path: Path, name: str) -> str:
         raise InputError(f"{path}: does not fit the {name} generator: it {problem}; "
                          "choose the generator and tier that it was trained as")  # fmt: skip
     generator.load_state_dict(state)
-    return training
+    return Origin(training, sha256 or state_hash(generator))
 
 
 def load_embedder(path: Path) -> WarpEmbedder | None:
@@ -45,10 +68,14 @@ def load_embedder(path: Path) -> WarpEmbedder | None:
 
     Raises InputError when it is of another architecture.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True).get("embedder")
+    embedder = WarpEmbedder()
+    state: Mapping[str, Tensor] | None
+    if path.suffix == EXPORTED:
+        state = read_embedder_weights(path, embedder.state_dict())
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True).get("embedder")
     if state is None:
         return None
-    embedder = WarpEmbedder()
     try:
         embedder.load_state_dict(state)
     except (RuntimeError, TypeError) as error:

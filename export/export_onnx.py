@@ -74,8 +74,8 @@ def export_onnx(
         _round_weights(network)
     model = _trace(network, inputs, outputs)
     if weights == "fp16":
-        _store_as_half(model.graph)
-    _strip_traces(model)
+        store_as_half(model.graph)
+    strip_traces(model)
     for key, value in sorted(metadata.items()):
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
@@ -148,7 +148,7 @@ def _round_weights(network: nn.Module) -> None:
         parameter.copy_(half)
 
 
-def _store_as_half(graph: onnx.GraphProto) -> None:
+def store_as_half(graph: onnx.GraphProto) -> None:
     """Every float32 weight that float16 holds exactly becomes float16 and a Cast back."""
     casts = []
     for initializer in graph.initializer:
@@ -170,7 +170,7 @@ def _store_as_half(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _strip_traces(model: onnx.ModelProto) -> None:
+def strip_traces(model: onnx.ModelProto) -> None:
     """The exporter notes the source line of every node: paths of the machine, half the file."""
     graph = model.graph
     del graph.value_info[:]

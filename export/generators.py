@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from export.checkpoint import UNTRAINED, load_embedder, load_weights, state_hash
+from export.checkpoint import UNTRAINED, Origin, load_embedder, load_weights, state_hash
 from export.export_onnx import ExportReport, Port, export_onnx
 from export.networks import paper
 from export.networks.embedder import WarpEmbedder
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
+from export.quantize import Quantized, quantize
 from inference.errors import InputError
+from inference.frames import written_whole
 from inference.generator import contract
+from inference.generator.identity import embedder_path
 from inference.landmarks import TOPOLOGY
 
 KINDS = ("warp", "paper")
@@ -33,33 +37,54 @@ def export_warp(
 ) -> ExportReport:
     """Write a tier of the `warp` generator; without a checkpoint, untrained from `seed`.
 
-    The checkpoint's embedder, if it has one, is written beside it.
+    The checkpoint may be an exported file too. Its embedder, if it has one, is written beside it.
     """
     torch.manual_seed(seed)
     network = WarpGenerator(TIER_CONFIGS[tier])
-    training = UNTRAINED
-    if checkpoint is not None:
-        training = load_weights(network, checkpoint, f"warp {tier}")
+    if checkpoint is None:
+        origin = Origin(UNTRAINED, state_hash(network))
+    else:
+        origin = load_weights(network, checkpoint, f"warp {tier}")
     metadata = {
         contract.META_KIND: "warp",
         contract.META_TIER: tier,
         contract.META_SIZE: str(size),
         contract.META_TOPOLOGY: TOPOLOGY,
-        contract.META_TRAINING: training,
-        contract.META_CHECKPOINT: state_hash(network),
+        contract.META_TRAINING: origin.training,
+        contract.META_CHECKPOINT: origin.sha256,
     }
     inputs = (
         Port("picture", (len(contract.CHANNELS), size, size)),
         Port("identity", (contract.IDENTITY_SIZE,)),
     )
     report = export_onnx(network, inputs, contract.OUTPUTS, metadata, path, weights=weights)
-    beside = path.with_name(path.stem + contract.EMBEDDER_SUFFIX)
+    beside = embedder_path(path)
     beside.unlink(missing_ok=True)
     if checkpoint is not None and (embedder := load_embedder(checkpoint)) is not None:
         named = {**metadata, contract.META_KIND: "warp-embedder"}
         seen = Port("picture", (contract.EMBEDDER_CHANNELS,) + (contract.EMBEDDER_SIZE,) * 2)
         export_onnx(_OnePicture(embedder), (seen,), ("identity",), named, beside, weights=weights)
     return report
+
+
+def export_quantized_warp(
+    path: Path, tier: str, size: int = 256, *, checkpoint: Path, data: Path
+) -> Quantized:
+    """Write a trained tier of the `warp` generator with 8-bit convolutions, and its embedder.
+
+    data: a folder that `prepare` wrote. Raises as `export_warp` and `quantize` do.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: there is no such folder; make it first")
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "plain.onnx")
+        export_warp(plain, tier, size, checkpoint=checkpoint)
+        made = quantize(plain, data, path)
+        embedder = embedder_path(plain)
+        if embedder.is_file():
+            with written_whole(embedder_path(path)) as part:
+                part.write_bytes(embedder.read_bytes())
+    return made
 
 
 class _OnePicture(nn.Module):
@@ -88,15 +113,16 @@ def export_paper(
     """
     torch.manual_seed(seed)
     network = paper.PaperGenerator()
-    training = UNTRAINED
-    if checkpoint is not None:
-        training = load_weights(network, checkpoint, "paper")
+    if checkpoint is None:
+        origin = Origin(UNTRAINED, state_hash(network))
+    else:
+        origin = load_weights(network, checkpoint, "paper")
     metadata = {
         contract.META_KIND: "paper",
         contract.META_SIZE: str(PAPER_SIZE),
         contract.META_TOPOLOGY: TOPOLOGY,
-        contract.META_TRAINING: training,
-        contract.META_CHECKPOINT: state_hash(network),
+        contract.META_TRAINING: origin.training,
+        contract.META_CHECKPOINT: origin.sha256,
     }
     inputs = [Port("landmarks", (paper.LANDMARK_CHANNELS, PAPER_SIZE, PAPER_SIZE))]
     network.eval()

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.errors import InputError
 from inference.generator.contract import ALPHA_UNTRAINED
 from inference.generator.model import GeneratorOutput
 from inference.landmarks import OVAL
@@ -24,7 +25,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 _WHOLE_DETAIL = ALPHA_UNTRAINED - 1e-3
 
 # Softness of the face region's edge, in units of the network's size.
-_EDGE = 0.02
+EDGE = 0.02
 
 
 def merge(answer: GeneratorOutput, warped_small: NDArray[np.uint8], warped_full: Pixels) -> Pixels:
@@ -57,7 +58,7 @@ def confine(answer: GeneratorOutput, points: NDArray[np.float32]) -> GeneratorOu
     outline = np.round((points[list(OVAL)] - 0.5) * 16).astype(np.int32)
     region = np.zeros((size, size), np.uint8)
     cv2.fillPoly(region, [outline], 255, cv2.LINE_AA, 4)
-    soft = cv2.GaussianBlur(region, (0, 0), _EDGE * size).astype(np.float32) * np.float32(1 / 255)
+    soft = cv2.GaussianBlur(region, (0, 0), EDGE * size).astype(np.float32) * np.float32(1 / 255)
     # All of the softness lies inside: beyond the outline there is hair.
     share = np.clip(2 * soft - 1, 0, 1)
     quarter = answer.flow.shape[1::-1]
@@ -69,14 +70,18 @@ def confine(answer: GeneratorOutput, points: NDArray[np.float32]) -> GeneratorOu
     )
 
 
-def feather(portrait: Portrait) -> NDArray[np.float32]:
+def feather(portrait: Portrait, softness: float = 0.0) -> NDArray[np.float32]:
     """The head layer's own alpha (H, W), 0 to 1: whole inside, nothing at the crop's edge.
 
+    softness: width of the ramp in units of the crop's side; never narrower than the mesh's border,
+    in which the head's motion fades. InputError outside of 0 to 0.25.
     Where the picture itself ends inside the crop it stays whole up to the picture's edge, and
     is nothing beyond.
     """
     box = portrait.box
-    width = BORDER * max(box.width, box.height)
+    if not 0 <= softness <= 0.25:
+        raise InputError(f"feather {softness:g}: give 0 to 0.25 of the crop's side")
+    width = max(BORDER, softness) * max(box.width, box.height)
     left, top, right, bottom = portrait.visible()
 
     def ramp(length: int, first: int, last: int) -> NDArray[np.float32]:

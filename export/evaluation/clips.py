@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.clips import VAL, ClipFile, find_clips
-from export.evaluation.sources import looks, spread
 from inference.capture.capture import capture_footage
 from inference.capture.detector import FaceDetector
 from inference.capture.video import open_footage, read_frames
 from inference.errors import InputError
+from inference.sources import looks, spread
 from inference.track import LandmarkTrack
 
 Picture = NDArray[np.uint8]

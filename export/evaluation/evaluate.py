@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from export.data.clips import ClipFile
 from export.data.workers import start_worker
 from export.evaluation.clips import EvaluationClip, clips_to_evaluate, read_clip
+from export.evaluation.people import Personalizing, personalized_on
 from export.evaluation.score import (
     ClipResult,
     RealClip,
@@ -27,6 +28,7 @@ from export.evaluation.score import (
 )
 from inference.errors import InputError, LikenessError
 from inference.generator.model import Generator, load_generator
+from inference.generator.person import open_person
 from inference.progress import Progress
 
 
@@ -64,16 +66,21 @@ def evaluate(
     processes: int | None = None,
     reading: Progress | None = None,
     measuring: Progress | None = None,
+    personalizing: Personalizing | None = None,
+    fitting: Progress | None = None,
 ) -> Evaluated:
     """Evaluate a generator on the clips of a folder.
 
     shots: how many sources, each a run of its own. model: a tier or an ONNX file. targets: frames
-    of each clip. reading, measuring: told of clips and of made frames, from 0 on.
+    of each clip. personalizing: also measure generators that are fine-tuned on the sources; cross
+    those on the most of them. reading, measuring, fitting: told of clips, of made frames and of
+    people, from 0 on.
     Raises InputError when there is no clip, no face in any, or no such model.
     """
     generator = load_generator(model, provider)
     files, held_back = clips_to_evaluate(folder)
-    with _processes(processes or min(os.cpu_count() or 1, len(files))) as run:
+    count = processes or min(os.cpu_count() or 1, len(files))
+    with _processes(count) as run:
         read, left_out = [], []
         tasks = [_Task(_read, (file, max(shots), targets)) for file in files]
         for task, answer in run(tasks, reading):
@@ -85,16 +92,23 @@ def evaluate(
             raise InputError(f"{folder}: none of its {len(files)} clips can be used; the first: "
                              f"{min(left_out)[1]}")  # fmt: skip
         clips = sorted((clip for clip, _ in read), key=lambda clip: clip.name)
+        people: dict[tuple[str, int], Path] = {}
+        if personalizing is not None:
+            how = replace(personalizing, threads=max(1, (os.cpu_count() or 1) // count))
+            tasks = [_Task(personalized_on, (clip, n, how)) for n in shots for clip in clips]
+            for task, made in run(tasks, fitting):
+                people[task.arguments[0].name, task.arguments[1]] = made
         using = (str(model), provider)
         tasks = [
-            _Task(_self, (clip, count, *using), len(clip.targets))
+            _Task(_self, (clip, n, *using, people.get((clip.name, n))), len(clip.targets))
             for clip in clips
-            for count in shots
+            for n in shots
         ]
         tasks += [
-            _Task(_cross, (driver, person, *using), len(driver.targets))
+            _Task(_cross, (driver, person, *using, people.get((person.name, max(shots)))),
+                  len(driver.targets))
             for driver, person in _pairs(clips)
-        ]
+        ]  # fmt: skip
         results = [answer for _, answer in run(tasks, measuring)]
     results.sort(key=lambda result: result.clip)
     return Evaluated(
@@ -125,12 +139,20 @@ def _read(file: ClipFile, sources: int, targets: int) -> tuple[EvaluationClip, R
     return clip, describe_real(clip)
 
 
-def _self(clip: EvaluationClip, shots: int, model: str, provider: str) -> ClipResult:
-    return measure_self(clip, shots, _generator(model, provider))
+def _self(
+    clip: EvaluationClip, shots: int, model: str, provider: str, person: Path | None
+) -> ClipResult:
+    return measure_self(clip, shots, _generator(model, provider), _personal(person, provider))
 
 
-def _cross(driver: EvaluationClip, person: EvaluationClip, model: str, provider: str) -> ClipResult:
-    return measure_cross(driver, person, _generator(model, provider))
+def _cross(
+    driver: EvaluationClip, person: EvaluationClip, model: str, provider: str, made: Path | None
+) -> ClipResult:
+    return measure_cross(driver, person, _generator(model, provider), _personal(made, provider))
+
+
+def _personal(folder: Path | None, provider: str) -> Generator | None:
+    return None if folder is None else load_generator(open_person(folder).model, provider)
 
 
 @cache

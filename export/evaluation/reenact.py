@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from export.evaluation.clips import EvaluationClip
 from export.evaluation.measures import Area
-from export.evaluation.sources import looks, nearest, needs_mouth
 from inference.composite import feather
 from inference.generator.contract import ALPHA_UNTRAINED, FLOW_STRIDE
 from inference.generator.identity import person_vector
@@ -23,6 +22,7 @@ from inference.generator.model import Generator, GeneratorOutput
 from inference.performance.retarget import Retarget, retarget_relative
 from inference.pictures import StillPicture
 from inference.portrait import Portrait, crop_box
+from inference.sources import Chosen, choose_sources
 from inference.synthesis import Scene, StageClock, render_frame
 from inference.track import fill_gaps
 from inference.warp.mesh import build_mesh
@@ -33,6 +33,7 @@ Picture = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
 METHODS = ("source", "warp", "generator")
+PERSONALIZED = "personalized"  # beside METHODS, where people were fine-tuned on
 
 
 class WarpOnly(Generator):
@@ -54,7 +55,7 @@ class WarpOnly(Generator):
 class MadeFrame:
     """frame: of the driving clip. wanted: (478, 3), where the landmarks ought to be.
 
-    pictures: by METHODS, of the size of the sources' pictures. source: (478, 3), the landmarks of
+    pictures: by method, of the size of the sources' pictures. source: (478, 3), the landmarks of
     the picture that was moved.
     """
 
@@ -79,54 +80,71 @@ def crop_in_picture(clip: EvaluationClip) -> Area:
     )
 
 
-def reenact_self(clip: EvaluationClip, shots: int, generator: Generator) -> Iterator[MadeFrame]:
-    """The clip's targets, each from the nearest of its first `shots` sources."""
-    portraits = [_portrait(clip, frame) for frame in clip.sources[:shots]]
+def reenact_self(
+    clip: EvaluationClip, shots: int, generator: Generator, personal: Generator | None = None
+) -> Iterator[MadeFrame]:
+    """The clip's targets, each from one of its first `shots` sources: a near one, held on to.
+
+    personal: the person's own generator, of the same size.
+    """
+    portraits = [source_portrait(clip, frame) for frame in clip.sources[:shots]]
     identity = person_vector(generator, portraits)
-    reference = portraits[0].points
-    known = looks(np.stack([portrait.points for portrait in portraits]), reference)
-    scenes: dict[tuple[int, bool], Scene] = {}
+    chosen = _choose(clip, portraits)
+    scenes: dict[Chosen, Scene] = {}
 
     def retarget(frame: int) -> Points:
         return clip.track.points[frame]
 
     for frame in clip.targets:
         wanted = retarget(frame)
-        chosen = nearest(looks(wanted[None], reference)[0], known)
-        portrait = portraits[chosen]
-        key = (chosen, needs_mouth(wanted, portrait.points))
+        portrait, key = portraits[chosen[frame].source], chosen[frame]
         if key not in scenes:
             others = [other for other in portraits if other is not portrait]
-            mouth = open_mouth(portrait, others) if key[1] else None
+            mouth = open_mouth(portrait, others) if key.mouth else None
             # One crop for all sources, so that all are judged on the same pixels.
             moved = replace(portrait, box=portraits[0].box)
             scenes[key] = _scene(moved, retarget, generator, identity, mouth)
-        yield _made(scenes[key], frame, wanted)
+        yield _made(scenes[key], frame, wanted, personal)
 
 
 def reenact_other(
-    driver: EvaluationClip, person: EvaluationClip, generator: Generator
+    driver: EvaluationClip,
+    person: EvaluationClip,
+    generator: Generator,
+    personal: Generator | None = None,
 ) -> Iterator[MadeFrame]:
     """The first source picture of `person` moved as `driver` moves in its targets."""
-    portrait = _portrait(person, person.sources[0])
+    portrait = source_portrait(person, person.sources[0])
     retarget = retarget_relative(portrait.points, fill_gaps(driver.track))
     scene = _scene(portrait, retarget, generator, person_vector(generator, [portrait]), None)
     for frame in driver.targets:
-        yield _made(scene, frame, retarget(frame))
+        yield _made(scene, frame, retarget(frame), personal)
 
 
-def _made(scene: Scene, frame: int, wanted: Points) -> MadeFrame:
+def _choose(clip: EvaluationClip, portraits: list[Portrait]) -> dict[int, Chosen]:
+    """For each frame from the first target to the last, those between the runs included."""
+    first, last = min(clip.targets), max(clip.targets)
+    frames = [frame for frame in range(first, last + 1) if clip.track.valid[frame]]
+    chosen = choose_sources(
+        clip.track.points[frames], np.stack([portrait.points for portrait in portraits])
+    )
+    return dict(zip(frames, chosen, strict=True))
+
+
+def _made(scene: Scene, frame: int, wanted: Points, personal: Generator | None) -> MadeFrame:
     clock = StageClock()
-    pure = replace(scene, generator=warp_only(scene.generator))
-    made = {
-        "source": scene.portrait.picture.rgb8(),
-        "warp": render_frame(pure, frame, clock)[0].astype(np.uint8, copy=False),
-        "generator": render_frame(scene, frame, clock)[0].astype(np.uint8, copy=False),
-    }
+    by = {"warp": warp_only(scene.generator), "generator": scene.generator}
+    if personal is not None:
+        by[PERSONALIZED] = personal
+    made = {"source": scene.portrait.picture.rgb8()}
+    for method, generator in by.items():
+        rgb, _ = render_frame(replace(scene, generator=generator), frame, clock)
+        made[method] = rgb.astype(np.uint8, copy=False)
     return MadeFrame(frame, wanted, scene.portrait.points, made)
 
 
-def _portrait(clip: EvaluationClip, frame: int) -> Portrait:
+def source_portrait(clip: EvaluationClip, frame: int) -> Portrait:
+    """A source frame of a clip as a portrait."""
     picture, points = StillPicture(clip.pictures[frame], None), clip.track.points[frame]
     return Portrait(Path(clip.name), picture, points, crop_box(points, clip.track.size))
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from export.evaluation.evaluate import Evaluated
 from export.evaluation.identity import EMBEDDER
-from export.evaluation.reenact import METHODS
+from export.evaluation.reenact import PERSONALIZED
 from export.evaluation.score import ClipResult, Shown
 from export.evaluation.summary import MEASURES, Summary, identity_scale, summarise
 from inference.errors import InputError
@@ -77,10 +77,14 @@ def markdown(evaluated: Evaluated, own: dict[int, Summary], cross: Summary | Non
     ]  # fmt: skip
     for shots, summary in own.items():
         lines += [f"## Self-reenactment, T = {shots}", ""]
-        lines += [*_table(summary), "", _gain(summary), ""]
-        lines += [*_people(summary), ""]
+        lines += [*_table(summary), "", *_gains(summary)]
+        lines += [*_people(summary, "warp", "generator"), ""]
+        if summary.personal_gain:
+            lines += [*_people(summary, "generator", PERSONALIZED), ""]
     if cross:
         lines += ["## Cross-reenactment, T = 1, relative transfer", "", *_table(cross), ""]
+        if cross.personal_gain:
+            lines += [f"Personalized on T = {max(own)} pictures, one of which is moved.", ""]
     else:
         lines += ["## Cross-reenactment", "", "There is one person only, nobody to drive.", ""]
     lines += ["## What the columns mean", ""]
@@ -135,7 +139,7 @@ def _table(summary: Summary) -> list[str]:
     names = [name for name in MEASURES if name in summary.mean["warp"]]
     lines = ["| | " + " | ".join(MEASURES[name].title for name in names) + " |"]
     lines.append("|---|" + "---|" * len(names))
-    for method in METHODS:
+    for method in summary.mean:
         cells = [_number(summary.mean[method].get(name, math.nan), MEASURES[name].digits)
                  for name in names]  # fmt: skip
         lost = f" ({summary.lost[method]} lost)" if summary.lost[method] else ""
@@ -143,33 +147,46 @@ def _table(summary: Summary) -> list[str]:
     return lines
 
 
-def _gain(summary: Summary) -> str:
-    """The generator against the warp in one line."""
+def _gains(summary: Summary) -> list[str]:
+    """The generator against the warp in one line, the personalized one against it in another."""
+    lines = [_gain(summary, "generator", "warp", summary.gain, summary.wins), ""]
+    if summary.personal_gain:
+        lines += [
+            _gain(summary, PERSONALIZED, "generator", summary.personal_gain, summary.personal_wins),
+            "",
+        ]
+    return lines
+
+
+def _gain(
+    summary: Summary, method: str, other: str, gains: dict[str, float], wins: dict[str, float]
+) -> str:
     words = []
-    for name, gain in summary.gain.items():
-        before = summary.mean["warp"][name]
+    for name, gain in gains.items():
+        before = summary.mean[other][name]
         if math.isnan(gain):
             continue
         text = f"{gain:+.{MEASURES[name].digits}f}"
         if name in _IN_PERCENT and before > 0:
             text = f"{100 * gain / before:+.0f}%"
         words.append(f"{MEASURES[name].title} {text}")
-    wins = ", ".join(
+    won = ", ".join(
         f"{'both' if name == 'both' else MEASURES[name].title} {100 * share:.0f}%"
-        for name, share in summary.wins.items()
+        for name, share in wins.items()
     )
-    return f"Generator against warp: {', '.join(words)}. People on whom it wins: {wins}."
+    text = f"{method.capitalize()} against {other}: {', '.join(words)}."
+    return f"{text} People on whom it wins: {won}."
 
 
-def _people(summary: Summary) -> list[str]:
-    """Where the generator helps whom: the measures that tell the most, warp -> generator."""
+def _people(summary: Summary, before: str, after: str) -> list[str]:
+    """Who gains by what: the measures that tell the most, one method -> another."""
     names = ("ssim_lips", "ssim_eyes", "psnr_face", "mouth_l1", "eye_opening", "sharpness", "gmsd")
-    lines = ["| warp → generator | " + " | ".join(MEASURES[name].title for name in names) + " |"]
+    lines = [f"| {before} → {after} | " + " | ".join(MEASURES[name].title for name in names) + " |"]
     lines.append("|---|" + "---|" * len(names))
     for person, scores in summary.people.items():
         cells = [
-            f"{_number(scores['warp'][name], MEASURES[name].digits)} → "
-            f"{_number(scores['generator'][name], MEASURES[name].digits)}"
+            f"{_number(scores[before][name], MEASURES[name].digits)} → "
+            f"{_number(scores[after][name], MEASURES[name].digits)}"
             for name in names
         ]
         lines.append(f"| {person} | " + " | ".join(cells) + " |")
@@ -197,8 +214,8 @@ def _sheet(results: list[ClipResult]) -> Picture:
 
 
 def _row(person: str, shown: Shown) -> Picture:
-    pictures = {"source": shown.made["source"], f"{person}, frame {shown.frame}": shown.real,
-                "warp": shown.made["warp"], "generator": shown.made["generator"]}  # fmt: skip
+    source, *others = shown.made.items()
+    pictures = dict([source, (f"{person}, frame {shown.frame}", shown.real), *others])
     cells = []
     for words, picture in pictures.items():
         height, width = picture.shape[:2]

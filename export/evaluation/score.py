@@ -13,6 +13,7 @@ from export.evaluation.identity import Features, face_features
 from export.evaluation.measures import compare_faces, compare_pictures, find_regions, jitter
 from export.evaluation.reenact import (
     METHODS,
+    PERSONALIZED,
     MadeFrame,
     crop_in_picture,
     reenact_other,
@@ -64,17 +65,22 @@ class RealClip:
     targets: Features
 
 
-def measure_self(clip: EvaluationClip, shots: int, generator: Generator) -> ClipResult:
-    """Self-reenactment of one clip from `shots` sources, against its real frames."""
+def measure_self(
+    clip: EvaluationClip, shots: int, generator: Generator, personal: Generator | None = None
+) -> ClipResult:
+    """Self-reenactment of one clip from `shots` sources, against its real frames.
+
+    personal: the person's own generator, if it is to be measured beside.
+    """
     area = crop_in_picture(clip)
-    frames = list(reenact_self(clip, shots, generator))
+    frames = list(reenact_self(clip, shots, generator, personal))
     regions = [find_regions(made.wanted, area, clip.track.size) for made in frames]
     per_frame: dict[str, list[Scores]] = {
         method: [
             compare_pictures(made.pictures[method], clip.pictures[made.frame], region)
             for made, region in zip(frames, regions, strict=True)
         ]
-        for method in METHODS
+        for method in _methods(personal)
     }
     # Real frames are measured as made ones are, so what a detector adds is in both.
     wanted = list(clip.found)
@@ -82,12 +88,20 @@ def measure_self(clip: EvaluationClip, shots: int, generator: Generator) -> Clip
 
 
 def measure_cross(
-    driver: EvaluationClip, person: EvaluationClip, generator: Generator
+    driver: EvaluationClip,
+    person: EvaluationClip,
+    generator: Generator,
+    personal: Generator | None = None,
 ) -> ClipResult:
     """Cross-reenactment: nothing real to compare with but where the landmarks ought to be."""
-    frames = list(reenact_other(driver, person, generator))
+    frames = list(reenact_other(driver, person, generator, personal))
     wanted: list[Points | None] = [made.wanted for made in frames]
-    return _result(driver, person, 0, frames, wanted, {method: [] for method in METHODS}, None)
+    nothing: dict[str, list[Scores]] = {method: [] for method in _methods(personal)}
+    return _result(driver, person, 0, frames, wanted, nothing, None)
+
+
+def _methods(personal: Generator | None) -> tuple[str, ...]:
+    return METHODS if personal is None else (*METHODS, PERSONALIZED)
 
 
 def describe_real(clip: EvaluationClip) -> RealClip:
@@ -112,7 +126,7 @@ def _result(
 ) -> ClipResult:
     scores, features, lost = {}, {}, {}
     shaking = jitter(list(driver.found), RUN)
-    for method in METHODS:
+    for method in per_frame:
         found = _found(method, frames)
         faces = [
             compare_faces(face, real)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from export.evaluation.evaluate import Evaluated
 from export.evaluation.identity import likeness
-from export.evaluation.reenact import METHODS
+from export.evaluation.reenact import PERSONALIZED
 from export.evaluation.score import ClipResult, Scores
 
 ByMethod = dict[str, Scores]
@@ -61,13 +61,17 @@ class Summary:
     """One setting: people -> method -> measure -> value, the mean of the people, and more.
 
     wins: share of people on whom the generator beats the warp, by WINS and at "both".
-    gain: measure -> generator less warp, of the means. lost: method -> frames without a face.
+    gain: measure -> generator less warp, of the means. personal_wins, personal_gain: likewise the
+    personalized generator over the generator; empty where nobody was fine-tuned on.
+    lost: method -> frames without a face.
     """
 
     people: dict[str, ByMethod]
     mean: ByMethod
     wins: dict[str, float]
     gain: Scores
+    personal_wins: dict[str, float]
+    personal_gain: Scores
     frames: int
     lost: dict[str, int]
 
@@ -88,6 +92,7 @@ class IdentityScale:
 def summarise(evaluated: Evaluated, results: list[ClipResult]) -> Summary:
     """Gather results of one setting; every person counts the same, however many clips there are."""
     persons, middle = _persons(evaluated)
+    methods = tuple(results[0].scores)
     by_person: dict[str, list[ByMethod]] = defaultdict(list)
     for result in results:
         scores = {
@@ -95,7 +100,7 @@ def summarise(evaluated: Evaluated, results: list[ClipResult]) -> Summary:
                 **result.scores[method],
                 "identity": likeness(result.features[method], persons[result.person], middle),
             }
-            for method in METHODS
+            for method in methods
         }
         by_person[result.person].append(scores)
     people = {person: _mean(clips) for person, clips in sorted(by_person.items())}
@@ -103,10 +108,12 @@ def summarise(evaluated: Evaluated, results: list[ClipResult]) -> Summary:
     return Summary(
         people,
         mean,
-        _wins(people),
-        {name: mean["generator"][name] - mean["warp"][name] for name in mean["warp"]},
+        _wins(people, "generator", "warp"),
+        _gain(mean, "generator", "warp"),
+        _wins(people, PERSONALIZED, "generator"),
+        _gain(mean, PERSONALIZED, "generator"),
         sum(result.frames for result in results),
-        {method: sum(result.lost[method] for result in results) for method in METHODS},
+        {method: sum(result.lost[method] for result in results) for method in methods},
     )
 
 
@@ -143,7 +150,7 @@ def _mean(parts: Iterable[ByMethod]) -> ByMethod:
     """Measure by measure over what has it."""
     parts = list(parts)
     means: ByMethod = {}
-    for method in METHODS:
+    for method in parts[0]:
         names = dict.fromkeys(name for part in parts for name in part[method])
         means[method] = {}
         for name in names:
@@ -153,11 +160,17 @@ def _mean(parts: Iterable[ByMethod]) -> ByMethod:
     return means
 
 
-def _wins(people: dict[str, ByMethod]) -> dict[str, float]:
+def _gain(mean: ByMethod, method: str, other: str) -> Scores:
+    if method not in mean:
+        return {}
+    return {name: mean[method][name] - value for name, value in mean[other].items()}
+
+
+def _wins(people: dict[str, ByMethod], method: str, other: str) -> dict[str, float]:
     won = {
-        name: [scores["generator"][name] > scores["warp"][name] for scores in people.values()]
+        name: [scores[method][name] > scores[other][name] for scores in people.values()]
         for name in WINS
-        if all(name in scores["warp"] for scores in people.values())
+        if all(name in scores.get(method, {}) for scores in people.values())
     }
     if len(won) < len(WINS) or not people:
         return {}

@@ -11,6 +11,7 @@ from typing import Any
 from export.personalization.config import MOST_PICTURES, PersonalizeConfig
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
+from inference.generator.model import model_path
 
 
 def add_personalize(commands: Any) -> None:
@@ -24,8 +25,9 @@ def add_personalize(commands: Any) -> None:
     parser.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="P",
                         help=f"1 to {MOST_PICTURES} pictures, the main one first")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--checkpoint", type=Path, metavar="C.pt",
-                        help="that training wrote; needed")  # fmt: skip
+    parser.add_argument("--checkpoint", type=Path, metavar="C",
+                        help="that training wrote, or an exported .onnx (default: the shipped "
+                        "model of the tier)")  # fmt: skip
     parser.add_argument("--tier", choices=TIERS, default=PersonalizeConfig.tier)
     parser.add_argument("--minutes", type=float, default=PersonalizeConfig.minutes,
                         help="of training at most (default: %(default)g)")  # fmt: skip
@@ -63,9 +65,6 @@ def run_personalize(options: argparse.Namespace) -> None:
 
 def read_config(options: argparse.Namespace) -> PersonalizeConfig:
     """The options as a checked configuration. Raises InputError for what makes no sense."""
-    if options.checkpoint is None:
-        raise InputError("--checkpoint is needed: an .onnx alone cannot be trained further; give "
-                         "a checkpoint that python -m export train wrote")  # fmt: skip
     if len(options.portrait) > MOST_PICTURES:
         raise InputError(f"{len(options.portrait)} pictures were given; give 1 to {MOST_PICTURES}")
     if options.minutes <= 0:
@@ -73,6 +72,7 @@ def read_config(options: argparse.Namespace) -> PersonalizeConfig:
     if options.steps < 1:
         raise InputError("--steps must be at least 1")
     return PersonalizeConfig(
-        tuple(options.portrait), options.out, options.checkpoint, options.tier,
+        tuple(options.portrait), options.out,
+        options.checkpoint or model_path(options.tier), options.tier,
         options.portrait_face, options.minutes, options.steps,
     )  # fmt: skip

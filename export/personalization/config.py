@@ -22,7 +22,7 @@ class PersonalizeConfig:
 
     portraits: tuple[Path, ...]  # pictures of one person; the first is the main one
     out: Path  # the person's folder
-    checkpoint: Path  # that `train` wrote
+    checkpoint: Path  # that `train` wrote, or an exported .onnx
     tier: str = "draft"
     portrait_face: int | None = None  # which face in the first picture, from left to right
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
 
 import cv2
 import numpy as np
@@ -16,10 +15,9 @@ from torch import Tensor
 from export.data.augment import NONE, Strength
 from export.data.episodes import Episode, Motion
 from export.data.samples import Sample, SampleOptions, make_sample
-from export.data.shards import PreparedData
-from export.evaluation.sources import looks, spread
 from export.personalization.config import PersonalizeConfig
 from export.personalization.pictures import DRIVEN, MOTION, PICTURES, Album
+from inference.sources import looks, spread
 
 Batch = dict[str, Tensor]
 
@@ -123,11 +121,9 @@ class Pairs:
     ) -> list[Batch]:
         # Small: the person's vector is known, nobody looks at these.
         options = SampleOptions(identity_size=32, strength=strength)
-        # An album is read as prepared data is, by `clip` alone.
-        data = cast(PreparedData, self._album)
         samples = []
         for episode in episodes:
-            sample = make_sample(data, episode, options)
+            sample = make_sample(self._album, episode, options)
             driven = episode.clip == DRIVEN
             if not driven:
                 sample = _match(self._without_mirror(sample, episode.target))

@@ -73,14 +73,26 @@ def personalize(
     Raises InputError for pictures or a checkpoint that cannot be used. Interrupted, it leaves
     UNFINISHED in the person's folder, and the same call goes on from there.
     """
+    meta_learned(config)  # a wrong checkpoint is told of before the pictures are looked at
+    check_writable(config.out / UNFINISHED)
+    return fine_tune(config, open_pictures(config.portraits, config.portrait_face, opened))
+
+
+def meta_learned(config: PersonalizeConfig) -> tuple[WarpGenerator, str]:
+    """The generator to begin with, and the words on its training. Raises InputError."""
+    generator = WarpGenerator(TIER_CONFIGS[config.tier])
+    origin = load_weights(generator, config.checkpoint, f"warp {config.tier}")
+    return generator, origin.training
+
+
+def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personalized:
+    """As `personalize`, of pictures that are open: `config.portraits` only names them."""
     if config.threads:
         torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
-    generator = WarpGenerator(TIER_CONFIGS[config.tier])
-    training = load_weights(generator, config.checkpoint, f"warp {config.tier}")
+    generator, training = meta_learned(config)
     check_writable(config.out / UNFINISHED)
-    pictures = open_pictures(config.portraits, config.portrait_face, opened)
     identity = embed(config.checkpoint, pictures)
 
     start = generator.fold(identity).eval().to(device, memory_format=torch.channels_last)

@@ -55,7 +55,7 @@ class AlbumRecord:
 
 @dataclass(frozen=True)
 class AlbumClip:
-    """Frames in memory, read as `export.data.shards.StoredClip` is.
+    """Frames in memory, an `export.data.footage.Clip`.
 
     faces: (F, 478, 3) in pixels of the frames. frames: their pictures, or one for all of them,
     or none where only the motion matters. inside: (H, W) for each of these, 0 where the picture
@@ -86,7 +86,7 @@ class AlbumClip:
 
 @dataclass(frozen=True)
 class Album:
-    """What samples are made of, in the place of `export.data.shards.PreparedData`."""
+    """What samples are made of, an `export.data.footage.Footage`."""
 
     clips: tuple[AlbumClip, AlbumClip, AlbumClip]
 

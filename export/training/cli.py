@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from export.training.config import TrainConfig
+from export.training.config import DISCRIMINATORS, TrainConfig
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 
@@ -32,6 +32,7 @@ def add_train(commands: Any) -> None:
         elif typing.get_origin(kind) is tuple:
             option |= {"type": float, "nargs": len(typing.get_args(kind))}
         else:
+            kind = Path if kind == Path | None else kind
             option |= {"type": kind, "metavar": kind.__name__.upper()}
         parser.add_argument(f"--{field.name.replace('_', '-')}", **option)
     parser.set_defaults(run=run_train)
@@ -61,6 +62,9 @@ def read_config(options: argparse.Namespace) -> TrainConfig:
     for name in ("batch", "steps", "most_sources", "whole_every", "log_every", "grid_every"):
         if getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+    if config.adversary not in DISCRIMINATORS:
+        raise InputError(f"--adversary is '{config.adversary}'; choose one of "
+                         f"{', '.join(DISCRIMINATORS)}")  # fmt: skip
     if not Path(config.data).is_dir():
         raise InputError(
             f"{config.data}: there is no such folder; make one with: python -m export prepare"

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+DISCRIMINATORS = ("light", "full")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -14,6 +16,10 @@ class TrainConfig:
     data: Path  # folder that `prepare` wrote
     out: Path  # folder of checkpoints, log.jsonl and grids
     tier: str = "draft"  # of the warp generator
+
+    # Weights to begin with: a checkpoint, or an exported .onnx such as a shipped one, with its
+    # embedder beside it. A run that goes on does not look at it.
+    init: Path | None = None
 
     # How long. Whatever comes first ends the run; a run goes on from its last checkpoint.
     steps: int = 1_000_000
@@ -42,10 +48,23 @@ class TrainConfig:
     weight_mouth: float = 12.0  # how much more a pixel inside the lips counts than one of skin
     weight_eyes: float = 8.0
     weight_face: float = 2.0
+    weight_outside: float = 0.15  # of a pixel beyond the face, where the warp stands in the end
     share_pixels: float = 1.0  # masked Charbonnier
     share_edges: float = 0.5  # Laplacian pyramid
     alpha_sparsity: float = 0.05  # pulls alpha to the warp where nothing is gained
     flow_smoothness: float = 0.02
+
+    # Critics (export.training.critics). A share is that of the pixel terms' pull on the picture.
+    share_looks: float = 0.5  # perceptual distance of the face, mouth and eyes
+    phase: float = 0.25  # of that distance: how much detail in the wrong place counts
+    adversary: str = "light"  # size of the discriminator, one of DISCRIMINATORS
+    adversary_from: float = 0.5  # the share of the run, in time, after which it joins; 1: never
+    adversary_warm_up: int = 200  # steps that it learns before its word counts
+    adversary_steps: int = 2  # of its own for each of the generator's
+    share_adversary: float = 0.25
+    share_features: float = 0.25
+    rate_adversary: float = 5e-4
+    r1: float = 0.1  # gamma of its gradient penalty
 
     # Keeping watch.
     log_every: int = 50  # steps

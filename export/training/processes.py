@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,15 @@ class Processes:
         flag = torch.tensor(float(here), device=self.device)
         distributed.all_reduce(flag, distributed.ReduceOp.MAX)
         return bool(flag)
+
+    def average_gradients(self, network: nn.Module) -> None:
+        """Give every process the mean of all processes' gradients."""
+        if self.count == 1:
+            return
+        for parameter in network.parameters():
+            if parameter.grad is not None:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= self.count
 
     def wait(self) -> None:
         """Until all have come here."""

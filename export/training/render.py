@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a batch of samples to the generator's picture, differentiably: what inference does in numpy.
 
-`inference.composite.merge` at the network's own size: the mesh's displacement and the residual
-flow resample the source, alpha lays the result over the network's colour.
+`inference.composite` at the network's own size: the network is kept to the face (`confine`), the
+mesh's displacement and the residual flow resample the source, alpha lays the result over the
+network's colour (`merge`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inference.composite import EDGE
 from inference.generator.contract import FLOW_STRIDE
 
 Batch = dict[str, Tensor]
@@ -25,7 +27,8 @@ class View:
     picture: 11 channels of the contract. target: 3. weight: 1, how much a pixel counts. mouth,
     eyes, face: 1 each, in [0, 1]. origin: (N, C, C, 2) where the mesh takes each pixel from, as a
     pixel index of `source` (N, 3, S, S). opening: 1, share of layers that the flow does not move.
-    identity: (N, K, 6, I, I) for the embedder.
+    identity: (N, K, 6, I, I) for the embedder. points: (N, 478, 2) the target's landmarks in pixels
+    of the crop.
     """
 
     picture: Tensor
@@ -38,6 +41,7 @@ class View:
     opening: Tensor
     source: Tensor
     identity: Tensor
+    points: Tensor
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,10 @@ def view_batch(batch: Batch, device: torch.device, crop: int | None) -> View:
     masks = torch.cat(
         [share("visible")[:, None], share("face")[:, None], share("opening")[:, :1]], dim=1
     )
+    points = batch["points"][:, :, :2].to(device)
     if crop is not None:
         corners = _corners(batch["points"], batch["shift"], size, crop)
+        points = points - torch.tensor(corners, dtype=points.dtype, device=device)[:, None]
         picture, target, masks = (_cut(x, corners, crop) for x in (picture, target, masks))
         origin = _cut(origin.permute(0, 3, 1, 2), corners, crop).permute(0, 2, 3, 1)
     return View(
@@ -87,18 +93,36 @@ def view_batch(batch: Batch, device: torch.device, crop: int | None) -> View:
         opening=masks[:, 2:3],
         source=share("source")[:, 0],
         identity=share("identity"),
+        points=points,
     )
 
 
 def render(answer: tuple[Tensor, Tensor, Tensor, Tensor], view: View) -> Rendered:
     """Lay the network's answer (flow, colour, alpha, matte) together with the warped source."""
     flow, colour, alpha, matte = (tensor.float() for tensor in answer)
+    reach = _reach(view.face, EDGE * view.source.shape[-1])
+    flow = flow * F.avg_pool2d(reach, FLOW_STRIDE)
+    alpha = 1 - reach * (1 - alpha)
     motion = F.interpolate(flow, scale_factor=FLOW_STRIDE, mode="bilinear", align_corners=False)
     moved = _resample(view.source, view.origin + motion.permute(0, 2, 3, 1))
     still = _resample(view.source, view.origin)
     # What the flow changes is added to inference's own warp; eyes and mouth stay as they are.
     warped = view.picture[:, :3] + (1 - view.opening) * (moved - still)
     return Rendered(alpha * warped + (1 - alpha) * colour, warped, alpha, matte, flow)
+
+
+def _reach(face: Tensor, sigma: float) -> Tensor:
+    """Where the network's answer counts, (N, 1, C, C): inside the face, with a soft inner edge.
+
+    `inference.composite.confine` on the same outline.
+    """
+    radius = round(3 * sigma)
+    at = torch.arange(-radius, radius + 1, dtype=face.dtype, device=face.device)
+    kernel = torch.exp(-at.square() / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    soft = F.pad(face, [radius] * 4, mode="replicate")
+    soft = F.conv2d(F.conv2d(soft, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return (2 * soft - 1).clamp(0, 1)
 
 
 def _resample(source: Tensor, origin: Tensor) -> Tensor:

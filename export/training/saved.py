@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from export.training.config import TrainConfig
+from export.training.critics import Critics
 from inference.errors import InputError
 from inference.frames import written_whole
 
@@ -28,6 +29,7 @@ def save_checkpoint(
     learner: nn.Module,
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
+    critics: Critics,
     step: int,
     minutes: float,
 ) -> Path:
@@ -50,6 +52,7 @@ def save_checkpoint(
             "learner": learner.state_dict(),
             "average": average.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "critics": critics.state_dict(),
         },
     }
     with written_whole(path) as part:
@@ -64,6 +67,7 @@ def load_newest(
     learner: nn.Module,
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
+    critics: Critics,
     device: torch.device,
 ) -> Start:
     """Go on from the newest checkpoint in `config.out`, if there is one.
@@ -85,6 +89,7 @@ def load_newest(
         learner.load_state_dict(state["learner"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
+        critics.load_state_dict(state["critics"])
     except InputError:
         raise
     except Exception as error:  # torch.load raises whatever its unpickler meets

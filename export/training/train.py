@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from export.checkpoint import load_embedder, load_weights
 from export.networks.embedder import WarpEmbedder, person_vector
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.training.config import TrainConfig
+from export.training.critics import Critics
 from export.training.feed import Feed, validation_batches
 from export.training.grid import write_grid
 from export.training.objective import measures, objective
@@ -70,9 +72,10 @@ def train(config: TrainConfig) -> Path:
         ],
         betas=config.betas,
     )
-    start = load_newest(config, learner, average, optimizer, device)
+    critics = Critics(config, processes)
+    start = load_newest(config, learner, average, optimizer, critics, device)
     validation = validation_batches(config) if processes.first else []
-    if start.step == 0:
+    if start.step == 0 and not (config.init and _begin_with(config.init, learner, average, config)):
         _calibrate(learner, average, config, device)
     model = DistributedDataParallel(learner) if processes.count > 1 else learner
 
@@ -90,12 +93,9 @@ def train(config: TrainConfig) -> Path:
         crop = None if step % config.whole_every == 0 else config.crop
         view = view_batch(batch, device, crop)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
-            rendered, _ = model(view, batch["known"].to(device))
+            rendered, e = model(view, batch["known"].to(device))
         terms = objective(rendered, view, config)
-        loss = torch.stack(list(terms.values())).sum()
-
-        optimizer.zero_grad(set_to_none=True)
-        if processes.any(not bool(torch.isfinite(loss))):
+        if processes.any(not bool(torch.isfinite(terms["pixels"]))):
             lost += 1
             if lost >= _LOST_STEPS:
                 raise LikenessError(
@@ -104,10 +104,16 @@ def train(config: TrainConfig) -> Path:
                 )
             continue
         lost = 0
-        loss.backward()
+        terms |= critics.judge(rendered, view, e, terms["pixels"] + terms["edges"])
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
         norm = nn.utils.clip_grad_norm_(learner.parameters(), config.clip_gradients)
         optimizer.step()
         _follow(average, learner, min(config.ema, (1 + step) / (10 + step)))
+        if processes.any(_progress(step, spent, config) >= config.adversary_from):
+            for _ in range(config.adversary_steps):
+                for name, number in critics.learn(rendered, view, e).items():
+                    window[name].append(number)
 
         for name, value in (*terms.items(), ("gradient", norm)):
             window[name].append(float(value.detach()))
@@ -121,20 +127,25 @@ def train(config: TrainConfig) -> Path:
             _validate(config, average, validation, step, spent, device)
         if processes.first and time.monotonic() - saved > config.checkpoint_minutes * 60:
             saved = time.monotonic()
-            save_checkpoint(config, learner, average, optimizer, step + 1, spent)
+            save_checkpoint(config, learner, average, optimizer, critics, step + 1, spent)
     processes.wait()
     if processes.first:
         _validate(config, average, validation, step, spent, device)
-        return save_checkpoint(config, learner, average, optimizer, step, spent)
+        return save_checkpoint(config, learner, average, optimizer, critics, step, spent)
     return config.out
 
 
 def _rate_at(step: int, spent: float, config: TrainConfig) -> float:
     """The learning rate's share of its peak: up at first, down to a tenth at the end."""
-    progress = max(step / config.steps, spent / config.minutes)
+    progress = _progress(step, spent, config)
     rise = min(1.0, (step + 1) / max(1, config.warm_up))
     beyond = max(0.0, (progress - (1 - config.fall)) / max(config.fall, 1e-6))
     return rise * (0.55 + 0.45 * math.cos(math.pi * min(1.0, beyond)))
+
+
+def _progress(step: int, spent: float, config: TrainConfig) -> float:
+    """How much of the run is over, 0 to 1; spent: minutes."""
+    return max(step / config.steps, spent / config.minutes)
 
 
 @torch.no_grad()
@@ -142,6 +153,17 @@ def _follow(average: nn.Module, learner: nn.Module, keep: float) -> None:
     """Exponential moving average of the weights."""
     for slow, fast in zip(average.parameters(), learner.parameters(), strict=True):
         slow.lerp_(fast, 1 - keep)
+
+
+def _begin_with(path: Path, learner: Learner, average: Learner, config: TrainConfig) -> bool:
+    """Take the weights of a file; returns whether it had an embedder, which is calibrated then."""
+    origin = load_weights(learner.generator, path, f"warp {config.tier}")
+    embedder = load_embedder(path)
+    if embedder is not None:
+        learner.embedder.load_state_dict(embedder.state_dict())
+    average.load_state_dict(learner.state_dict())
+    print(f"begins with {path}: {origin.training}", flush=True)
+    return embedder is not None
 
 
 def _calibrate(

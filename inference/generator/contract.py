@@ -17,6 +17,9 @@ Outputs:
 A trained generator comes with the embedder that it was trained beside, `X.embedder.onnx` beside
 `X.onnx`: picture (N, 6, 128, 128), red, green, blue and the three line channels of a portrait's
 crop, all in [0, 1] -> identity (N, 256).
+
+`X.int8.onnx` beside `X.onnx` is the same generator with 8-bit convolutions, for CPUs; the two
+share the embedder.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ IDENTITY_SIZE = 256
 EMBEDDER_SIZE = 128
 EMBEDDER_CHANNELS = 6
 EMBEDDER_SUFFIX = ".embedder.onnx"
+INT8_SUFFIX = ".int8.onnx"
 FLOW_STRIDE = 4
 SIZES = (256, 512)
 TIERS = ("draft", "final")

@@ -17,8 +17,9 @@ from inference.portrait import Portrait
 
 
 def embedder_path(model: Path) -> Path:
-    """Where the embedder of a generator's ONNX file lies."""
-    return model.with_name(model.stem + contract.EMBEDDER_SUFFIX)
+    """Where the embedder of a generator's ONNX file lies; that of `X.int8.onnx` is X's."""
+    name = model.name.removesuffix(contract.INT8_SUFFIX).removesuffix(".onnx")
+    return model.with_name(name + contract.EMBEDDER_SUFFIX)
 
 
 def person_vector(generator: Generator, pictures: list[Portrait]) -> NDArray[np.float32]:

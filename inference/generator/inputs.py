@@ -39,6 +39,10 @@ _EYE_LINES = tuple(lid for eye in _EYES for lid in eye) + tuple(
     (*iris[1:], iris[1]) for iris in _IRISES
 )
 _MOUTH_LINES = (MOUTH_UPPER, MOUTH_LOWER, LIPS_UPPER, LIPS_LOWER)
+# By landmarks: the lines of the three line channels, and the openings (upper and lower edge) of
+# the two channels of areas after them.
+LINES = (_FACE_LINES, _EYE_LINES, _MOUTH_LINES)
+AREAS = (_MOUTH, _EYES)
 
 
 def generator_input(
@@ -68,10 +72,10 @@ def landmark_channels(points: Points, size: int) -> NDArray[np.float32]:
     """The lines of face, eyes and mouth, and the areas of mouth, eyes and irises: (6, S, S)."""
     corners = np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
     drawn = np.zeros((6, size, size), np.uint8)
-    for layer, lines in zip(drawn, (_FACE_LINES, _EYE_LINES, _MOUTH_LINES), strict=False):
+    for layer, lines in zip(drawn, LINES, strict=False):
         curves = [corners[list(line)] for line in lines]
         cv2.polylines(layer, curves, False, 255, 1, cv2.LINE_AA, _SHIFT)
-    for layer, openings in zip(drawn[3:], (_MOUTH, _EYES), strict=False):
+    for layer, openings in zip(drawn[3:], AREAS, strict=False):
         for upper, lower in openings:
             outline = corners[[*upper, *lower[-2:0:-1]]]
             cv2.fillPoly(layer, [outline], 255, cv2.LINE_AA, _SHIFT)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Generator:
 def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: int = 1) -> Generator:
     """Load the shipped model of a tier, or any ONNX file that keeps the contract.
 
+    Where a tier's frames are made on the CPU, its 8-bit file is taken, if there is one.
     provider: "auto" takes CUDA where a session really gets it, else the CPU; "cuda" insists.
     threads: CPU threads that one frame may use; frames are made in parallel.
     Raises InputError when the file is no such model or the provider cannot be had.
@@ -72,9 +74,12 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
         raise InputError(f"{path}: there is no such model; the tiers are "
                          f"{' and '.join(contract.TIERS)}")  # fmt: skip
     session, reason = open_session(path, provider, threads)
+    ran = "cuda" if session.get_providers()[0] == _CUDA else "cpu"
+    faster = path.with_name(path.stem + contract.INT8_SUFFIX)
+    if ran == "cpu" and tier_or_file in contract.TIERS and faster.is_file():
+        path, session = faster, _session(faster, [_CPU], threads)
     meta = session.get_modelmeta().custom_metadata_map
     _check(session, meta, path)
-    ran = "cuda" if session.get_providers()[0] == _CUDA else "cpu"
     return Generator(
         session,
         path,
@@ -103,7 +108,7 @@ def open_session(
     if provider != "cpu":
         missing = _why_no_cuda()
         if missing is None:
-            session = _session(path, [_CUDA, _CPU], threads)
+            session = _session(path, [(_CUDA, _cuda_options()), _CPU], threads)
             # The list of available providers promises CUDA on every machine: only this tells.
             if session.get_providers()[0] == _CUDA:
                 return session, "a CUDA session was opened"
@@ -126,7 +131,15 @@ def _why_no_cuda() -> str | None:
     return None
 
 
-def _session(path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
+def _cuda_options() -> dict[str, str]:
+    """LIKENESS_GPU_MEMORY_MB limits what the session's arena may take of the GPU, in MiB."""
+    limit = os.environ.get("LIKENESS_GPU_MEMORY_MB", "")
+    return {"gpu_mem_limit": str(int(limit) << 20)} if limit.isdigit() and int(limit) else {}
+
+
+def _session(
+    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int
+) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

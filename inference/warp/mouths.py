@@ -16,7 +16,7 @@ Points = NDArray[np.float32]
 
 # A mouth is worth borrowing when it is open wider than the portrait's own by this much, in units
 # of the mouth's width.
-_WORTH = 0.06
+WORTH = 0.06
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def open_mouth(portrait: Portrait, others: list[Portrait]) -> OpenMouth | None:
     """The most open mouth among the other pictures, at the portrait's size and light."""
     own = mouth_opening(portrait.points)
     best = max(others, key=lambda other: mouth_opening(other.points), default=None)
-    if best is None or mouth_opening(best.points) < own + _WORTH:
+    if best is None or mouth_opening(best.points) < own + WORTH:
         return None
     zoom = interocular(portrait.points[:, :2]) / interocular(best.points[:, :2])
     pixels = _at_depth(best.crop(), portrait.crop().dtype)

@@ -28,6 +28,8 @@ from export.generators import export_warp
 from inference.capture.video import open_footage, read_frames
 from inference.errors import InputError
 from inference.generator.model import Generator, GeneratorOutput, load_generator
+from inference.generator.person import open_person
+from inference.sources import choose_sources
 from tests.movies import write_movie
 
 CLIPS = ("s_grid_female_ccby4.mp4", "s_grid_male_ccby4.mp4", "s_obama_whitehouse_pd.mp4")
@@ -173,6 +175,42 @@ def test_table_and_pictures_lie_beside(report: Report) -> None:
     assert np.abs(warp - sheet[rows, 256:512]).mean() > 1
 
 
+def test_people_are_fine_tuned_on_and_measured_beside(folder: Path, tmp_path: Path) -> None:
+    people, out = tmp_path / "people", tmp_path / "report.json"
+    more = ("--shots", 2, "--targets", 4, "--processes", 1, "--personalize", people)
+    run(folder, out, *more, "--minutes", 0.02)
+    content = json.loads(out.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    for summary in (content["self"]["2"], content["cross"]):
+        assert set(summary["mean"]) == {"source", "warp", "generator", "personalized"}
+        assert summary["personal_gain"].keys() == summary["mean"]["generator"].keys()
+    text = out.with_suffix(".md").read_text(encoding="utf-8")
+    assert "| personalized |" in text
+    assert "Personalized against generator:" in text
+    sheet = cv2.imread(str(out.with_suffix(".png")))
+    assert sheet.shape == (2 * 2 * 276, 5 * 256, 3)
+
+    # Folders of the same pictures and weights are used again, others are not.
+    made = sorted(people.iterdir())
+    assert len(made) == 2
+    for one in made:
+        open_person(one)
+    (made[0] / "person.json").unlink()
+    stamps = [(one / "card.md").stat().st_mtime_ns for one in made]
+    run(folder, out, *more, "--minutes", 0.02)
+    again = [(one / "card.md").stat().st_mtime_ns for one in made]
+    assert again[0] != stamps[0]
+    assert again[1] == stamps[1]
+
+
+def test_a_generator_of_the_person_alone_is_in_the_personalized_column(
+    clip: EvaluationClip, untrained: Path
+) -> None:
+    result = measure_self(clip, 1, load_generator(untrained, "cpu"), other(Filled, untrained))
+    own, alone = result.scores["personalized"], measure_self(clip, 1, other(Filled, untrained))
+    assert own == pytest.approx(alone.scores["generator"], nan_ok=True)
+    assert result.scores["generator"]["mouth_l1"] != pytest.approx(own["mouth_l1"], abs=3)
+
+
 def test_progress_counts_up_and_says_what_is_left(report: Report) -> None:
     lines = report.progress.splitlines()
     assert "evaluate: 3/3 clips read, 0 s left" in lines
@@ -272,13 +310,20 @@ def test_the_inside_of_the_mouth_is_measured_by_itself(
     assert filled["mouth_l1"] == pytest.approx(np.mean(expected))
 
 
-def test_each_target_is_made_from_the_nearest_source(clip: EvaluationClip, untrained: Path) -> None:
-    again = replace(clip, targets=clip.sources)
-    for made in reenact_self(again, 6, warp_only(load_generator(untrained, "cpu"))):
-        assert np.array_equal(made.source, clip.track.points[made.frame])
-        assert np.array_equal(made.pictures["source"], clip.pictures[made.frame])
-    for made in reenact_self(again, 1, warp_only(load_generator(untrained, "cpu"))):
-        assert np.array_equal(made.source, clip.track.points[clip.sources[0]])
+def test_each_target_is_made_from_the_source_that_was_chosen(
+    clip: EvaluationClip, untrained: Path
+) -> None:
+    model = warp_only(load_generator(untrained, "cpu"))
+    first, last = clip.targets[0], clip.targets[-1]
+    between = [frame for frame in range(first, last + 1) if clip.track.valid[frame]]
+    points = clip.track.points
+    chosen = choose_sources(points[between], points[list(clip.sources)])
+    for made in reenact_self(clip, 6, model):
+        frame = clip.sources[chosen[between.index(made.frame)].source]
+        assert np.array_equal(made.source, points[frame])
+        assert np.array_equal(made.pictures["source"], clip.pictures[frame])
+    for made in reenact_self(clip, 1, model):
+        assert np.array_equal(made.source, points[clip.sources[0]])
 
 
 def test_jitter_is_told_as_a_share_of_the_driver_s(clip: EvaluationClip, untrained: Path) -> None:
@@ -341,6 +386,7 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, folder: Path, untrained: Pa
     assert "no such model" in line(folder, report, "--model", tmp_path / "none.onnx")
     assert "0" in line(folder, report, "--shots", 0)
     assert "4 in a row" in line(folder, report, "--targets", 3)
+    assert "--minutes" in line(folder, report, "--personalize", tmp_path, "--minutes", 0)
     noise = np.random.default_rng(0).integers(0, 255, (12, 96, 96, 3)).astype(np.uint8)
     write_movie(empty / "noise.mp4", list(noise))
     faceless = line(empty, report, "--model", untrained, *small)

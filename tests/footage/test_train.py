@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.data.prepare import prepare
+from export.checkpoint import load_weights
+from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.training import train as loop
 from export.training.config import TrainConfig
 from export.training.feed import Feed
@@ -28,30 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.footage
 
 
-@pytest.fixture(scope="module")
-def data(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two people to train on and one to validate with."""
-    source = tmp_path_factory.mktemp("source")
-    rows = ["file,split,identity"]
-    for name, split in (
-        ("s_grid_female_ccby4.mp4", "train"),
-        ("s_grid_male_ccby4.mp4", "train"),
-        ("s_obama_whitehouse_pd.mp4", "val"),
-    ):
-        shutil.copy(footage / "sample" / name, source / name)
-        rows.append(f"{name},{split},{name[2:8]}{split}")
-    (source / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
-    out = tmp_path_factory.mktemp("data")
-    prepare(source, out, processes=1)
-    return out
-
-
 @pytest.fixture
 def config(data: Path, tmp_path: Path) -> TrainConfig:
     """Small and exact: one thread, full precision, no worker processes."""
     return TrainConfig(
         data=data, out=tmp_path / "run", steps=4, minutes=10, batch=4, crop=96, whole_every=1000,
         most_sources=2, workers=0, log_every=1, grid_every=1000, threads=1, half=False,
+        adversary_from=0, adversary_warm_up=1,
     )  # fmt: skip
 
 
@@ -154,3 +137,15 @@ def test_an_unusable_checkpoint_is_named(config: TrainConfig, damage: str) -> No
     with pytest.raises(InputError, match=path.name) as caught:
         loop.train(other)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_can_begin_with_the_shipped_weights(config: TrainConfig) -> None:
+    shipped = ROOT / "inference" / "models" / "warp-draft.onnx"
+    path = loop.train(replace(config, init=shipped, steps=1, rate=0.0, rate_embedder=0.0, ema=0.0))
+    begun = torch.load(path, weights_only=True)
+    network = WarpGenerator(TIER_CONFIGS["draft"])
+    load_weights(network, shipped, "warp draft")
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(begun["generator"][name], value, rtol=0, atol=0)
+    with pytest.raises(InputError, match="does not fit the warp final"):
+        loop.train(replace(config, init=shipped, tier="final", out=config.out.with_name("other")))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures of evaluation against values worked out by hand, and the choice of sources."""
+"""Measures of evaluation against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from export.evaluation.measures import (
     sharpness,
     ssim_map,
 )
-from export.evaluation.sources import looks, nearest, needs_mouth, spread
 from inference.landmarks import LIPS_LOWER, LIPS_UPPER, MOUTH_LOWER, MOUTH_UPPER, interocular
 from inference.performance.neutral import eye_opening
 from inference.track import fill_gaps, load_track
@@ -270,42 +269,6 @@ def test_identity_sees_the_skin_whatever_the_pose(faces: Points, rng: np.random.
     assert likeness(np.stack([d]), b, middle) > 0.8
     assert likeness(np.stack([c]), b, middle) < -0.6
     assert likeness(np.stack([a, b]), a, middle) == pytest.approx(0, abs=1e-5)
-
-
-def test_spread_takes_what_is_unlike_first(faces: Points) -> None:
-    still = np.repeat(faces[:1], 20, axis=0)
-    still[7] = turned(faces[0], 25, (0, 1, 0))
-    still[11, 14:18] += np.array([0, 4, 0], np.float32)
-    still[11, list(MOUTH_LOWER[1:-1]), 1] += 25
-    found = looks(still, still[0])
-    assert spread(found, 3)[0] == 0
-    assert set(spread(found, 3)) == {0, 7, 11}
-    on_a_line = np.array([[0.0], [10.0], [1.0], [5.0]])
-    assert spread(on_a_line, 3) == [0, 1, 3]  # 1 lies far from 10, but close to 0
-    real = looks(faces[:120], faces[0])
-    assert spread(real, 8) == spread(real, 32)[:8]
-    assert len(set(spread(real, 32))) == 32
-    assert sorted(spread(real[:5], 32)) == [0, 1, 2, 3, 4]
-
-
-def test_the_nearest_source_is_alike(faces: Points) -> None:
-    known = looks(faces[:60:6], faces[0])
-    for place in range(10):
-        assert nearest(looks(faces[place * 6][None], faces[0])[0], known) == place
-    # Where a head is and how large it looks is no difference; how it is turned is one.
-    heads = np.stack([turned(faces[0], angle, (0, 1, 0)) for angle in (-20, 0, 20)])
-    seen = turned(faces[0], 17, (0, 1, 0)) * np.float32(1.4) + 30
-    assert nearest(looks(seen[None], heads[0])[0], looks(heads, heads[0])) == 2
-
-
-def test_a_mouth_is_borrowed_for_a_wider_one_only(faces: Points) -> None:
-    closed = faces[0].copy()
-    closed[14] = closed[13]
-    wide = closed.copy()
-    wide[14, 1] += 0.4 * np.linalg.norm(closed[78] - closed[308])
-    assert needs_mouth(wide, closed)
-    assert not needs_mouth(closed, wide)
-    assert not needs_mouth(wide, wide)
 
 
 def test_targets_are_neighbours_spread_over_the_clip() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +26,11 @@ from export.personalization.personalize import Personalized, embed, personalize
 from export.personalization.pictures import PICTURES, Album, AlbumClip, lay_out, open_pictures
 from export.personalization.progress import StepLine
 from export.personalization.unfinished import UNFINISHED
-from export.training.render import View, render
+from export.training.render import View, render, view_batch
+from inference.composite import confine
 from inference.errors import InputError
 from inference.frames import encode_frame
-from inference.generator.model import load_generator
+from inference.generator.model import MODELS, GeneratorOutput, load_generator
 from inference.generator.person import GENERATOR, IDENTITY, PERSON, open_person
 from inference.jobs import SynthesizeJob
 from inference.synthesis import StageClock, build_scene, render_frame, synthesize
@@ -127,6 +129,29 @@ def test_what_is_mirrored_beyond_a_picture_is_not_asked_for(
     for _, batch in Pairs(lay_out(opened), config).training(0):
         assert not batch["visible"][:, : above - 1].any()
         assert (batch["visible"][:, above + 12 :, 64:192] > 0).float().mean() > 0.99
+
+
+def test_it_is_judged_by_what_is_kept_of_the_answer_at_inference(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
+) -> None:
+    """A generator that paints everything grey: beyond the face it changes nothing."""
+    pairs = Pairs(lay_out(open_pictures(pictures, None, lambda done, total: None)),
+                  plan(pictures, tmp_path, checkpoint))  # fmt: skip
+    for batch in (*pairs.judging(), *pairs.driven(4)):
+        view = view_batch(batch, torch.device("cpu"), None)
+        count, size = len(view.target), view.target.shape[-1]
+        grey = torch.full_like(view.target, 0.5)
+        nothing = torch.zeros(count, 1, size, size)
+        flow = torch.zeros(count, 2, size // 4, size // 4)
+        made = render((flow, grey, nothing, nothing), view)
+        for i in range(count):
+            answer = GeneratorOutput(*(np.moveaxis(x[i].numpy(), 0, -1) for x in (flow, grey)),
+                                     nothing[i, 0].numpy(), nothing[i, 0].numpy())  # fmt: skip
+            points = batch["points"][i, :, :2].numpy()
+            alpha = confine(answer, points).alpha[None]
+            wanted = alpha * view.picture[i, :3].numpy() + (1 - alpha) * 0.5
+            assert alpha.min() < 0.01
+            assert np.abs(made.result[i].numpy() - wanted).mean() * 255 < 0.1
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -267,6 +292,23 @@ def person(
     return out
 
 
+def test_without_a_checkpoint_it_begins_with_the_shipped_model(
+    pictures: tuple[Path, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "her"
+    assert main(["personalize", "--out", str(out), "--steps", "1", "--portrait",
+                 *map(str, pictures[:2])]) == 0  # fmt: skip
+    shipped = MODELS / "warp-draft.onnx"
+    said = json.loads((out / PERSON).read_text(encoding="utf-8"))
+    assert said["checkpoint_sha256"] == hashlib.sha256(shipped.read_bytes()).hexdigest()
+    made, begun = (load_generator(path, "cpu") for path in (out / GENERATOR, shipped))
+    assert made.training.startswith(begun.training)
+    # Its own vector folded into it, it answers as the shipped one does with that vector.
+    picture = np.random.default_rng(0).random((11, 256, 256), np.float32)
+    answers = made.run(picture), begun.run(picture, open_person(out).identity)
+    assert np.abs(answers[0].colour - answers[1].colour).mean() < 0.01
+
+
 def test_the_folder_holds_everything_and_nothing_unfinished(
     person: Path, pictures: tuple[Path, ...], checkpoint: Path
 ) -> None:
@@ -332,7 +374,7 @@ def test_a_folder_that_is_not_whole_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--portrait", PORTRAIT], "--checkpoint is needed"),
+        (["--portrait", PORTRAIT, "--checkpoint", "no.onnx"], "no.onnx: there is no such"),
         (["--portrait", PORTRAIT, TRACK, "--checkpoint", "C"], "picture 2 of 2"),
         (["--portrait", "nobody.png", "--checkpoint", "C"], "picture 1 of 1"),
         (["--portrait", PORTRAIT, PORTRAIT, "--checkpoint", "C"], "the same as picture 1"),

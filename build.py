@@ -4,6 +4,7 @@
     python3.11 build.py demo                                    the main job on the default input
     python3.11 build.py demo --portrait P [P ...] --footage F   the same on your own files
     python3.11 build.py test [pytest's arguments]               ruff, mypy and all tests
+    python3.11 build.py extension                               zips to install in Blender
     python3.11 build.py bench                                   speed and memory, stage by stage
     python3.11 build.py shell                                   how to enter the environment
 
@@ -142,13 +143,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     demo.add_argument("--footage", metavar="F", help="a movie of a face that performs")
     demo.add_argument("--out", metavar="DIR", help="where the results go (default: out/demo)")
     command("test", run_test, "ruff, mypy and all tests; other arguments go to pytest")
+    command("extension", run_extension, "zips for Blender; other arguments: see --runtime none, "
+            "--runtime cpu, --platform linux|windows|macos, --out DIR")
     command("bench", run_bench, "speed and memory of every stage, into out/bench")
     command("shell", run_shell, "prints the lines that enter the environment")
 
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.run is not run_test:
+    if rest and options.run not in (run_test, run_extension):
         parser.error(f"unknown arguments: {shlex.join(rest)}")
-    options.pytest = rest
+    options.rest = rest
     return options
 
 
@@ -159,6 +162,7 @@ def run_demo(options: argparse.Namespace) -> int:
         if not Path(name).exists():
             raise BuildError(f"no such file: {name} -- check the path", exit_code=2)
     python = prepare(DEMO)
+    note_environment(python)
     return run([python, "-m", "inference", *demo_arguments(options)])
 
 
@@ -180,12 +184,19 @@ def run_test(options: argparse.Namespace) -> int:
         run([python, "-m", "ruff", "check", "."], folder=ROOT),
         run([python, "-m", "mypy"], folder=ROOT),
         run(
-            [python, "-m", "pytest", *options.pytest],
+            [python, "-m", "pytest", *options.rest],
             folder=ROOT,
             variables={"LIKENESS_BLENDER_45": python_45},
         ),
     ]
     return next((code for code in codes if code), 0)
+
+
+def run_extension(options: argparse.Namespace) -> int:
+    """Builds and checks the zips that Blender installs."""
+    python = prepare(DEMO)
+    note_environment(python)
+    return run([python, str(ROOT / "blender_addon" / "packaging" / "extension.py"), *options.rest])
 
 
 def run_bench(options: argparse.Namespace) -> int:
@@ -246,6 +257,20 @@ def prepare(environment: Environment, root: Path = ROOT) -> str:
             write_stamps(folder, stamps)
         check_libraries(folder)  # each time: it takes 30 ms, and a system changes
     return str(python)
+
+
+def note_environment(python: str) -> None:
+    """Notes where the environment is, for the add-on that is installed somewhere else in Blender.
+
+    `blender_addon/runtime.py` reads it. A home that cannot be written is passed over.
+    """
+    settings = Path(os.environ.get("XDG_CONFIG_HOME", "") or Path.home() / ".config")
+    note = settings / "likeness" / "environment.json"
+    with contextlib.suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        part = note.with_name(note.name + ".part")
+        part.write_text(json.dumps({"python": python}), encoding="utf-8")
+        part.replace(note)
 
 
 def outdated(environment: Environment, root: Path, stamps: dict[str, Any]) -> list[str]:

@@ -15,3 +15,9 @@ class RenderError(RuntimeError):
     """Blender could not save or render (a full disk, a folder that is not writable)."""
 
     exit_code = 1
+
+
+class JobError(RuntimeError):
+    """A job that the worker ran failed or was cancelled; the line is the worker's."""
+
+    exit_code = 1

@@ -43,6 +43,18 @@ def free_channel(scene: Any, start: int, end: int, above: int = 0) -> int:
     raise InputError(f"{scene.name}: no free channel above channel {above}; remove a strip first")
 
 
+def top_channel(scene: Any, start: int, end: int) -> int:
+    """The highest channel on which something lies from frame `start` to before `end`; 0: none."""
+    return max(
+        (
+            strip.channel
+            for strip in versions.strips(_editor(scene))
+            if versions.span(strip)[0] < end and versions.span(strip)[1] > start
+        ),
+        default=0,
+    )
+
+
 def add_portrait_strip(scene: Any, placement: Placement, frame_start: int = 1) -> Any:
     """The portrait, unscaled and centred, for as long as its head frames; returns the strip.
 
@@ -62,6 +74,14 @@ def add_portrait_strip(scene: Any, placement: Placement, frame_start: int = 1) -
             "give an upright copy without EXIF rotation, or synthesize again"
         )
     versions.set_end(strip, start + placement.count)
+    return strip
+
+
+def add_still(scene: Any, path: Path, span: tuple[int, int], name: str) -> Any:
+    """A picture, unscaled and centred, over the frames [begin, end); returns the strip."""
+    channel = free_channel(scene, *span)
+    strip = _picture_strip(scene, name, [path], span[0], span[1] - span[0], channel - 1)
+    versions.set_end(strip, span[1])
     return strip
 
 

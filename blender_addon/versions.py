@@ -25,6 +25,39 @@ def span(strip: Any) -> tuple[int, int]:
     return strip.frame_final_start, strip.frame_final_end
 
 
+def set_span(strip: Any, begin: int, end: int) -> None:
+    """Let a strip show the frames from `begin` to before `end`; its content stays where it is."""
+    first, last = (
+        ("left_handle", "right_handle")
+        if hasattr(strip, "left_handle")  # 5.1
+        else ("frame_final_start", "frame_final_end")
+    )
+    # A strip is never shorter than a frame: the handle that gives room moves first.
+    if begin >= getattr(strip, last):
+        setattr(strip, last, end)
+        setattr(strip, first, begin)
+    else:
+        setattr(strip, first, begin)
+        setattr(strip, last, end)
+
+
+def content_start(strip: Any) -> float:
+    """Where the first picture of a strip's content lies on the timeline, shown or not."""
+    return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
+def set_content_start(strip: Any, start: float) -> None:
+    """Move a strip with its handles, so that its first picture lies at `start`."""
+    name = "content_start" if hasattr(strip, "content_start") else "frame_start"
+    setattr(strip, name, start)
+
+
+def sequencer_scene(context: Any) -> Any:
+    """The scene whose sequencer is edited; before 5.0 there is but one."""
+    scene = getattr(context, "sequencer_scene", None)  # 5.0; may be None
+    return scene if scene is not None else context.scene
+
+
 def set_end(strip: Any, end: int) -> None:
     """Let a strip last until the frame before `end`; past its content the last picture holds."""
     if hasattr(strip, "right_handle"):
@@ -63,3 +96,27 @@ def set_file_format(image_settings: Any, kind: str, file_format: str) -> None:
     if hasattr(image_settings, "media_type"):  # 5.0: decides which formats can be chosen
         image_settings.media_type = kind
     image_settings.file_format = file_format
+
+
+def new_channelbag(owner: Any, name: str) -> Any:
+    """A new action for `owner` (an ID), and the bag in it that takes the owner's F-curves."""
+    action = bpy.data.actions.new(name)
+    # 4.4 brought slots and layers, 5.0 took away what was before: this is in both.
+    slot = action.slots.new(id_type=owner.id_type, name=owner.name)
+    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    data = owner.animation_data or owner.animation_data_create()
+    data.action = action
+    data.action_slot = slot
+    return strip.channelbag(slot, ensure=True)
+
+
+def channelbag(owner: Any) -> Any:
+    """The bag of the F-curves that animate `owner`, or None."""
+    data = owner.animation_data
+    if data is None or data.action is None or data.action_slot is None:
+        return None
+    for layer in data.action.layers:
+        for strip in layer.strips:
+            if (bag := strip.channelbag(data.action_slot)) is not None:
+                return bag
+    return None

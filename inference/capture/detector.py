@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
+from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.capture.faces import without_doubles
+from inference.capture.tasks import TaskMesh, small_face_boxes
 from inference.capture.video import Picture
+from inference.errors import InputError
 from inference.landmarks import POINT_COUNT
 from inference.quiet import quiet_libraries
 
@@ -112,6 +117,9 @@ def _look_closely(picture: Picture, max_faces: int) -> list[Points]:
 
 def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:
     """Generous square boxes (x, y, side) around faces that are small in the picture."""
+    if not _has_solutions():
+        with quiet_libraries():
+            return small_face_boxes(picture)
     from mediapipe.python.solutions import face_detection
 
     height, width = picture.shape[:2]
@@ -129,7 +137,20 @@ def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:
     return boxes
 
 
+def _has_solutions() -> bool:
+    """Is this the MediaPipe that carries its models? Looks into its folder, imports nothing."""
+    found = find_spec("mediapipe")
+    if found is None or found.origin is None:
+        raise InputError(
+            f"the package mediapipe is missing for {sys.executable}; without it no face can be "
+            "found in pictures"
+        )
+    return (Path(found.origin).parent / "python" / "solutions").is_dir()
+
+
 def _face_mesh(max_faces: int) -> Any:
+    if not _has_solutions():
+        return TaskMesh(max_faces)
     # Imported late: MediaPipe takes half a second, and only capture and portraits need it.
     from mediapipe.python.solutions import face_mesh
 

@@ -272,7 +272,7 @@ class TestCommandLine:
 
     def test_other_arguments_go_to_pytest_in_their_order(self) -> None:
         given = ["-k", "warp and not gpu", "-x", "tests/unit", "--durations=3"]
-        assert build.parse(["test", *given]).pytest == given
+        assert build.parse(["test", *given]).rest == given
 
     def test_other_arguments_of_other_commands_are_refused(
         self, capsys: pytest.CaptureFixture[str]

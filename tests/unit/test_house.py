@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("blender_addon", "inference", "export", "tests")
 # What each room may import besides the standard library and itself.
 MAY = {
-    "blender_addon": {"bpy", "numpy"},
+    "blender_addon": {"bpy", "numpy", "gpu", "blf"},  # the last two are Blender's own
     "inference": {"numpy", "cv2", "mediapipe", "onnxruntime"},
     "export": {"numpy", "cv2", "torch", "onnx", "onnxscript", "onnxruntime", "inference"},
 }

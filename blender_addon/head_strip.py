@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strips that Likeness knows again: the portrait's, the head's, test frames, sound.
+
+A strip carries a tag of its own, `strip["likeness"]`, so a new name, a move, undo or another file
+name do not lose it. The head strip's content is the whole take, a picture a frame of the timeline,
+whatever the two rates are; its handles choose the range. Frames that are not made yet are a
+transparent picture, since Blender shows a missing file in magenta.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import folders, strips, versions
+from .errors import InputError
+from .placement import Placement
+from .timing import Timing
+
+TAG = "likeness"
+PENDING = "pending.png"
+_PLACE = "likeness_place"  # content start, begin and end as they would be without the artist's hand
+_BOX = "likeness_box"  # the crop that the transform was made for
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A head strip, how many of its frames are there, and how many it shows."""
+
+    strip: Any
+    made: int
+    shown: int
+
+
+def find(scene: Any, tag: str) -> Any:
+    """The strip with this tag, or None. Of copies the first."""
+    if scene.sequence_editor is None or not tag:
+        return None
+    for strip in versions.strips(scene.sequence_editor):
+        if strip.get(TAG) == tag:
+            return strip
+    return None
+
+
+def named(scene: Any, name: str, kinds: Sequence[str], what: str) -> Any:
+    """The strip of this name, or the active one for ""; InputError unless it is of `kinds`."""
+    editor = scene.sequence_editor
+    strip = None
+    if editor is not None:
+        strip = versions.strips(editor).get(name) if name else editor.active_strip
+    if strip is None:
+        wanted = f"there is no strip '{name}' in {scene.name}" if name else "no strip is active"
+        raise InputError(f"{wanted}; select {what} in the sequencer")
+    if strip.type not in kinds:
+        raise InputError(f"the strip '{strip.name}' is no {what.partition(' ')[2]}; select one")
+    return strip
+
+
+def lay(
+    scene: Any, placement: Placement, timing: Timing, under: Any, tag: str, name: str,
+    span: tuple[int, int],
+) -> Laid:  # fmt: skip
+    """Put the frames that are there on the head strip; make it above `under` where it is new.
+
+    span: frames [begin, end) of the timeline that are asked for. A strip that is there keeps
+    channel, transform, modifiers, and the artist's own moves and trims.
+    """
+    begin, _ = timing.span()
+    names = _names(placement, timing)
+    made = sum(name != PENDING for name in names)
+    if not made:
+        raise InputError(f"{placement.folder}: no head frame is there; synthesize them again")
+    if made < len(names):
+        _write_pending(placement)
+    strip = find(scene, tag)
+    if strip is None:
+        first = next(name for name in names if name != PENDING)
+        strip = _new_strip(scene, placement, placement.folder / first, under, name, span)
+        strip[TAG] = tag
+        strip.directory = folders.stored(placement.folder)
+        _set_content(strip, names, begin)
+        versions.set_span(strip, *span)
+    else:
+        moved, span, shown = _kept_place(strip, span, timing.span())
+        _set_folder(strip, placement.folder)
+        _set_content(strip, names, begin + moved)
+        versions.set_span(strip, shown[0] + moved, shown[1] + moved)
+    if list(strip.get(_BOX, ())) != list(placement.box):
+        strips.follow_portrait(scene, placement, under, strip)
+        strip[_BOX] = list(placement.box)
+    strip[_PLACE] = [begin, *span]
+    return Laid(strip, made, span[1] - span[0])
+
+
+def lay_still(
+    scene: Any, placement: Placement, index: int, under: Any, tag: str, frame: int
+) -> Any:  # fmt: skip
+    """Show one head frame at one frame of the timeline, above everything that is there."""
+    remove(scene, tag)
+    path = placement.folder / (placement.pattern % index)
+    strip = _new_strip(scene, placement, path, under, "Test frame", (frame, frame + 1))
+    strip[TAG] = tag
+    strips.follow_portrait(scene, placement, under, strip)
+    top = strips.top_channel(scene, frame, frame + 1)
+    if strip.channel < top:
+        strip.channel = strips.free_channel(scene, frame, frame + 1, top)
+    return strip
+
+
+def step_back(*below: Any) -> None:
+    """Deselect strips, whose landmarks would be drawn over what has just been laid above them."""
+    for strip in below:
+        if strip is not None:
+            strip.select = False
+
+
+def remove(scene: Any, tag: str) -> bool:
+    """Take the strip with this tag away; was it there?"""
+    strip = find(scene, tag)
+    if strip is None:
+        return False
+    versions.strips(scene.sequence_editor).remove(strip)
+    return True
+
+
+def refresh(strip: Any) -> None:
+    """Let Blender read the strip's files again."""
+    strip.directory = strip.directory  # its update throws the cached pictures away
+
+
+def _new_strip(
+    scene: Any, placement: Placement, path: Path, under: Any, name: str, span: tuple[int, int]
+) -> Any:
+    channel = strips.free_channel(scene, *span, under.channel)
+    editor = scene.sequence_editor
+    strip = versions.strips(editor).new_image(
+        name=name, filepath=str(path), channel=channel, frame_start=span[0], fit_method="ORIGINAL"
+    )
+    size = strip.elements[0].orig_width, strip.elements[0].orig_height
+    if size != placement.box[2:]:
+        versions.strips(editor).remove(strip)
+        raise InputError(
+            f"{path}: {size[0]} x {size[1]} pixels, but head.json says "
+            f"{placement.box[2]} x {placement.box[3]}; synthesize again"
+        )
+    linear = path.suffix.lower() == ".exr"
+    strip.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
+    strip.blend_type = "ALPHA_OVER"
+    strip.alpha_mode = "STRAIGHT" if placement.alpha == "straight" else "PREMUL"
+    return strip
+
+
+def _names(placement: Placement, timing: Timing) -> list[str]:
+    """A file for each frame of the timeline from the take's in to its out."""
+    present = {path.name for path in placement.folder.iterdir()}
+    begin, end = timing.span()
+    wanted = (placement.pattern % timing.index_at(frame) for frame in range(begin, end))
+    return [name if name in present else PENDING for name in wanted]
+
+
+def _set_content(strip: Any, names: Sequence[str], start: int) -> None:
+    elements = strip.elements
+    while len(elements) > len(names):
+        elements.pop(index=len(elements) - 1)
+    for k, name in enumerate(names):
+        if k >= len(elements):
+            elements.append(name)
+        elif elements[k].filename != name:
+            elements[k].filename = name
+    versions.set_content_start(strip, start)
+    refresh(strip)
+
+
+def _set_folder(strip: Any, folder: Path) -> None:
+    if folders.absolute(strip.directory) != folder:
+        strip.directory = folders.stored(folder)
+
+
+def _kept_place(
+    strip: Any, span: tuple[int, int], whole: tuple[int, int]
+) -> tuple[int, tuple[int, int], tuple[int, int]]:
+    """By how much the artist moved the strip; all that was asked for so far, this time included;
+    and the span to show: the same, but for a handle that the artist has moved."""
+    start, begin, end = (int(value) for value in strip[_PLACE])
+    moved = math.floor(versions.content_start(strip) + 0.5) - start
+    now = tuple(value - moved for value in versions.span(strip))
+    asked = max(whole[0], min(begin, span[0])), min(whole[1], max(end, span[1]))
+    shown = asked[0] if now[0] == begin else now[0], asked[1] if now[1] == end else now[1]
+    return moved, asked, shown
+
+
+def _write_pending(placement: Placement) -> None:
+    """A transparent picture of the head frames' size."""
+    path = placement.folder / PENDING
+    if path.is_file():
+        return
+    width, height = placement.box[2:]
+    rows = zlib.compress(bytes((1 + 2 * width) * height), 9)  # grey with alpha, no filter
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 4, 0, 0, 0)
+    part = path.with_suffix(".part")
+    part.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    part.replace(path)

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Likeness keeps in the .blend: portraits with their consent, takes, and the choices made.
+
+Everything hangs on the scene whose sequencer is edited, as `scene.likeness`. Every property has a
+default, so that files of an older version open. Paths are kept as `folders.stored` gives them;
+strips are known by a tag of their own, which survives a new name, a copy and undo.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    IntVectorProperty,
+    PointerProperty,
+    StringProperty,
+)
+from bpy.types import PropertyGroup
+
+from . import registration
+from .errors import InputError
+
+MOST_PICTURES = 32
+
+_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
+
+BASES = (
+    ("OWN", "My own face", "You are the person in the picture"),
+    ("AGREED", "They agreed", "The person agreed to being animated, in writing"),
+    ("LICENSED", "Licensed", "A contract or a licence of the picture covers animating it"),
+    ("HISTORIC", "Historic", "A historic person, from a picture that is in the public domain"),
+    ("FICTION", "Not a real person", "A painted, sculpted or rendered person who never lived"),
+)
+SOURCES = (
+    ("STRIP", "Movie Strip", "The active movie strip, over the range that it shows"),
+    ("CLIP", "Movie Clip", "A clip of the Movie Clip Editor"),
+    ("FILE", "File", "A movie file"),
+)
+RANGES = (
+    ("STRIP", "Strip", "As long as the portrait's strip lasts"),
+    ("PREVIEW", "Preview Range", "The timeline's preview range"),
+    ("SCENE", "Scene", "The scene's frame range"),
+    ("TAKE", "Take", "The whole take, from its in to its out"),
+)
+TRANSFERS = (
+    ("relative", "Relative", "The portrait moves away from its own look as the actor moves away "
+     "from the neutral frame; for any two people"),
+    ("absolute", "Absolute", "The portrait takes the actor's poses as they are; for pictures of "
+     "the actor's own face"),
+)  # fmt: skip
+TIERS = (
+    ("draft", "Draft", "The small network: quick on any machine"),
+    ("final", "Final", "The large network: for delivery, best on a GPU"),
+)
+FORMATS = (
+    ("png", "PNG 8 bit", "Straight alpha, display sRGB"),
+    ("png16", "PNG 16 bit", "Straight alpha, display sRGB, for 16-bit portraits"),
+    ("exr", "OpenEXR", "Half floats, linear Rec.709"),
+)
+
+
+class LikenessFace(PropertyGroup):
+    """One face of a picture, as the worker found it."""
+
+    number: IntProperty(description="From left to right, beginning with 1")
+    box: IntVectorProperty(size=4, description="Left, top, width and height in pixels")
+    thumbnail: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
+    points: StringProperty(
+        subtype="FILE_PATH", options=_RELATIVE, description="Landmarks, in pixels of the picture"
+    )
+
+
+class LikenessPicture(PropertyGroup):
+    """One picture of a person."""
+
+    path: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
+    sha256: StringProperty()
+    size: IntVectorProperty(size=2, description="Width and height in pixels")
+    faces: CollectionProperty(type=LikenessFace)
+    face: IntProperty(
+        name="Face",
+        description="Which face is meant, counted from left to right; 0 while none is chosen",
+        min=0,
+    )
+
+
+class LikenessPortrait(PropertyGroup):
+    """A person: pictures, the first of which moves, and the leave to animate them."""
+
+    uid: StringProperty()
+    slug: StringProperty(description="Its folder's name, which a new name of the portrait keeps")
+    pictures: CollectionProperty(type=LikenessPicture)
+    picture_index: IntProperty(
+        name="Picture", description="Pictures of one person; the first moves"
+    )
+
+    consent_who: StringProperty(
+        name="Whose Face", description="Name of the person who is shown", default=""
+    )
+    consent_basis: EnumProperty(
+        name="Basis", description="On what ground this face may be animated", items=BASES
+    )
+    consent_note: StringProperty(
+        name="Note", description="Where the agreement or the licence is kept; optional"
+    )
+    consent_sha256: StringProperty(description="Hashes of the pictures that the note speaks of")
+    consent_date: StringProperty()
+
+    person: StringProperty(
+        name="Personalized", subtype="DIR_PATH", options=_RELATIVE,
+        description="Folder of the personalized model",
+    )  # fmt: skip
+    use_person: BoolProperty(
+        name="Use Personalized Model",
+        description="Synthesize with the model that was fine-tuned on this person's pictures",
+        default=True,
+    )
+
+
+class LikenessTake(PropertyGroup):
+    """One captured performance."""
+
+    uid: StringProperty()
+    slug: StringProperty(description="Its files' name, which a new name of the take keeps")
+    source: StringProperty(subtype="FILE_PATH", options=_RELATIVE, description="The footage")
+    strip: StringProperty(description="Tag of the strip that it was captured from")
+    track: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
+    performance: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
+    edited: StringProperty(
+        name="Edited", subtype="FILE_PATH", options=_RELATIVE,
+        description="The performance with the curves' edits",
+    )  # fmt: skip
+    frames: IntProperty(description="Frames of the take")
+    rate: IntVectorProperty(size=2, default=(0, 1), description="Frames a second, as a fraction")
+    offset: IntProperty(description="Frame of the footage that the take begins with, from 0")
+    gaps: IntProperty(description="Frames in which no face was seen")
+    filled: IntProperty(description="Frames of gaps that were bridged")
+    neutral_found: IntProperty(default=-1)
+
+    start: FloatProperty(
+        name="Starts At",
+        description="Frame of the timeline at which the take's frame 0 lies",
+        precision=2,
+        default=1,
+    )
+    pace: FloatProperty(
+        description="Frames of the take in one frame of the timeline; 0: in real time", default=0
+    )
+    first: IntProperty(name="In", description="First frame of the take used, from 0", min=0)
+    last: IntProperty(name="Out", description="Last frame of the take used, from 0", min=0)
+    neutral: IntProperty(
+        name="Neutral Frame",
+        description="Frame of the take in which the actor's face is at rest, from 0; -1: found",
+        min=-1,
+        default=-1,
+    )
+    smooth_pose: FloatProperty(
+        name="Smooth Head",
+        description="Strength of smoothing of the head's motion; 0: as captured, 1: strongest",
+        min=0, max=1, default=0.3, subtype="FACTOR",
+    )  # fmt: skip
+    smooth_expression: FloatProperty(
+        name="Smooth Expression",
+        description="Strength of smoothing of the face; blinks and closed lips are kept",
+        min=0, max=1, default=0.2, subtype="FACTOR",
+    )  # fmt: skip
+    fill: IntProperty(
+        name="Fill Gaps",
+        description="Longest gap that is bridged, in frames; longer ones stay gaps",
+        min=0, soft_max=60, default=12,
+    )  # fmt: skip
+
+
+def _gain(name: str, what: str) -> Any:
+    return FloatProperty(
+        name=name,
+        description=f"How strongly {what} follows the actor: 0 not at all, 1 as acted, 2 twice",
+        min=0, max=2, default=1, subtype="FACTOR",
+    )  # fmt: skip
+
+
+class LikenessSettings(PropertyGroup):
+    """The choices of the four steps."""
+
+    portraits: CollectionProperty(type=LikenessPortrait)
+    portrait_index: IntProperty(name="Portrait")
+    takes: CollectionProperty(type=LikenessTake)
+    take_index: IntProperty(name="Take")
+
+    source: EnumProperty(
+        name="Source", description="What the performance is captured from", items=SOURCES
+    )
+    clip: PointerProperty(name="Clip", type=bpy.types.MovieClip)
+    capture_face: IntProperty(
+        name="Face Number", description="Number of the face in the footage; 0: the largest", min=0
+    )
+
+    pose: _gain("Pose", "the head")
+    mouth: _gain("Mouth", "the mouth")
+    eyes: _gain("Eyes", "blinking and widening of the eyes")
+    brows: _gain("Brows", "the brows")
+    gaze: _gain("Gaze", "the direction of the look")
+    transfer: EnumProperty(name="Transfer", items=TRANSFERS)
+    neutralize: BoolProperty(
+        name="Neutralize Portrait",
+        description="Take the portrait's own expression away first, for one that smiles or speaks",
+    )
+    tier: EnumProperty(name="Quality", items=TIERS)
+
+    range: EnumProperty(name="Range", description="Which frames are made", items=RANGES)
+    format: EnumProperty(name="Format", description="Files of the head frames", items=FORMATS)
+    feather: FloatProperty(
+        name="Feather",
+        description="Softness of the strip's edge in percent of its width; 0: as narrow as it is",
+        min=0, max=25, default=0, subtype="PERCENTAGE",
+    )  # fmt: skip
+    sound: BoolProperty(
+        name="Add Sound",
+        description="Put the footage's sound beside the head strip, in step with it, once",
+        default=True,
+    )
+
+
+def settings(scene: Any) -> Any:
+    """The scene's LikenessSettings."""
+    return scene.likeness
+
+
+def new_uid() -> str:
+    """A tag that no other portrait, take or strip has."""
+    return uuid4().hex[:8]
+
+
+def active_portrait(scene: Any) -> Any:
+    """The chosen portrait. InputError when there is none."""
+    found = settings(scene).portraits
+    if not found:
+        raise InputError("there is no portrait yet; add one in the step Portrait")
+    return found[min(max(settings(scene).portrait_index, 0), len(found) - 1)]
+
+
+def active_take(scene: Any) -> Any:
+    """The chosen take. InputError when there is none."""
+    found = settings(scene).takes
+    if not found:
+        raise InputError("there is no performance yet; capture one in the step Performance")
+    return found[min(max(settings(scene).take_index, 0), len(found) - 1)]
+
+
+def find_portrait(uid: str) -> Any:
+    """The portrait with this tag, wherever its scene is now. InputError when it is gone."""
+    for scene in bpy.data.scenes:
+        for portrait in settings(scene).portraits:
+            if portrait.uid == uid:
+                return portrait
+    raise InputError("the portrait that this was for was removed meanwhile; nothing was changed")
+
+
+def find_take(uid: str) -> Any:
+    """The take with this tag, wherever its scene is now. InputError when it is gone."""
+    for scene in bpy.data.scenes:
+        for take in settings(scene).takes:
+            if take.uid == uid:
+                return take
+    raise InputError("the take that this was for was removed meanwhile; nothing was changed")
+
+
+def scene_of(thing: Any) -> Any:
+    """The scene that holds a portrait or a take."""
+    return thing.id_data
+
+
+CLASSES = (LikenessFace, LikenessPicture, LikenessPortrait, LikenessTake, LikenessSettings)
+
+
+def register() -> None:
+    """Register the properties on the scene."""
+    registration.register_classes(*CLASSES)
+    bpy.types.Scene.likeness = PointerProperty(type=LikenessSettings)
+
+
+def unregister() -> None:
+    """Take them away again; what files hold of them stays."""
+    if hasattr(bpy.types.Scene, "likeness"):
+        del bpy.types.Scene.likeness
+    registration.unregister_classes(*CLASSES)

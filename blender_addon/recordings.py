@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Landmark tracks and performances as files, read and written with NumPy alone. No bpy.
+
+The worker's own rooms read and write the same files; the two sides share the layout, no code.
+A file appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError, RenderError
+
+TRACK_SUFFIX = ".track.npz"
+PERFORMANCE_SUFFIX = ".performance.npz"
+TOPOLOGY = "mediapipe-478-1"
+POINT_COUNT = 478
+_FORMAT = 1
+# What NumPy, zip and zlib raise for a file that is none of theirs, or one with wrong bytes in it.
+UNREADABLE = (
+    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, ZeroDivisionError,
+    RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Track:
+    """The landmarks of one face over some frames.
+
+    points: (F, 478, 3) float32, x right and y down in pixels of the picture, z in the same unit,
+        growing away from the camera; NaN where the frame is not valid.
+    valid: (F,) bool. rate: frames a second. size: width and height in pixels.
+    cuts: zero-based frames at which another shot begins.
+    """
+
+    points: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    rate: Fraction
+    size: tuple[int, int]
+    cuts: tuple[int, ...] = ()
+    source: str = ""
+    source_sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A face's motion as controls, head pose and a rest, over F frames.
+
+    The points of frame f, in pixels of the source picture, are
+        scale[f] * R(rotation[f]) @ (neutral + controls[f] . basis + residual[f]) + translation[f]
+    names: of the C controls. controls: (F, C) float32. rotation: (F, 3) rotation vectors in
+    radians. translation: (F, 3) pixels. scale: (F,) pixels a canonical unit. neutral: (478, 3) and
+    residual: (F, 478, 3) in canonical units. NaN where a frame is not valid. filled: gap frames
+    that a filter filled. confidence: (F,) 0 to 1. canonical: hash of the face they are meant for.
+    rest: how the head is held at rest, where the file says so; kept as it is.
+    """
+
+    names: tuple[str, ...]
+    controls: NDArray[np.float32]
+    rotation: NDArray[np.float64]
+    translation: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    neutral: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    filled: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    rate: Fraction
+    size: tuple[int, int]
+    cuts: tuple[int, ...]
+    source: str
+    source_sha256: str
+    canonical: str
+    camera: str
+    focal: float
+    rest: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.controls)
+
+
+def save_track(track: Track, path: Path) -> None:
+    """Write the track. InputError when the folder cannot be written or the name is wrong."""
+    if not path.name.endswith(TRACK_SUFFIX):
+        raise InputError(f"{path}: a track's name ends in {TRACK_SUFFIX}; choose such a name")
+    _write(
+        path,
+        {
+            "format": _FORMAT,
+            "topology": TOPOLOGY,
+            "points": track.points.astype(np.float32),
+            "valid": track.valid.astype(bool),
+            **_footage(track),
+        },
+    )
+
+
+def load_track(path: Path) -> Track:
+    """Read a track. InputError when it is not one, empty, or of another topology."""
+    with _opened(path, "landmark track") as data:
+        track = Track(
+            points=data["points"].astype(np.float32),
+            valid=data["valid"].astype(bool),
+            rate=Fraction(int(data["rate"][0]), int(data["rate"][1])),
+            size=(int(data["size"][0]), int(data["size"][1])),
+            cuts=tuple(int(cut) for cut in data["cuts"]),
+            source=str(data["source"]),
+            source_sha256=str(data["source_sha256"]),
+        )
+    frames = len(track.valid)
+    _check_shapes(path, {"points": (track.points, (frames, POINT_COUNT, 3))})
+    if not frames or not track.valid.any():
+        raise InputError(f"{path}: the track is empty, no frame holds a face; capture another")
+    return track
+
+
+def save_performance(performance: Performance, path: Path) -> None:
+    """Write the performance. InputError when the folder cannot be written or the name is wrong."""
+    if not path.name.endswith(PERFORMANCE_SUFFIX):
+        raise InputError(
+            f"{path}: a performance's name ends in {PERFORMANCE_SUFFIX}; choose such a name"
+        )
+    _write(
+        path,
+        {
+            "format": _FORMAT,
+            "topology": TOPOLOGY,
+            "canonical": performance.canonical,
+            "controls_names": np.array(performance.names),
+            "controls": performance.controls.astype(np.float32),
+            "rotation": performance.rotation.astype(np.float64),
+            "translation": performance.translation.astype(np.float64),
+            "scale": performance.scale.astype(np.float64),
+            "neutral": performance.neutral.astype(np.float32),
+            "residual": performance.residual.astype(np.float32),
+            "valid": performance.valid.astype(bool),
+            "filled": performance.filled.astype(bool),
+            "confidence": performance.confidence.astype(np.float32),
+            "camera": performance.camera,
+            "focal": np.float64(performance.focal),
+            **({} if performance.rest is None else {"rest": performance.rest}),
+            **_footage(performance),
+        },
+    )
+
+
+def load_performance(path: Path) -> Performance:
+    """Read a performance. InputError when it is not one, empty, or of another topology."""
+    with _opened(path, "performance") as data:
+        performance = Performance(
+            names=tuple(str(name) for name in data["controls_names"]),
+            controls=data["controls"].astype(np.float32),
+            rotation=data["rotation"].astype(np.float64),
+            translation=data["translation"].astype(np.float64),
+            scale=data["scale"].astype(np.float64),
+            neutral=data["neutral"].astype(np.float32),
+            residual=data["residual"].astype(np.float32),
+            valid=data["valid"].astype(bool),
+            filled=data["filled"].astype(bool),
+            confidence=data["confidence"].astype(np.float32),
+            rate=Fraction(int(data["rate"][0]), int(data["rate"][1])),
+            size=(int(data["size"][0]), int(data["size"][1])),
+            cuts=tuple(int(cut) for cut in data["cuts"]),
+            source=str(data["source"]),
+            source_sha256=str(data["source_sha256"]),
+            canonical=str(data["canonical"]),
+            camera=str(data["camera"]),
+            focal=float(data["focal"]),
+            rest=data["rest"] if "rest" in data.files else None,
+        )
+    p, frames = performance, len(performance.valid)
+    _check_shapes(
+        path,
+        {
+            "controls": (p.controls, (frames, len(p.names))),
+            "rotation": (p.rotation, (frames, 3)),
+            "translation": (p.translation, (frames, 3)),
+            "scale": (p.scale, (frames,)),
+            "neutral": (p.neutral, (POINT_COUNT, 3)),
+            "residual": (p.residual, (frames, POINT_COUNT, 3)),
+            "filled": (p.filled, (frames,)),
+            "confidence": (p.confidence, (frames,)),
+        },
+    )
+    if not frames or not p.valid.any():
+        raise InputError(f"{path}: the performance is empty, no frame holds a face")
+    numbers = (p.controls, p.rotation, p.translation, p.scale, p.residual)
+    if not all(np.isfinite(values[p.valid]).all() for values in numbers):
+        raise InputError(f"{path}: the performance holds values that are not numbers; make it anew")
+    return performance
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; it becomes `path` when the block ends well.
+
+    InputError when the folder cannot be written, RenderError when the disk is full.
+    """
+    # The ending stays: Blender adds one of its own to a movie that lacks it.
+    part = path.with_name(f"likeness-{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RenderError(f"{path}: the disk is full; free some space and try again") from None
+        reason = error.strerror or str(error)
+        raise InputError(f"{path}: cannot be written ({reason}); choose another folder") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _footage(recording: Track | Performance) -> dict[str, object]:
+    return {
+        "rate": np.array([recording.rate.numerator, recording.rate.denominator], np.int64),
+        "size": np.array(recording.size, np.int32),
+        "cuts": np.array(recording.cuts, np.int32),
+        "source": recording.source,
+        "source_sha256": recording.source_sha256,
+    }
+
+
+def _write(path: Path, arrays: dict[str, object]) -> None:
+    with (
+        written_whole(path) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, value in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, kind: str) -> Iterator[np.lib.npyio.NpzFile]:
+    """The arrays of a file of this topology; whatever is wrong in it becomes an InputError."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            topology = str(data["topology"])
+            if topology != TOPOLOGY:
+                raise InputError(
+                    f"{path}: made for the topology '{topology}', this version reads '{TOPOLOGY}'"
+                )
+            yield data
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such {kind}; choose it again") from None
+    except InputError:
+        raise
+    except (*UNREADABLE, AttributeError):
+        raise InputError(f"{path}: not a {kind}, or a damaged one; make it again") from None
+
+
+def _check_shapes(
+    path: Path, wanted: dict[str, tuple[NDArray[np.generic], tuple[int, ...]]]
+) -> None:
+    for name, (array, shape) in wanted.items():
+        if array.shape != shape:
+            raise InputError(f"{path}: {name} has the shape {array.shape}, not {shape}")

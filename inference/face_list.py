@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The faces of a picture, listed for a person to choose from: numbers, thumbnails, landmarks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.capture.detector import find_faces, shrink_for_detection
+from inference.capture.video import open_footage, read_frames
+from inference.errors import Cancelled, InputError
+from inference.frames import file_error, written_whole
+from inference.jobs import FacesJob
+from inference.landmarks import OVAL
+from inference.pictures import read_picture
+
+_THUMBNAIL = 256  # pixels of its longer side
+_MARGIN = 0.35  # around the face's outline, in units of its own side
+
+
+@dataclass(frozen=True)
+class ListedFace:
+    """number: from left to right, 1 and up, as `SynthesizeJob.portrait_face` takes it.
+
+    box: x, y, width, height of its outline in pixels; points: a .npy of (478, 3) float32 in
+    pixels of the picture.
+    """
+
+    number: int
+    box: tuple[int, int, int, int]
+    thumbnail: Path
+    points: Path
+
+
+@dataclass(frozen=True)
+class FaceList:
+    """picture: the still that was looked at, a movie's frame written as PNG; size: its pixels.
+
+    sha256: of that file's bytes.
+    """
+
+    picture: Path
+    size: tuple[int, int]
+    sha256: str
+    faces: tuple[ListedFace, ...]
+
+
+def list_faces(
+    job: FacesJob,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> FaceList:
+    """Find the faces and write their thumbnails and landmarks into the job's folder.
+
+    A picture without a face gives an empty list. Raises InputError for an unreadable picture, a
+    frame that a movie does not have, or a folder that cannot be written; and Cancelled.
+    """
+    try:
+        job.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise file_error(error, job.out) from error
+    path = job.picture if job.frame is None else _extract(job.picture, job.frame, job.out)
+    picture = read_picture(path)
+    rgb = picture.rgb8()
+    # Just as a portrait is opened: the numbers must be the same ones.
+    small, factor = shrink_for_detection(rgb, longest=1920)
+    found = [points * np.float32(factor) for points in find_faces(small)]
+    if cancelled():
+        raise Cancelled(f"{job.picture}: cancelled; nothing was written")
+    faces = []
+    for number, points in enumerate(found, start=1):
+        thumbnail = job.out / f"{path.stem}.face{number}.png"
+        landmarks = thumbnail.with_suffix(".npy")
+        box = _outline_box(points)
+        _write_png(thumbnail, _thumbnail(rgb, box))
+        with written_whole(landmarks) as part, part.open("wb") as file:
+            np.save(file, points.astype(np.float32))
+        faces.append(ListedFace(number, box, thumbnail, landmarks))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return FaceList(path, picture.size, digest, tuple(faces))
+
+
+def _extract(movie: Path, frame: int, out: Path) -> Path:
+    """One frame of a movie as a PNG, without loss."""
+    footage = open_footage(movie)
+    if frame < 0:
+        raise InputError(f"{movie}: there is no frame {frame}; the first one is 0")
+    for read in read_frames(footage, frame, frame):
+        still = out / f"{movie.stem}.{frame:06d}.png"
+        _write_png(still, read.picture)
+        return still
+    raise InputError(f"{movie}: there is no frame {frame}; the clip has {footage.count}")
+
+
+def _outline_box(points: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    low = np.floor(points[list(OVAL), :2].min(axis=0)).astype(int)
+    high = np.ceil(points[list(OVAL), :2].max(axis=0)).astype(int)
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+
+
+def _thumbnail(rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """A square around the face, as far as the picture reaches."""
+    x, y, width, height = box
+    half = (0.5 + _MARGIN) * max(width, height)
+    centre_x, centre_y = x + width / 2, y + height / 2
+    left, top = max(0, int(centre_x - half)), max(0, int(centre_y - half))
+    part = rgb[top : int(centre_y + half) + 1, left : int(centre_x + half) + 1]
+    factor = _THUMBNAIL / max(part.shape[:2])
+    size = max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(part, size, interpolation=how), np.uint8)
+
+
+def _write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
+    good, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    assert good
+    with written_whole(path) as part:
+        part.write_bytes(data.tobytes())

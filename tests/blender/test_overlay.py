@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The overlay's places on the screen against Blender's own pixels; its life without a window."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from blender_addon import overlay_geometry as geometry
+from blender_addon.canonical import EYE_DISTANCE, read_face
+from blender_addon.recordings import load_performance
+from inference.performance.performance import save_performance
+from inference.track import save_track
+from tests.blender.scenes import (
+    BLENDERS,
+    Scenario,
+    real_performance,
+    real_track,
+    scenario_in,
+)
+
+pytestmark = pytest.mark.blender
+
+FRAME, DOT = (400, 300), (60, 50)  # the dot's middle in the picture, y down
+PLACES: dict[str, tuple[tuple[int, int], dict[str, Any], tuple[bool, bool]]] = {
+    "as it is": ((200, 160), {}, (False, False)),
+    "moved and larger": (
+        (201, 161), {"offset_x": 30, "offset_y": -20, "scale_x": 1.5, "scale_y": 1.5},
+        (False, False),
+    ),
+    "turned about a corner": (
+        (200, 160), {"rotation": 0.3, "origin": (0.1, 0.8), "scale_x": 1.2, "scale_y": 0.9},
+        (False, False),
+    ),
+    "mirrored": ((200, 160), {"offset_x": 40, "offset_y": 10}, (True, False)),
+    "upside down": ((200, 161), {"offset_x": 40, "offset_y": 10}, (False, True)),
+}  # fmt: skip
+
+
+@pytest.fixture(params=BLENDERS)
+def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Scenario:
+    return scenario_in(request.param, tmp_path)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_points_lie_over_the_strips_pixels(scenario: Scenario, tmp_path: Path, name: str) -> None:
+    size, transform, flip = PLACES[name]
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    picture[DOT[1] - 5 : DOT[1] + 5, DOT[0] - 5 : DOT[0] + 5] = 255
+    path, out = tmp_path / "dot.png", tmp_path / "frame.png"
+    cv2.imwrite(str(path), picture)
+    scenario("preview", picture=path, transform=transform, flip=flip, frame=FRAME, out=out)
+    rendered = cv2.imread(str(out))[..., 0].astype(float)
+    rows, columns = np.mgrid[: FRAME[1], : FRAME[0]] + 0.5
+    total = rendered.sum()
+    found = np.array([(columns * rendered).sum(), (rows * rendered).sum()]) / total
+
+    place = geometry.StripPlace(
+        size, FRAME,
+        (transform.get("offset_x", 0), transform.get("offset_y", 0)),
+        (transform.get("scale_x", 1), transform.get("scale_y", 1)),
+        transform.get("rotation", 0), transform.get("origin", (0.5, 0.5)), flip,
+    )  # fmt: skip
+    x, y = geometry.on_frame(np.array(DOT, np.float64), place)
+    assert (FRAME[0] / 2 + x, FRAME[1] / 2 - y) == pytest.approx(tuple(found), abs=0.2)
+
+
+def test_layers_survive_a_reload_and_drawing_never_raises(
+    scenario: Scenario, samples: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "take.track.npz"
+    save_track(real_track(samples, 4), path)
+    facts = scenario("overlay_life", track=path, blend=tmp_path / "shot.blend")
+    assert facts["layers"] == [["take", "actor", 13, 0.5]]
+    assert facts["mesh"]
+    assert facts["handlers"] == 0
+    assert facts["stderr"].count("the overlay is off") == 1
+
+
+def test_the_face_in_the_3d_view_is_the_performers(samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "take.performance.npz"
+    save_performance(real_performance(samples, 6), path)
+    performance = load_performance(path)
+    face = read_face()
+    controls = performance.controls[3].astype(np.float64)
+    world = geometry.face_in_world(performance, face, 3, controls, np.eye(4))
+    shape = performance.neutral + performance.controls[3] @ face.basis.reshape(25, -1).reshape(
+        25, 478 * 3
+    ).reshape(25, 478, 3).transpose(1, 0, 2)
+    shape = shape + performance.residual[3]
+    # x stays, y down becomes -z, z away becomes y; metres.
+    assert world / EYE_DISTANCE == pytest.approx(
+        np.column_stack([shape[:, 0], shape[:, 2], -shape[:, 1]]), abs=1e-5
+    )
+
+
+def test_a_view_in_perspective() -> None:
+    # A view along +y from (0, -2, 0), half a right angle wide: x / depth and z / depth.
+    matrix = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, 0.9, 0, 1], [0, 1, 0, 2]], np.float64)
+    points = np.array([[0, 0, 0], [2, 0, 1], [0, 2, 0]], np.float64)
+    seen = geometry.from_world(points, matrix, (200, 100))
+    assert seen == pytest.approx(np.array([[100, 50], [200, 75], [100, 50]]))
+    assert geometry.from_world(points - (0, 3, 0), matrix, (200, 100)) is None
+
+
+@pytest.mark.parametrize(
+    ("frame", "index"), [(9, None), (10, 0), (11, 0), (12, 1), (17, 3), (18, None)]
+)
+def test_a_slower_recording_stays_for_two_frames(frame: int, index: int | None) -> None:
+    assert geometry.index_at(frame, 10, 2.0, 4) == index
+
+
+def test_colours_go_from_red_to_green() -> None:
+    low, middle, high = (geometry.colour_of(value) for value in (0, 0.5, 1))
+    assert low[0] > low[1] and high[1] > high[0] and middle[0] > 0.9 < middle[1] + 0.3
+    assert geometry.colour_of(None) == geometry.PLAIN == geometry.colour_of(math.nan)
+
+
+def test_every_edge_is_drawn_once() -> None:
+    face = read_face()
+    pairs = geometry.edges(face.triangles)
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    # Euler's number of a sheet with three holes: V - E + F = 1 - 3.
+    used = len(np.unique(face.triangles))
+    assert used - len(pairs) + len(face.triangles) == -2

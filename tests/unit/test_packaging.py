@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The extension's zips: what is in them, what they promise, and that a gap is noticed."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from blender_addon import MODULES
+from blender_addon.packaging import extension
+from tests.conftest import ROOT
+from tests.unit.test_house import imported
+
+LINUX, WINDOWS, MACOS = (extension.PLATFORMS[name] for name in ("linux", "windows", "macos"))
+WHEELS = (
+    "certifi-2026.10.18-py3-none-any.whl",
+    "mediapipe-1.2.2-py3-none-win_amd64.whl",
+    "onnxruntime-1.31.1-cp311-cp311-win_amd64.whl",
+    "onnxruntime-1.31.1-cp313-cp313-win_amd64.whl",
+    "opencv_python_headless-4.11.0.86-cp37-abi3-win_amd64.whl",
+)
+
+
+def test_every_package_needs_a_wheel_for_every_python() -> None:
+    wheels = [Path(name) for name in WHEELS]
+    extension.check_wheels(wheels, WINDOWS)
+    for gone in range(len(WHEELS)):
+        kept = wheels[:gone] + wheels[gone + 1 :]
+        with pytest.raises(extension.ExtensionError, match="windows-x64: there is no wheel of"):
+            extension.check_wheels(kept, WINDOWS)
+    with pytest.raises(extension.ExtensionError, match=r"onnxruntime 1\.31\.1 for Python 3\.13"):
+        extension.check_wheels([w for w in wheels if "cp313" not in w.name], WINDOWS)
+    with pytest.raises(extension.ExtensionError, match="linux-x64: there is no wheel"):
+        extension.check_wheels(wheels, LINUX)
+
+
+@pytest.mark.parametrize(
+    ("wheel", "python", "platform", "fits"),
+    [
+        ("a-1-py3-none-any.whl", "3.14", LINUX, True),
+        ("a-1-cp37-abi3-macosx_13_0_arm64.whl", "3.11", MACOS, True),
+        ("a-1-cp312-abi3-win_amd64.whl", "3.11", WINDOWS, False),
+        ("a-1-cp311-cp311-win_amd64.whl", "3.13", WINDOWS, False),
+        ("a-1-cp313-cp313t-win_amd64.whl", "3.11", WINDOWS, False),
+        ("a-1-py3-none-win_amd64.whl", "3.11", LINUX, False),
+        ("a-1-cp37-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "3.13", LINUX, True),
+        ("a-1-cp311-cp311-manylinux_2_34_x86_64.whl", "3.11", LINUX, False),
+        ("a-1-cp311-cp311-macosx_14_0_x86_64.whl", "3.11", MACOS, False),
+    ],
+)
+def test_which_blender_takes_which_wheel(
+    wheel: str, python: str, platform: extension.Platform, fits: bool
+) -> None:
+    assert extension.fits(wheel, python, platform) is fits
+
+
+def test_every_pinned_package_is_hashed() -> None:
+    text = extension.WHEEL_REQUIREMENTS.read_text(encoding="utf-8")
+    assert set(extension.requirements()) == {w.split("-")[0] for w in WHEELS}
+    for block in text.split("\n\n")[-1].strip().split("==")[1:]:
+        assert "--hash=sha256:" in block
+
+
+def test_the_manifest_promises_one_platform_and_names_the_wheels() -> None:
+    made = tomllib.loads(extension.manifest(LINUX, ["x-1-py3-none-any.whl"]))
+    assert made["platforms"] == ["linux-x64"]
+    assert made["wheels"] == ["./wheels/x-1-py3-none-any.whl"]
+    assert set(made["permissions"]) == {"files"}
+    assert made["blender_version_min"] == "4.5.0"
+    assert "blender_version_max" not in made
+    small = tomllib.loads(extension.manifest(None, ()))
+    assert not {"platforms", "wheels", "build"} & set(small)
+
+
+def test_a_zip_holds_all_that_runs_and_nothing_else() -> None:
+    members = extension.code_members()
+    for name in MODULES:
+        assert f"{name}.py" in members
+    for name in (
+        "__init__.py", "canonical_face.npz", "LICENSE", "worker/inference/__main__.py",
+        "worker/inference/models/warp-draft.onnx", "worker/inference/face_triangles.csv",
+        "worker/inference/samples/eileen_collins.png", "worker/export/personalization/cli.py",
+    ):  # fmt: skip
+        assert name in members, name
+    for name in members:
+        assert "__pycache__" not in name and "requirements" not in name, name
+        assert not name.startswith(("/", "tests", "worker/tests", "build"))
+
+
+def test_the_small_zip_is_accepted_and_the_same_each_time(tmp_path: Path) -> None:
+    (first,) = extension.build(["none"], [], tmp_path / "a")
+    (second,) = extension.build(["none"], [], tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.stat().st_size < 30 * 2**20
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [first.name]
+    with zipfile.ZipFile(first) as archive:
+        assert "worker/inference/capture/face_landmarker.task" in archive.namelist()
+
+
+def test_a_wrong_manifest_is_refused_by_blenders_validator(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        text = extension.MANIFEST.read_text(encoding="utf-8")
+        archive.writestr("blender_manifest.toml", text.replace('"4.5.0"', '"4.5"'))
+        archive.writestr("__init__.py", "")
+    with pytest.raises(extension.ExtensionError, match=r"x\.zip: .*blender_version_min"):
+        extension.validate(path)
+
+
+def test_nothing_is_installed_or_fetched_inside_blender() -> None:
+    forbidden = {"pip", "urllib", "requests", "http", "socket", "ensurepip", "ssl"}
+    for path in (ROOT / "blender_addon").glob("*.py"):
+        assert not imported(path) & forbidden, path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                where = f"{node.value.id}.{node.attr}"
+                assert where not in ("sys.path", "sys.modules"), f"{path}: {where}"
+
+
+def test_the_builder_needs_nothing_but_python() -> None:
+    assert imported(Path(extension.__file__)) <= set(sys.stdlib_module_names)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `python -m inference capture | synthesize | worker | demo`."""
+"""The command line: `python -m inference capture | performance | synthesize | worker | demo`."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,8 +14,11 @@ from inference.errors import InputError, LikenessError
 from inference.frames import FORMATS
 from inference.generator.contract import TIERS
 from inference.generator.model import PROVIDERS
-from inference.jobs import LAYERS, TRANSFERS, CaptureJob, SynthesizeJob
+from inference.jobs import LAYERS, TRANSFERS, CaptureJob, PerformanceJob, SynthesizeJob
+from inference.performance.gains import Gains
 from inference.progress import progress_line
+
+_GAINS = tuple(field.name for field in fields(Gains))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,6 +51,22 @@ def _capture(options: argparse.Namespace) -> int:
     return 0
 
 
+def _performance(options: argparse.Namespace) -> int:
+    from inference.performance.record import run_performance
+
+    job = PerformanceJob(
+        options.track, options.out, options.neutral, options.smooth_pose,
+        options.smooth_expression, options.fill,
+    )  # fmt: skip
+    result = run_performance(job)
+    calm = ", ".join(str(frame) for frame in result.neutral)
+    print(
+        f"{options.out}: {result.frames} frames, {result.gaps} gaps, {result.filled} filled; "
+        f"neutral as in frame {calm}"
+    )
+    return 0
+
+
 def _synthesize(options: argparse.Namespace) -> int:
     from inference.synthesis import synthesize
 
@@ -64,6 +84,11 @@ def _synthesize(options: argparse.Namespace) -> int:
         format=options.format,
         frames=options.frames,
         provider=options.provider,
+        performance=options.performance,
+        gains=Gains(**{name: getattr(options, f"gain_{name}") for name in _GAINS}),
+        neutralize=options.neutralize,
+        smooth_pose=options.smooth_pose,
+        smooth_expression=options.smooth_expression,
     )
     result = synthesize(job, progress_line("synthesize"))
     print(
@@ -73,14 +98,14 @@ def _synthesize(options: argparse.Namespace) -> int:
     return 0
 
 
-def _worker(_: argparse.Namespace) -> int:
+def _worker(options: argparse.Namespace) -> int:
     from inference.worker import run_worker
 
     # Events alone may reach stdout: libraries that print there are sent to the log.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    return run_worker(sys.stdin, events)
+    return run_worker(sys.stdin, events, options.end_with_input)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -108,13 +133,29 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
     capture.set_defaults(run=_capture)
 
-    synth = commands.add_parser("synthesize", help="portrait and track -> head frames")
+    perform = commands.add_parser("performance", help="landmark track -> editable performance")
+    perform.add_argument("track", type=Path)
+    perform.add_argument("--out", type=Path, required=True, metavar="F.performance.npz")
+    perform.add_argument("--neutral", type=int, help="the neutral frame; default: found")
+    _add_smoothing(perform)
+    perform.add_argument("--fill", type=int, default=0, help="bridge gaps of so many frames")
+    perform.set_defaults(run=_performance)
+
+    synth = commands.add_parser("synthesize", help="portrait and motion -> head frames")
     synth.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="P")
-    synth.add_argument("--track", type=Path, required=True, metavar="T.track.npz")
+    motion = synth.add_mutually_exclusive_group(required=True)
+    motion.add_argument("--track", type=Path, metavar="T.track.npz")
+    motion.add_argument("--performance", type=Path, metavar="F.performance.npz")
     synth.add_argument("--out", type=Path, required=True, metavar="DIR")
     synth.add_argument("--portrait-face", type=int, help="its number from left to right")
     synth.add_argument("--transfer", choices=TRANSFERS, default="relative")
     synth.add_argument("--neutral", type=int, help="the driver's neutral frame; default: found")
+    for name in _GAINS:
+        synth.add_argument(f"--gain-{name}", type=float, default=1.0, help="0 to 2", metavar="G")
+    synth.add_argument(
+        "--neutralize", action="store_true", help="take the portrait's own expression away first"
+    )
+    _add_smoothing(synth)
     synth.add_argument("--tier", choices=TIERS, default="draft")
     synth.add_argument("--model", type=Path, help="an ONNX generator instead of a shipped tier")
     synth.add_argument("--person", type=Path, metavar="DIR", help="a personalized one instead")
@@ -125,6 +166,9 @@ def _parser() -> argparse.ArgumentParser:
     synth.set_defaults(run=_synthesize)
 
     worker = commands.add_parser("worker", help="serve jobs as JSON lines on stdin and stdout")
+    worker.add_argument(
+        "--end-with-input", action="store_true", help="a closed stdin cancels what is queued"
+    )
     worker.set_defaults(run=_worker)
 
     demo = commands.add_parser("demo", help="the whole way, from portrait to movie")
@@ -134,6 +178,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--tier", choices=TIERS, default="draft")
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _add_smoothing(parser: argparse.ArgumentParser) -> None:
+    for name in ("pose", "expression"):
+        parser.add_argument(
+            f"--smooth-{name}", type=float, default=0.0, metavar="S", help="0 (as it is) to 1"
+        )
 
 
 def _frames(text: str) -> tuple[int, int]:

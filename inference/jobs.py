@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from inference.errors import InputError
+from inference.performance.gains import AS_ACTED, Gains
 
 LAYERS = ("head", "full")
 TRANSFERS = ("relative", "absolute")
@@ -30,18 +31,39 @@ class CaptureJob:
 
 
 @dataclass(frozen=True)
+class PerformanceJob:
+    """Track -> an editable performance at `out`.
+
+    neutral: the driver's neutral frame; None: found. smooth_pose, smooth_expression: 0 (as
+    captured) to 1. fill: the longest gap, in frames, that is bridged.
+    """
+
+    track: Path
+    out: Path
+    neutral: int | None = None
+    smooth_pose: float = 0.0
+    smooth_expression: float = 0.0
+    fill: int = 0
+
+
+@dataclass(frozen=True)
 class SynthesizeJob:
-    """Portrait and track -> head frames in the folder `out`.
+    """Portrait and motion -> head frames in the folder `out`.
 
     portrait: pictures of one person, the first is the one that moves. portrait_face: which face
-    in it. transfer: one of TRANSFERS. neutral: the driver's neutral frame; None: found.
+    in it. track or performance: the motion, one of the two.
+    transfer: one of TRANSFERS. neutral: the driver's neutral frame; None: found, or the
+    performance's own. gains: by region. neutralize: take the portrait's own expression away
+    first. smooth_pose, smooth_expression: of the motion, 0 (as it is) to 1.
     tier: "draft" or "final"; instead model: an ONNX file, or person: a folder that
     `python -m export personalize` made. layer: one of LAYERS.
+    feather: softness of the head's edge, in units of the crop's side, 0 (as narrow as it may be)
+    to 0.25.
     format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
     """
 
     portrait: tuple[Path, ...]
-    track: Path
+    track: Path | None
     out: Path
     portrait_face: int | None = None
     transfer: str = "relative"
@@ -53,6 +75,32 @@ class SynthesizeJob:
     format: str = "png"
     frames: tuple[int, int] | None = None
     provider: str = "auto"
+    performance: Path | None = None
+    gains: Gains = AS_ACTED
+    neutralize: bool = False
+    feather: float = 0.0
+    smooth_pose: float = 0.0
+    smooth_expression: float = 0.0
+
+
+@dataclass(frozen=True)
+class FacesJob:
+    """Picture -> its faces, with thumbnails and landmarks in the folder `out`.
+
+    frame: of a movie, zero-based; None: the picture is a still.
+    """
+
+    picture: Path
+    out: Path
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """What the worker runs on, in ten lines. provider: as of SynthesizeJob; tier: the timed one."""
+
+    provider: str = "auto"
+    tier: str = "draft"
 
 
 @dataclass(frozen=True)
@@ -67,11 +115,14 @@ class StopJob:
     """Finish what is queued, then end the worker."""
 
 
-Job = CaptureJob | SynthesizeJob | CancelJob | StopJob
+Job = CaptureJob | PerformanceJob | SynthesizeJob | FacesJob | CheckJob | CancelJob | StopJob
 
 _KINDS: dict[str, type[Job]] = {
     "capture": CaptureJob,
+    "performance": PerformanceJob,
     "synthesize": SynthesizeJob,
+    "faces": FacesJob,
+    "check": CheckJob,
     "cancel": CancelJob,
     "stop": StopJob,
 }
@@ -87,17 +138,25 @@ def parse_job(message: dict[str, Any]) -> Job:
     if kind is None:
         raise InputError(f"there is no job {name!r}; the jobs are {', '.join(_KINDS)}")
     given = {key: value for key, value in message.items() if key != "do"}
+    job: Job = _build(given, kind, f"job '{name}'")
+    return job
+
+
+def _build(given: dict[str, Any], kind: Any, where: str) -> Any:
+    """The dataclass `kind` from a JSON object's entries."""
     known = {field.name: field for field in fields(kind)}
     for key in given:
         if key not in known:
-            raise InputError(f"job '{name}' has no field '{key}'; it has {', '.join(known)}")
+            raise InputError(f"{where} has no field '{key}'; it has {', '.join(known)}")
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
     for key, field in known.items():
         if key in given:
-            values[key] = _convert(given[key], hints[key], f"job '{name}', field '{key}'")
+            values[key] = _convert(given[key], hints[key], f"{where}, field '{key}'")
+        elif types.NoneType in typing.get_args(hints[key]):
+            values[key] = None
         elif field.default is MISSING:
-            raise InputError(f"job '{name}' needs the field '{key}'")
+            raise InputError(f"{where} needs the field '{key}'")
     return kind(**values)
 
 
@@ -113,9 +172,16 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
         return Path(value)
     if wanted is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if wanted is str and isinstance(value, str):
+    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if (wanted is str and isinstance(value, str)) or (wanted is bool and isinstance(value, bool)):
         return value
-    names = {Path: "a path", int: "a whole number", str: "a text"}
+    if is_dataclass(wanted) and isinstance(value, dict):
+        return _build(value, wanted, where)
+    names = {
+        Path: "a path", int: "a whole number", float: "a number", str: "a text",
+        bool: "true or false", Gains: "an object",
+    }  # fmt: skip
     raise InputError(f"{where} is {value!r}, but must be {names.get(wanted, wanted)}")
 
 

@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies beside head frames: where they go on the portrait, and which job they belong to."""
+"""What lies beside head frames: where they go on the portrait, and what each was made from.
+
+A frame is known by its mark: a hash of everything that decides its pixels, which is what all
+frames share and the frame's own target landmarks. Marks lie in one file, 32 bytes a frame, so
+that chunks of a range write past each other. A frame whose mark is another one is removed before
+its new mark is written, and made after: at whatever moment a run is killed, a frame that is there
+is the one its mark tells of.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +16,88 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.frames import encode_frame, file_error, frame_suffix, write_frame, written_whole
+from inference.generator.person import IDENTITY
 from inference.jobs import SynthesizeJob
 from inference.portrait import Portrait
 from inference.track import LandmarkTrack
 
 PLACEMENT = "head.json"
 JOB = "job.json"
+MARKS = "frames.marks"
 UPRIGHT = "portrait.png"
 _VERSION = 1
+_MARK_SIZE = hashlib.sha256().digest_size
 
-# Choices that do not change a frame's pixels, or not on purpose.
-_NOT_THE_PICTURE = {"out", "frames", "provider", "portrait", "track", "model", "person", "tier"}
+# Choices that do not change a frame's pixels, or not on purpose; those that are hashed as files;
+# and those that change the target landmarks alone, which are hashed frame by frame.
+_NOT_THE_PICTURE = {"out", "frames", "provider", "portrait", "model", "person", "tier"}
+_THE_TARGET = {
+    "track", "performance", "transfer", "neutral", "gains", "neutralize", "smooth_pose",
+    "smooth_expression",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FrameFolder:
-    """The folder of a job's frames; `pattern` takes the zero-based frame of the track."""
+    """The folder of a job's frames; `pattern` takes the zero-based frame of the track.
+
+    shared: the hash of what all frames share.
+    """
 
     path: Path
     pattern: str
+    shared: bytes
 
     def frame(self, index: int) -> Path:
         return self.path / (self.pattern % index)
+
+    def missing(self, targets: dict[int, NDArray[np.float32]]) -> list[int]:
+        """The frames that are to be made; of these, old ones are removed and marks are set.
+
+        targets: target landmarks (478, 3) of each wanted frame.
+        Raises InputError when the folder cannot be written, LikenessError when the disk is full.
+        """
+        path = self.path / MARKS
+        try:
+            known = path.read_bytes() if path.is_file() else b""
+            changed: dict[int, bytes] = {}
+            for index, points in targets.items():
+                mark = hashlib.sha256(self.shared + points.tobytes()).digest()
+                if known[index * _MARK_SIZE : (index + 1) * _MARK_SIZE] != mark:
+                    self.frame(index).unlink(missing_ok=True)
+                    changed[index] = mark
+            if changed:
+                path.touch()
+                with path.open("r+b") as file:
+                    for index, mark in changed.items():
+                        file.seek(index * _MARK_SIZE)
+                        file.write(mark)
+        except OSError as error:
+            raise file_error(error, path) from error
+        return [index for index in targets if not self.frame(index).is_file()]
 
 
 def prepare_folder(
     job: SynthesizeJob, portrait: Portrait, track: LandmarkTrack, model: Path
 ) -> FrameFolder:
-    """Make the folder, write its sidecars, and clear frames that another job left in it.
+    """Make the folder, write its sidecars, and clear what can be no frame of this job.
 
     Raises InputError when it cannot be written.
     """
-    folder = FrameFolder(job.out, f"{job.layer}_%06d{frame_suffix(job.format)}")
-    fingerprint = _fingerprint(job, model)
-    if _known_fingerprint(job.out) not in (fingerprint, None):
-        for stale in (*job.out.glob("head_*.???"), *job.out.glob("full_*.???")):
-            try:
+    shared = _shared(job, model)
+    folder = FrameFolder(job.out, f"{job.layer}_%06d{frame_suffix(job.format)}", shared)
+    fingerprint = shared.hex()
+    other = _known_fingerprint(job.out) not in (fingerprint, None)
+    kept = set() if other else {folder.frame(index) for index in range(len(track))}
+    for stale in (*job.out.glob("head_*.???"), *job.out.glob("full_*.???")):
+        try:
+            if stale not in kept:
                 stale.unlink()
-            except OSError as error:
-                raise file_error(error, stale) from error
+        except OSError as error:
+            raise file_error(error, stale) from error
     box = portrait.box
     whole = job.layer == "full"
     size = portrait.picture.size
@@ -78,18 +126,20 @@ def prepare_folder(
     return folder
 
 
-def _fingerprint(job: SynthesizeJob, model: Path) -> str:
-    """A hash over all that decides the frames' pixels: files by content, choices by value.
+def _shared(job: SynthesizeJob, model: Path) -> bytes:
+    """A hash over what decides all frames' pixels: files by content, choices by value.
 
     This package's own code is one of the files: frames of another version are made again.
     """
     digest = hashlib.sha256()
     code = sorted(Path(__file__).parent.rglob("*.py"))
-    for path in (*code, *job.portrait, job.track, model):
+    person = [job.person / IDENTITY] if job.person else []
+    for path in (*code, *job.portrait, model, *person):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    choices = {k: _plain(v) for k, v in asdict(job).items() if k not in _NOT_THE_PICTURE}
+    skipped = _NOT_THE_PICTURE | _THE_TARGET
+    choices = {k: _plain(v) for k, v in asdict(job).items() if k not in skipped}
     digest.update(json.dumps(choices, sort_keys=True).encode())
-    return digest.hexdigest()
+    return digest.digest()
 
 
 def _known_fingerprint(folder: Path) -> str | None:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -36,11 +36,14 @@ from inference.generator.inputs import generator_input
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
 from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
-from inference.performance.retarget import Retarget, retarget_absolute, retarget_relative
+from inference.performance.acting import open_acting
+from inference.performance.gains import check_gains
+from inference.performance.motion import Motion, track_motion
+from inference.performance.retarget import Retarget, retarget_absolute, retarget_motion
 from inference.portrait import Portrait, open_portrait
 from inference.progress import Progress
 from inference.sidecar import prepare_folder
-from inference.track import LandmarkTrack, fill_gaps, load_track
+from inference.track import LandmarkTrack, fill_gaps
 from inference.warp.mesh import WarpMesh, build_mesh
 from inference.warp.mouths import OpenMouth, open_mouth
 from inference.warp.warp import WarpSource, pose_target, warp, warp_plane, warp_source
@@ -112,11 +115,17 @@ def synthesize(
     Raises InputError for what the user can mend, Cancelled, and LikenessError for a full disk.
     Frames that were finished before an error are whole and are kept by the next run.
     """
-    track = load_track(job.track)
-    scene = build_scene(job, track)
+    track, motion = open_acting(job)
+    scene = build_scene(job, track, motion)
     frames = _frame_range(job, len(track))
+    targets: dict[int, NDArray[np.float32]] = {}
+    for frame in frames:
+        targets[frame] = scene.retarget(frame)
+        if cancelled():
+            raise Cancelled(f"{job.out}: cancelled before the first new frame")
     folder = prepare_folder(job, scene.portrait, track, scene.generator.path)
-    wanted = [frame for frame in frames if not folder.frame(frame).is_file()]
+    wanted = folder.missing(targets)
+    scene = replace(scene, retarget=targets.__getitem__)
     kept = len(frames) - len(wanted)
     clock = StageClock()
     start = time.perf_counter()
@@ -138,8 +147,11 @@ def synthesize(
     )  # fmt: skip
 
 
-def build_scene(job: SynthesizeJob, track: LandmarkTrack) -> Scene:
-    """Check the job's choices and prepare what all frames share."""
+def build_scene(job: SynthesizeJob, track: LandmarkTrack, motion: Motion | None = None) -> Scene:
+    """Check the job's choices and prepare what all frames share.
+
+    track: the driver's landmarks. motion: what to perform; None: the track's.
+    """
     for value, known in (
         (job.transfer, TRANSFERS), (job.layer, LAYERS), (job.format, FORMATS),
     ):  # fmt: skip
@@ -147,16 +159,16 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack) -> Scene:
             raise InputError(f"'{value}' is not one of {', '.join(known)}")
     if job.model and job.person:
         raise InputError("a model and a person's folder were both given; choose one of them")
+    check_gains(job.gains)
     person = open_person(job.person) if job.person else None
     generator = load_generator(person.model if person else job.model or job.tier, job.provider)
     portrait = open_portrait(job.portrait[0], job.portrait_face)
     others = [open_portrait(path) for path in job.portrait[1:]]
-    filled = fill_gaps(track)
-    retarget = (
-        retarget_absolute(portrait.points, filled)
-        if job.transfer == "absolute"
-        else retarget_relative(portrait.points, filled, job.neutral)
-    )
+    if job.transfer == "absolute":
+        retarget = retarget_absolute(portrait.points, fill_gaps(track))
+    else:
+        motion = motion or track_motion(fill_gaps(track), job.neutral)
+        retarget = retarget_motion(portrait.points, motion, job.gains, job.neutralize)
     crop, points = portrait.crop(), portrait.crop_points()
     mouth = open_mouth(portrait, others)
     full = warp_source(crop, points, mouth=mouth)
@@ -170,7 +182,7 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack) -> Scene:
         mesh=build_mesh(points, size),
         small=small,
         full=full,
-        alpha=feather(portrait),
+        alpha=feather(portrait, job.feather),
         layer=job.layer,
     )
 
@@ -223,7 +235,7 @@ def _frame_range(job: SynthesizeJob, count: int) -> range:
     first, last = job.frames or (0, count - 1)
     if not 0 <= first <= last < count:
         raise InputError(
-            f"{job.track}: the track has the frames 0 to {count - 1}, not {first}-{last}"
+            f"{job.track or job.performance}: has the frames 0 to {count - 1}, not {first}-{last}"
         )
     return range(first, last + 1)
 

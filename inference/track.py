@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from inference.landmarks import POINT_COUNT, TOPOLOGY
 SUFFIX = ".track.npz"
 _FORMAT = 1
 # What NumPy, zip and zlib raise for a file that is none of theirs, or one with wrong bytes in it.
-_UNREADABLE = (
+UNREADABLE = (
     OSError, ValueError, TypeError, KeyError, IndexError, EOFError, ZeroDivisionError,
     RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -66,15 +67,7 @@ def save_track(track: LandmarkTrack, path: Path) -> None:
         "source": track.source,
         "source_sha256": track.source_sha256,
     }
-    # As np.savez_compressed does, but on a full disk that one leaves its zip file to the garbage
-    # collector, which complains on stderr.
-    with (
-        written_whole(path) as part,
-        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for name, value in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+    write_arrays(path, arrays)
 
 
 def load_track(path: Path) -> LandmarkTrack:
@@ -98,12 +91,28 @@ def load_track(path: Path) -> LandmarkTrack:
             )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such track; capture one first") from None
-    except _UNREADABLE:
+    except UNREADABLE:
         raise InputError(
             f"{path}: not a landmark track, or a damaged one; capture the footage again"
         ) from None
     _check(track, path)
     return track
+
+
+def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:
+    """Write named arrays as one compressed .npz without pickles, whole or not at all.
+
+    Raises LikenessError when the folder cannot be written or the disk is full.
+    """
+    # As np.savez_compressed does, but on a full disk that one leaves its zip file to the garbage
+    # collector, which complains on stderr.
+    with (
+        written_whole(path) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, value in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
 
 
 def fill_gaps(track: LandmarkTrack) -> LandmarkTrack:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker: jobs come in on stdin, events go out on stdout, one JSON object a line.
 
-In:  {"id": "7", "do": "capture" | "synthesize" | "cancel" | "stop", ...}
+In:  {"id": "7", "do": "capture" | "performance" | "synthesize" | "faces" | "check" | "cancel" |
+      "stop", ...}
      The other keys are the fields of `inference.jobs`' dataclasses; "id" is any text.
 Out: {"event": "ready", "version": 1, "pid": n}
      {"event": "queued" | "started", "id": "7"}
@@ -13,7 +14,8 @@ Out: {"event": "ready", "version": 1, "pid": n}
      {"event": "stopped"}
 Jobs run one after the other in the order in which they came; "cancel" acts at once. A line that
 is no valid job gives an error event and the worker lives on. It ends at "stop" or when stdin
-closes, after what is queued. stderr is a log for people.
+closes, after what is queued; with --end-with-input a closed stdin cancels what is queued, so that
+no work outlives a program that died. stderr is a log for people.
 """
 
 from __future__ import annotations
@@ -28,20 +30,36 @@ from queue import Queue
 from typing import Any, TextIO
 
 from inference.capture.capture import Captured, run_capture
+from inference.check import Checked, check_runtime
 from inference.errors import Cancelled, InputError, LikenessError
-from inference.jobs import CancelJob, CaptureJob, Job, StopJob, SynthesizeJob, parse_job
+from inference.face_list import FaceList, list_faces
+from inference.jobs import (
+    CancelJob,
+    CaptureJob,
+    CheckJob,
+    FacesJob,
+    Job,
+    PerformanceJob,
+    StopJob,
+    SynthesizeJob,
+    parse_job,
+)
 from inference.progress import progress_meter
 from inference.synthesis import Synthesized, synthesize
 
 VERSION = 1
 
 Emit = Callable[..., None]
+Work = CaptureJob | PerformanceJob | SynthesizeJob | FacesJob | CheckJob
 
 
-def run_worker(stdin: TextIO, stdout: TextIO) -> int:
-    """Serve jobs until stdin ends or a stop job comes. Returns the exit code, 0."""
+def run_worker(stdin: TextIO, stdout: TextIO, end_with_input: bool = False) -> int:
+    """Serve jobs until stdin ends or a stop job comes. Returns the exit code, 0.
+
+    end_with_input: a stdin that ends without a stop job also cancels what is queued or runs.
+    """
     emit = _emitter(stdout)
-    queue: Queue[tuple[str, CaptureJob | SynthesizeJob] | None] = Queue()
+    queue: Queue[tuple[str, Work] | None] = Queue()
     cancelled: set[str] = set()
     unfinished: set[str] = set()
 
@@ -49,6 +67,9 @@ def run_worker(stdin: TextIO, stdout: TextIO) -> int:
         for line in stdin:
             if line.strip() and not _accept(line, queue, unfinished, cancelled, emit):
                 break
+        else:
+            if end_with_input:
+                cancelled.update(tuple(unfinished))
         queue.put(None)
 
     emit("ready", version=VERSION, pid=os.getpid())
@@ -64,7 +85,7 @@ def run_worker(stdin: TextIO, stdout: TextIO) -> int:
 
 def _accept(
     line: str,
-    queue: Queue[tuple[str, CaptureJob | SynthesizeJob] | None],
+    queue: Queue[tuple[str, Work] | None],
     unfinished: set[str],
     cancelled: set[str],
     emit: Emit,
@@ -104,7 +125,7 @@ def _parse(line: str) -> dict[str, Any]:
 
 def _run(
     name: str,
-    job: CaptureJob | SynthesizeJob,
+    job: Work,
     cancelled: Callable[[], bool],
     emit: Emit,
 ) -> None:
@@ -120,6 +141,12 @@ def _run(
         emit("started", id=name)
         if isinstance(job, CaptureJob):
             result = _captured(run_capture(job, meter, cancelled))
+        elif isinstance(job, PerformanceJob):
+            result = _recorded(job)
+        elif isinstance(job, FacesJob):
+            result = _listed(list_faces(job, cancelled))
+        elif isinstance(job, CheckJob):
+            result = _checked(check_runtime(job, cancelled))
         else:
             result = _synthesized(synthesize(job, meter, cancelled))
         emit("done", id=name, result=result)
@@ -143,6 +170,44 @@ def _captured(result: Captured) -> dict[str, Any]:
         "cuts": list(result.track.cuts),
         "face": result.face,
         "faces": list(result.faces),
+    }
+
+
+def _recorded(job: PerformanceJob) -> dict[str, Any]:
+    from inference.performance.record import run_performance
+
+    result = run_performance(job)
+    return {
+        "frames": result.frames,
+        "gaps": result.gaps,
+        "filled": result.filled,
+        "neutral": list(result.neutral),
+    }
+
+
+def _listed(result: FaceList) -> dict[str, Any]:
+    return {
+        "picture": str(result.picture),
+        "size": list(result.size),
+        "sha256": result.sha256,
+        "faces": [
+            {
+                "number": face.number,
+                "box": list(face.box),
+                "thumbnail": str(face.thumbnail),
+                "points": str(face.points),
+            }
+            for face in result.faces
+        ],
+    }
+
+
+def _checked(result: Checked) -> dict[str, Any]:
+    return {
+        "lines": list(result.lines),
+        "provider": result.provider,
+        "reason": result.reason,
+        "ms": result.ms,
     }
 
 

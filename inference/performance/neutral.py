@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,11 +13,13 @@ from inference.landmarks import (
     interocular,
 )
 from inference.performance.pose import fit_pose
+from inference.performance.reach import yaw
 from inference.track import LandmarkTrack
 
 Points = NDArray[np.float32]
 
 _AVERAGED = 5
+_WELL_SEEN = 20.0  # degrees of yaw from the front
 
 
 def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
@@ -30,6 +33,14 @@ def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
         if not 0 <= frame < len(track) or not track.valid[frame]:
             raise InputError(f"the track has no face in frame {frame}; name another neutral frame")
         return track.points[frame]
+    calm = calm_frames(track)
+    reference = track.points[calm[0]]
+    shapes = [_unposed(track.points[i], reference) for i in calm]
+    return np.mean(shapes, axis=0).astype(np.float32)
+
+
+def calm_frames(track: LandmarkTrack) -> tuple[int, ...]:
+    """The calmest well-seen frames of a track, zero-based, the calmest first."""
     seen = np.flatnonzero(track.valid)
     # A few hundred frames say what is usual; more only take time.
     seen = seen[:: max(1, len(seen) // 300)]
@@ -40,15 +51,16 @@ def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
     unlike = np.linalg.norm(shapes - usual, axis=2).mean(axis=1) / unit
     lips = np.linalg.norm(shapes[:, 13] - shapes[:, 14], axis=1) / unit
     eyes = np.array([eye_opening(shape) for shape in shapes])
-    turned = np.array(
-        [np.degrees(np.arccos(np.clip(_turn(track.points[i], middle), -1, 1))) for i in seen]
-    )
-    score = unlike + lips + 2 * np.abs(eyes - np.quantile(eyes, 0.7)) + 0.002 * turned
-    calm = np.argsort(score, kind="stable")[:_AVERAGED]
-    reference = track.points[seen[calm[0]]]
-    return np.mean([_unposed(track.points[seen[i]], reference) for i in calm], axis=0).astype(
-        np.float32
-    )
+    gaze = np.stack([_gaze(shape) for shape in shapes]) / unit
+    aside = np.linalg.norm(gaze - np.median(gaze, axis=0), axis=1)
+    # In degrees: from how the head is mostly held, and from the front beyond half profile.
+    turns = np.stack([_turn(track.points[i], middle) for i in seen])
+    turned = np.linalg.norm(turns - np.median(turns, axis=0), axis=1)
+    hidden = np.array([max(0.0, abs(yaw(track.points[i])) - _WELL_SEEN) for i in seen])
+    score = unlike + lips + 2 * np.abs(eyes - np.quantile(eyes, 0.7)) + aside
+    score += 0.005 * turned + 0.005 * hidden
+    calm = seen[np.argsort(score, kind="stable")[:_AVERAGED]]
+    return tuple(int(frame) for frame in calm)
 
 
 def eye_opening(points: Points) -> float:
@@ -65,6 +77,15 @@ def _unposed(points: Points, reference: Points) -> NDArray[np.float64]:
     return fit_pose(points, reference).apply(points)
 
 
-def _turn(points: Points, reference: Points) -> float:
-    """Cosine of the angle between two head poses."""
-    return float((np.trace(fit_pose(points, reference).rotation) - 1) / 2)
+def _turn(points: Points, reference: Points) -> NDArray[np.float64]:
+    """The rotation vector (3,) in degrees from a reference's head pose."""
+    return np.degrees(cv2.Rodrigues(fit_pose(reference, points).rotation)[0].ravel())
+
+
+def _gaze(shape: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the irises are from the middles of their eyes' corners, mean of both: (3,)."""
+    offsets = [
+        shape[list(iris)].mean(axis=0) - (shape[upper[0]] + shape[upper[-1]]) / 2
+        for upper, _, iris in EYES
+    ]
+    return np.asarray(np.mean(offsets, axis=0))

@@ -9,70 +9,97 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.landmarks import (
-    EYE_CORNERS,
-    EYES,
-    LEFT_IRIS,
-    LIPS_LOWER,
-    LIPS_UPPER,
-    MOUTH_LOWER,
-    MOUTH_UPPER,
-    RIGHT_IRIS,
-    interocular,
+from inference.landmarks import EYE_CORNERS, EYES, interocular
+from inference.performance.contact import (
+    LIPS_CLOSED,
+    Openings,
+    keep_lids,
+    keep_lips,
+    lip_gap,
+    openings,
 )
-from inference.performance.neutral import find_neutral
+from inference.performance.folds import skin, unfold
+from inference.performance.gains import AS_ACTED, Gains
+from inference.performance.motion import Motion, track_motion
 from inference.performance.pose import Pose, fit_pose
+from inference.performance.reach import (
+    EXPRESSION,
+    TRAVEL,
+    eased,
+    head_axis,
+    turn_within,
+    within,
+)
+from inference.performance.regions import region_weights
+from inference.performance.resting import resting_face
 from inference.track import LandmarkTrack
 
 Points = NDArray[np.float32]
+Face = NDArray[np.float64]
 Retarget = Callable[[int], Points]  # zero-based frame -> landmarks (478, 3) on the portrait
 
-# A detector never brings lids and lips quite together: gaps below these shares are contact.
-_LIDS_CLOSED = 0.22  # of the neutral's own gap
-_LIPS_CLOSED = 0.015  # of the mouth's width
-# How far a portrait's lids may open beyond their own gap before the skin above looks pulled.
-_WIDEST_LIDS = 1.35
-# How far the head may turn (degrees) and travel (eye distances) from the portrait's own pose.
-_TURN_REACH = 40.0
-_TRAVEL_REACH = 1.6
-_MOUTH_POINTS = tuple(sorted({*MOUTH_UPPER, *MOUTH_LOWER, *LIPS_UPPER, *LIPS_LOWER}))
+# How far from its eye's middle an iris can be, in units of the eye's width, and how far up and
+# down from where the portrait looks.
+_GAZE_REACH, _LOOK_REACH = 0.5, 0.16
 
 
 def retarget_relative(
-    portrait: Points, track: LandmarkTrack, neutral_frame: int | None = None
+    portrait: Points,
+    track: LandmarkTrack,
+    neutral_frame: int | None = None,
+    gains: Gains = AS_ACTED,
+    neutralize: bool = False,
 ) -> Retarget:
     """Motion since the driver's neutral, added to the portrait's landmarks (478, 3).
 
     track: without gaps. Each frame depends on the neutral and itself alone, so that frames can
-    be made in any order.
+    be made in any order. neutralize: take the portrait's own expression away first.
     """
-    neutral = find_neutral(track, neutral_frame)
-    onto = fit_pose(neutral, portrait)
-    scales = _region_scales(onto.apply(neutral).astype(np.float32), portrait)
-    jaw = _jaw_weights(portrait)
-    middle = neutral.mean(axis=0).astype(np.float64)
-    portrait_middle = onto.apply(middle)
-    reach = _TRAVEL_REACH * interocular(portrait[:, :2])
+    return retarget_motion(portrait, track_motion(track, neutral_frame), gains, neutralize)
+
+
+def retarget_motion(
+    portrait: Points, motion: Motion, gains: Gains = AS_ACTED, neutralize: bool = False
+) -> Retarget:
+    """As `retarget_relative`, for motion from wherever."""
+    face = (resting_face(portrait) if neutralize else portrait).astype(np.float64)
+    onto = fit_pose(motion.neutral, face.astype(np.float32))
+    neutral = onto.apply(motion.neutral)
+    unit = interocular(face.astype(np.float32))
+    mouth = _mouth_ratio(neutral, face)
+    strength = _strength(neutral, face, gains, mouth)
+    rest = openings(face, neutral, mouth)
+    down = face[152] - face[10]
+    down /= np.linalg.norm(down)
+    # Lips that are apart already let the jaw go less far.
+    held = _jaw_weights(face) * (1 - rest.mouth / mouth)
+    axis = head_axis(face)
+    surface = skin(face)
+    middle = motion.neutral.mean(axis=0).astype(np.float64)
+    face_middle = onto.apply(middle)
 
     def at(frame: int) -> Points:
-        driver = track.points[frame]
-        motion = fit_pose(neutral, driver)
-        change = motion.inverse().apply(driver) - neutral
-        yields = 1 - jaw * (1 - _opening_share(portrait, neutral, neutral + change, onto.scale))
-        moved = portrait + scales * yields * (onto.scale * change @ onto.rotation.T)
-        moved = _keep_contact(moved, portrait, neutral, neutral + change)
-        travel = _within_reach(onto.scale * (motion.apply(middle) - middle), reach)
-        turn = _turn_within_reach(motion.rotation)
-        head = Pose(
-            motion.scale,
-            turn,
-            portrait_middle + travel - motion.scale * turn @ portrait_middle,
-        )
-        return head.apply(moved).astype(np.float32)
+        pose, shape = motion.at(frame)
+        driver = onto.apply(shape)
+        change = driver - neutral
+        if lip_gap(driver) - LIPS_CLOSED * unit > rest.lips_neutral:
+            change = change - (held * (change @ down)[:, None]) * down
+        change = strength * change
+        largest = float(np.sqrt((change * change).sum(axis=1).max()))
+        if largest > EXPRESSION * unit / 2:
+            change *= eased(largest, EXPRESSION * unit) / largest
+        moved = keep_lips(face + change, driver, rest, gains.mouth)
+        moved, open_shares = keep_lids(moved, driver, rest, gains.eyes)
+        _set_irises(moved, driver, rest, gains.gaze, open_shares)
+        turn = turn_within(pose.rotation, axis, gains.pose)
+        moved = unfold(surface, moved, turn)
+        travel = onto.scale * gains.pose * (pose.apply(middle) - middle)
+        scale = pose.scale**gains.pose
+        place = face_middle + within(travel, TRAVEL * unit) - scale * turn @ face_middle
+        return Pose(scale, turn, place).apply(moved).astype(np.float32)
 
     return at
 
@@ -90,22 +117,7 @@ def retarget_absolute(portrait: Points, track: LandmarkTrack) -> Retarget:
     return lambda frame: place(track.points[frame]).astype(np.float32)
 
 
-def _turn_within_reach(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A head rotation (3, 3) whose angle is eased off towards what a single picture can show."""
-    vector = cv2.Rodrigues(rotation)[0].ravel()
-    return cv2.Rodrigues(_within_reach(vector, np.radians(_TURN_REACH)))[0]
-
-
-def _within_reach(vector: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
-    """Unchanged up to half the reach, then slower and slower, never beyond the reach."""
-    length = float(np.linalg.norm(vector))
-    half = reach / 2
-    if length <= half:
-        return vector
-    return vector * ((half + half * np.tanh((length - half) / half)) / length)
-
-
-def _flat_pose(source: Points, target: Points) -> Callable[[Points], NDArray[np.float64]]:
+def _flat_pose(source: Points, target: Points) -> Callable[[Points], Face]:
     """A similarity in the picture's plane, (478, 3) onto (478, 3); the head is not turned."""
     a, b = source[:, :2].astype(np.float64), target[:, :2].astype(np.float64)
     a0, b0 = a - a.mean(axis=0), b - b.mean(axis=0)
@@ -113,7 +125,7 @@ def _flat_pose(source: Points, target: Points) -> Callable[[Points], NDArray[np.
     za, zb = a0 @ np.array([1, 1j]), b0 @ np.array([1, 1j])
     turn = complex(np.vdot(za, zb) / np.vdot(za, za))
 
-    def place(points: Points) -> NDArray[np.float64]:
+    def place(points: Points) -> Face:
         z = (points[:, :2] - a.mean(axis=0)) @ np.array([1, 1j]) * turn
         xy = np.column_stack([z.real, z.imag]) + b.mean(axis=0)
         return np.column_stack([xy, points[:, 2] * abs(turn)])
@@ -121,106 +133,70 @@ def _flat_pose(source: Points, target: Points) -> Callable[[Points], NDArray[np.
     return place
 
 
-def _region_scales(driver: Points, portrait: Points) -> NDArray[np.float64]:
-    """How much larger the portrait's own eyes and mouth are than the driver's laid over it.
-
-    (478, 1): 1 elsewhere, with the eyes' ratio at lids and irises, the mouth's at the lips.
-    """
-    scales = np.ones((len(portrait), 1))
-    for (upper, lower, iris), (outer, inner) in zip(EYES, EYE_CORNERS, strict=True):
-        ratio = _length(portrait, outer, inner) / _length(driver, outer, inner)
-        scales[list({*upper, *lower, *iris})] = np.clip(ratio, 0.6, 1.6)
+def _mouth_ratio(driver: Face, portrait: Face) -> float:
+    """How much larger the portrait's own mouth is than that of the driver laid over it."""
     # A smile widens the portrait's mouth, not its reach: the ratio counts by half.
     ratio = np.sqrt(_length(portrait, 61, 291) / _length(driver, 61, 291))
-    scales[list(_MOUTH_POINTS)] = np.clip(ratio, 0.7, 1.4)
-    return scales
+    return float(np.clip(ratio, 0.7, 1.4))
 
 
-def _opening_share(portrait: Points, neutral: Points, driver: Points, scale: float) -> float:
-    """How much of the driver's jaw motion a portrait takes whose lips are already apart.
+def _strength(driver: Face, portrait: Face, gains: Gains, mouth: float) -> Face:
+    """(478, 1): what a point's change is multiplied with, by the gains and by the proportions.
 
-    Openings add as the root of their squares: a smile with teeth keeps them while the driver
-    speaks softly, and a wide-open driver opens it as wide as himself, not wider.
+    It passes softly from region to region, so that the skin between them does not fold.
     """
-    own = _length(portrait, 13, 14)
-    more = scale * (_length(driver, 13, 14) - _length(neutral, 13, 14))
-    if more <= 0:
-        return 1.0
-    return float(np.clip((np.hypot(own, more) - own) / more, 0.25, 1))
+    wanted = {"mouth": gains.mouth * mouth, "brows": gains.brows}
+    for name, (outer, inner) in zip(("right_eye", "left_eye"), EYE_CORNERS, strict=True):
+        ratio = _length(portrait, outer, inner) / _length(driver, outer, inner)
+        wanted[name] = gains.eyes * float(np.clip(ratio, 0.6, 1.6))
+    strength = np.ones((len(portrait), 1))
+    for name, value in wanted.items():
+        strength += region_weights()[name] * (value - 1)
+    return strength
 
 
-def _jaw_weights(portrait: Points) -> NDArray[np.float64]:
+def _jaw_weights(face: Face) -> Face:
     """(478, 1): 1 at the mouth and below, fading to 0 half-way up the nose."""
-    down = (portrait[152] - portrait[10]).astype(np.float64)
-    height = (portrait - portrait[10]) @ down / (down @ down)
+    down = face[152] - face[10]
+    height = (face - face[10]) @ down / (down @ down)
     nose, mouth = height[4], height[13]
-    weights = np.clip((height - nose) / max(mouth - nose, 1e-3), 0, 1)
-    weights[[*RIGHT_IRIS, *LEFT_IRIS]] = 0
-    return weights[:, None]
+    return np.asarray(np.clip((height - nose) / max(mouth - nose, 1e-3), 0, 1)[:, None])
 
 
-def _keep_contact(
-    moved: NDArray[np.float64], portrait: Points, neutral: Points, driver: Points
-) -> NDArray[np.float64]:
-    """Lids and lips that meet on the driver meet on the portrait; those that do not, do not."""
-    moved = moved.copy()
-    for upper, lower, iris in EYES:
-        _set_lids(moved, portrait, neutral, driver, upper[1:-1], lower[1:-1])
-        # An iris moves as a whole: its detected rim shrinks when a lid covers it.
-        rim = list(iris)
-        moved[rim] = portrait[rim] + (moved[rim] - portrait[rim]).mean(axis=0)
-    _set_lips(moved, portrait, neutral, driver)
-    return moved
-
-
-def _set_lids(
-    moved: NDArray[np.float64],
-    portrait: Points,
-    neutral: Points,
-    driver: Points,
-    upper: tuple[int, ...],
-    lower: tuple[int, ...],
+def _set_irises(
+    moved: Face, driver: Face, rest: Openings, gain: float, open_shares: list[float]
 ) -> None:
-    """Give the lids the driver's share of their neutral gap, each column its own."""
-    up, low = list(upper), list(lower)
-    # Noise on one column would wrinkle the lid: the eye's mean share leads.
-    now = np.linalg.norm(driver[up] - driver[low], axis=1).mean()
-    usual = np.linalg.norm(neutral[up] - neutral[low], axis=1).mean()
-    share = float(np.clip((now / usual - _LIDS_CLOSED) / (1 - _LIDS_CLOSED), 0, _WIDEST_LIDS))
-    gap = (portrait[up] - portrait[low]) * share
-    # The upper lid does most of the way: the pair's own middle sinks as it closes.
-    middle = (moved[up] + moved[low]) / 2
-    sink = (portrait[low] - portrait[up]) * max(0.0, 1 - share) * 0.25
-    rest = (portrait[up] + portrait[low]) / 2 + sink
-    # Where the driver's lids went as a pair (a squint raises both) is kept at half strength.
-    middle = 0.5 * middle + 0.5 * rest
-    moved[up], moved[low] = middle + gap / 2, middle - gap / 2
+    """Put the irises of `moved` where the driver looks, in place.
 
-
-def _set_lips(
-    moved: NDArray[np.float64], portrait: Points, neutral: Points, driver: Points
-) -> None:
-    """No lip passes through the other; lips that part at rest and come together now, touch.
-
-    A driver whose lips are closed at rest says nothing about closing a portrait's smile: there
-    the portrait's own gap stays.
+    An iris moves as a whole: its detected rim shrinks when a lid covers it.
     """
-    up, low = list(MOUTH_UPPER[1:-1]), list(MOUTH_LOWER[1:-1])
-    width = _length(driver, 78, 308)
-    down = portrait[152] - portrait[10]
-    down = down / np.linalg.norm(down)
-    gap = (moved[low] - moved[up]) @ down
-    now = np.linalg.norm(driver[low] - driver[up], axis=1).mean() / width
-    before = np.linalg.norm(neutral[low] - neutral[up], axis=1).mean() / width
-    # 0 when the lips are closed at rest, 1 when they clearly part.
-    parted = np.clip((before - _LIPS_CLOSED) / (2 * _LIPS_CLOSED), 0, 1)
-    left = np.clip((now - _LIPS_CLOSED) / max(before - _LIPS_CLOSED, 1e-6), 0, 1)
-    own = np.maximum((portrait[low] - portrait[up]) @ down, 0)
-    wanted = np.maximum(gap, 0)
-    wanted = np.minimum(wanted, (1 - parted) * wanted + parted * own * left) if left < 1 else wanted
-    correction = ((wanted - gap) / 2)[:, None] * down
-    moved[low] += correction
-    moved[up] -= correction
+    for (_, _, iris), (a, b), share in zip(EYES, _SCREEN_CORNERS, open_shares, strict=True):
+        rim = list(iris)
+        across = rest.portrait[b] - rest.portrait[a]
+        width = float(np.linalg.norm(across))
+        across = across / width
+        ratio = width / _length(rest.neutral, a, b)
+        gaze = gain * ratio * (_in_eye(driver, rim, a, b) - _in_eye(rest.neutral, rim, a, b))
+        own = _in_eye(rest.portrait, rim, a, b)
+        aside = float(gaze @ across)
+        # Under closing lids the detected iris only follows the lids.
+        gaze = within((gaze - aside * across) * min(1.0, share), _LOOK_REACH * width)
+        start = float(own @ across)
+        reach = _GAZE_REACH * width
+        total = start + aside
+        if abs(total) > max(abs(start), reach / 2):
+            aside = float(np.copysign(max(abs(start), eased(abs(total), reach)), total)) - start
+        middle = (moved[a] + moved[b]) / 2 + own + gaze + aside * across
+        moved[rim] = rest.portrait[rim] + (middle - rest.portrait[rim].mean(axis=0))
+
+
+# The corners of each of EYES, from the picture's left to its right.
+_SCREEN_CORNERS = tuple((upper[0], upper[-1]) for upper, _, _ in EYES)
+
+
+def _in_eye(face: Face, iris: list[int], a: int, b: int) -> Face:
+    """Where the iris is, from the middle of its eye's corners: (3,)."""
+    return np.asarray(face[iris].mean(axis=0) - (face[a] + face[b]) / 2)
 
 
 def _length(points: NDArray[np.floating], a: int, b: int) -> float:

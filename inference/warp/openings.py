@@ -21,7 +21,8 @@ Map = NDArray[np.float32]
 _SHIFT = 4
 _THIN = 0.5  # pixels; below it an opening's height means nothing
 # Lip colour in the shade: the mouth's depth where the portrait shows nothing of it.
-_MOUTH_SHADE = 0.2
+MOUTH_SHADE = 0.2
+DARK_POINTS = (13, 14, 0, 17, 82, 312, 87, 317)  # on the lips, whose mean colour is shaded
 # The last part of the portrait's own mouth opening over which its pixels give way to the dark.
 _MOUTH_FADE = 0.3
 
@@ -112,10 +113,10 @@ def mouth_color(source: NDArray[np.generic], points: Points) -> NDArray[np.float
 
     points: (478, 2 or 3) in pixels of `source`.
     """
-    lips = np.round(points[[13, 14, 0, 17, 82, 312, 87, 317], :2]).astype(int)
+    lips = np.round(points[list(DARK_POINTS), :2]).astype(int)
     height, width = source.shape[:2]
     x, y = np.clip(lips[:, 0], 0, width - 1), np.clip(lips[:, 1], 0, height - 1)
-    return (source[y, x].astype(np.float32).mean(axis=0) * _MOUTH_SHADE).astype(np.float32)
+    return (source[y, x].astype(np.float32).mean(axis=0) * MOUTH_SHADE).astype(np.float32)
 
 
 def _eye_patch(

@@ -14,7 +14,7 @@ from inference.warp.mesh import WarpMesh, mesh_triangles, ring_triangle_count
 Points = NDArray[np.float32]
 Map = NDArray[np.float32]
 
-_SHIFT = 4  # fractional bits of the vertices when they are drawn
+SHIFT = 4  # fractional bits of the vertices when they are drawn
 # Thinner triangles (in grid pixels) are carried as a whole: their gradient means nothing.
 _THIN = 0.5
 
@@ -41,27 +41,12 @@ def rasterise(
 
     moved: (V, 3) from `move_mesh`. crop_size, grid: (width, height).
     """
-    triangles = mesh_triangles()
-    zoom = np.array([grid[0] / crop_size[0], grid[1] / crop_size[1]], np.float32)
-    # Pixel centres are half a pixel in: position p of the crop is index p * zoom - 0.5.
-    target = moved[triangles][..., :2] * zoom - 0.5
-    source = mesh.vertices[triangles][..., :2] * zoom - 0.5
-    area, source_area = _doubled_area(target), _doubled_area(source)
-
-    order = _draw_order(moved, triangles, area)
-    index = np.full((grid[1], grid[0]), len(triangles), np.int32)
-    corners = np.round(target * (1 << _SHIFT)).astype(np.int32)
+    drawing = draw_mesh(mesh, moved, crop_size, grid)
+    index = np.full((grid[1], grid[0]), len(drawing.table) - 1, np.int32)
     fill = cv2.fillConvexPoly
-    for i in order.tolist():
-        fill(index, corners[i], i, cv2.LINE_8, _SHIFT)
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        stretch = np.clip(np.log2(np.abs(area) / np.abs(source_area)), -1, 1)
-    table = np.zeros((len(triangles) + 1, 8), np.float32)
-    table[:-1, :6] = _affine(target, source, area) / np.tile(zoom, 3)
-    table[:-1, 6] = np.nan_to_num(stretch)
-    table[:-1, 7] = source_area > 0
-    table[-1, 7] = 1
+    for i in drawing.order.tolist():
+        fill(index, drawing.corners[i], i, cv2.LINE_8, SHIFT)
+    table = drawing.table
     values = table.take(index.ravel(), axis=0).reshape(*index.shape, 8)
     rows = np.arange(grid[1], dtype=np.float32)[:, None, None]
     columns = np.arange(grid[0], dtype=np.float32)[None, :, None]
@@ -69,6 +54,42 @@ def rasterise(
     displacement += values[..., 2:4] * rows
     displacement += values[..., 4:6]
     return Raster(displacement, values[..., 6], values[..., 7])
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The moved mesh's triangles, ready to be filled one over the other on a grid.
+
+    corners: (T, 3, 2) int32, x and y in grid pixels times 2 ** SHIFT. order: (N,) the triangles
+    that face the camera, far ones first. table: (T + 1, 8) float32, what each gives to its pixels
+    (the last row: to those of none): displacement as c_x * column + c_y * row + c_0, x and y of
+    each, then stretch and seen.
+    """
+
+    corners: NDArray[np.int32]
+    order: NDArray[np.int64]
+    table: Map
+
+
+def draw_mesh(
+    mesh: WarpMesh, moved: Points, crop_size: tuple[int, int], grid: tuple[int, int]
+) -> Drawing:
+    """Everything about the moved mesh but which pixel lies in which triangle; as `rasterise`."""
+    triangles = mesh_triangles()
+    zoom = np.array([grid[0] / crop_size[0], grid[1] / crop_size[1]], np.float32)
+    # Pixel centres are half a pixel in: position p of the crop is index p * zoom - 0.5.
+    target = moved[triangles][..., :2] * zoom - 0.5
+    source = mesh.vertices[triangles][..., :2] * zoom - 0.5
+    area, source_area = _doubled_area(target), _doubled_area(source)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stretch = np.clip(np.log2(np.abs(area) / np.abs(source_area)), -1, 1)
+    table = np.zeros((len(triangles) + 1, 8), np.float32)
+    table[:-1, :6] = _affine(target, source, area) / np.tile(zoom, 3)
+    table[:-1, 6] = np.nan_to_num(stretch)
+    table[:-1, 7] = source_area > 0
+    table[-1, 7] = 1
+    corners = np.round(target * (1 << SHIFT)).astype(np.int32)
+    return Drawing(corners, _draw_order(moved, triangles, area), table)
 
 
 def _doubled_area(corners: Points) -> NDArray[np.float32]:

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A driver's motion as his (edited) performance tells it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InputError
+from inference.performance.canonical import canonical_face
+from inference.performance.decompose import compose
+from inference.performance.motion import Motion, track_motion
+from inference.performance.performance import Performance
+from inference.performance.pose import Pose, fit_pose
+from inference.track import fill_gaps, write_arrays
+
+Face = NDArray[np.float64]
+
+# A performance's file may say how the head is held at rest: rotation vector, translation, scale.
+REST = "rest"
+
+
+def performance_motion(
+    performance: Performance, rest: Pose | None = None, neutral_frame: int | None = None
+) -> Motion:
+    """The motion of a performance; its gaps are bridged as a track's are.
+
+    rest: the head's pose at rest. neutral_frame: at rest is what the face and the head do there,
+    in place of the performance's own neutral and of `rest`.
+    Raises InputError when that frame is a gap or beyond the performance.
+    """
+    p = performance
+    if neutral_frame is not None and not (0 <= neutral_frame < len(p) and p.valid[neutral_frame]):
+        raise InputError(
+            f"the performance has no face in frame {neutral_frame}; name another neutral frame"
+        )
+    if p.camera == "perspective":
+        # Its points are bent by the lens: how the head is held is fitted to them.
+        track = fill_gaps(compose(p))
+        return track_motion(track, neutral_frame if neutral_frame is not None else _steady(p))
+    basis = canonical_face().basis
+
+    def shape(frame: int) -> Face:
+        moved = np.tensordot(p.controls[frame], basis, axes=1) + p.residual[frame]
+        return (p.neutral + moved).astype(np.float64)
+
+    if neutral_frame is not None:
+        rest, face = _pose(p, neutral_frame), shape(neutral_frame)
+    else:
+        rest, face = rest or _pose(p, _steady(p)), p.neutral.astype(np.float64)
+    neutral = rest.apply(face).astype(np.float32)
+    bridged = None if bool(p.valid.all()) else fill_gaps(compose(p)).points
+    back = rest.inverse()
+
+    def at(frame: int) -> tuple[Pose, Face]:
+        if bridged is not None and not p.valid[frame]:
+            pose = fit_pose(neutral, bridged[frame])
+            return pose, pose.inverse().apply(bridged[frame])
+        return _after(_pose(p, frame), back), rest.apply(shape(frame))
+
+    return Motion(neutral, at)
+
+
+def read_rest(path: Path) -> Pose | None:
+    """How the head is held at rest, if the file of a performance that was loaded says so."""
+    with np.load(path, allow_pickle=False) as data:
+        values = data[REST] if REST in data.files else None
+    if values is None:
+        return None
+    if values.shape != (7,) or not np.isfinite(values).all() or values[6] <= 0:
+        raise InputError(f"{path}: how its head is held at rest is damaged; make the performance "
+                         "anew from its track")  # fmt: skip
+    return Pose(float(values[6]), cv2.Rodrigues(values[:3])[0], values[3:6].astype(np.float64))
+
+
+def write_rest(path: Path, performance: Performance, frame: int) -> None:
+    """Add to a performance's file that the head is at rest in a frame."""
+    p = performance
+    with np.load(path, allow_pickle=False) as data:
+        arrays: dict[str, object] = {name: data[name] for name in data.files}
+    arrays[REST] = np.concatenate([p.rotation[frame], p.translation[frame], [p.scale[frame]]])
+    write_arrays(path, arrays)
+
+
+def _pose(p: Performance, frame: int) -> Pose:
+    rotation = cv2.Rodrigues(p.rotation[frame].astype(np.float64))[0]
+    return Pose(float(p.scale[frame]), rotation, p.translation[frame].astype(np.float64))
+
+
+def _after(pose: Pose, first: Pose) -> Pose:
+    """One pose after another."""
+    return Pose(
+        pose.scale * first.scale,
+        pose.rotation @ first.rotation,
+        pose.scale * pose.rotation @ first.translation + pose.translation,
+    )
+
+
+def _steady(p: Performance) -> int:
+    """The frame that the controls tell best: editing curves does not make it another one."""
+    untold = np.abs(np.where(p.valid[:, None, None], p.residual, np.inf)).mean(axis=(1, 2))
+    return int(np.argmin(untold + (~p.valid | p.filled) * 10.0))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job that makes an editable performance of a track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference.errors import InputError
+from inference.frames import check_writable
+from inference.jobs import PerformanceJob
+from inference.performance.decompose import decompose
+from inference.performance.gaps import fill_performance
+from inference.performance.neutral import calm_frames
+from inference.performance.performance import SUFFIX, save_performance
+from inference.performance.performed import write_rest
+from inference.performance.smooth import smooth_performance
+from inference.track import load_track
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """frames: of the performance; gaps: of these, without a face; filled: bridged ones.
+
+    neutral: the frames of the track that say how the face looks at rest, the calmest first.
+    """
+
+    frames: int
+    gaps: int
+    filled: int
+    neutral: tuple[int, ...]
+
+
+def run_performance(job: PerformanceJob) -> Recorded:
+    """Take a track apart, bridge its short gaps, smooth it and write it.
+
+    Raises InputError for what the user can mend, LikenessError for a full disk.
+    """
+    if not job.out.name.endswith(SUFFIX):
+        raise InputError(
+            f"{job.out}: a performance's name ends in {SUFFIX}; choose such a name"
+        )
+    for name, value in (("pose", job.smooth_pose), ("expression", job.smooth_expression)):
+        if not 0 <= value <= 1:
+            raise InputError(f"the {name} cannot be smoothed by {value:g}; choose from 0 to 1")
+    track = load_track(job.track)
+    check_writable(job.out)
+    calm = calm_frames(track) if job.neutral is None else (job.neutral,)
+    performance = fill_performance(decompose(track, job.neutral), job.fill)
+    if job.smooth_pose or job.smooth_expression:
+        performance = smooth_performance(performance, job.smooth_pose, job.smooth_expression)
+    save_performance(performance, job.out)
+    write_rest(job.out, performance, calm[0])
+    return Recorded(
+        len(performance), int((~performance.valid).sum()), int(performance.filled.sum()),
+        tuple(int(frame) for frame in np.asarray(calm)),
+    )  # fmt: skip

@@ -8,10 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.data.cli import add_prepare
+from export.data.cli import add_pack, add_prepare
 from export.evaluation.cli import add_evaluate
+from export.evaluation.retargeting_cli import add_retargeting
+from export.face.cli import add_face
 from export.personalization.cli import add_personalize
 from export.training.cli import add_train
+from export.training.paper_cli import add_paper
+from export.training.timed_cli import add_run
 from inference.errors import InputError, LikenessError
 from inference.generator.contract import SIZES, TIERS
 
@@ -38,7 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     onnx.add_argument("--size", type=int, choices=SIZES, help="picture size (default: 256)")
     onnx.add_argument("--checkpoint", type=Path, metavar="C.pt", help="default: untrained")
     onnx.add_argument("--seed", type=int, default=0, help="of untrained weights (default: 0)")
-    onnx.add_argument("--weights", choices=("fp16", "fp32"), default="fp16", help="as stored")
+    onnx.add_argument("--weights", choices=("fp16", "fp32", "int8", "half"), default="fp16",
+                      help="fp16, fp32: as stored; warp only: half computes in float16, for CUDA, "
+                      "int8 in 8-bit integers, for CPUs")  # fmt: skip
+    onnx.add_argument("--data", type=Path, metavar="DATA",
+                      help="prepared footage, whose frames int8 takes its ranges from")  # fmt: skip
     onnx.add_argument(
         "--fold", nargs="?", const=_RANDOM, metavar="E.npy",
         help="paper only: make one person's AdaIN parameters constants (default: a random person)",
@@ -46,17 +54,45 @@ def _parser() -> argparse.ArgumentParser:
     onnx.add_argument("--out", type=Path, required=True, metavar="F.onnx")
     onnx.set_defaults(run=_onnx)
     add_prepare(commands)
+    add_pack(commands)
     add_train(commands)
+    add_run(commands)
+    add_paper(commands)
     add_evaluate(commands)
+    add_retargeting(commands)
     add_personalize(commands)
+    add_face(commands)
     return parser
 
 
 def _onnx(options: argparse.Namespace) -> None:
     _check(options)
     # torch takes seconds to import: not for --help or a mistyped option.
-    from export.generators import export_paper, export_warp, random_person, read_person
+    from export.generators import (
+        export_half_warp,
+        export_paper,
+        export_quantized_warp,
+        export_warp,
+        random_person,
+        read_person,
+    )
 
+    if options.weights == "int8":
+        made = export_quantized_warp(
+            options.out, options.tier, options.size or SIZES[0], checkpoint=options.checkpoint,
+            data=options.data,
+        )  # fmt: skip
+        print(f"{made.path}: {made.size / 1e6:.1f} MB, its pictures differ from float's by "
+              f"{made.difference:.2f} of 255 on average")  # fmt: skip
+        return
+    if options.weights == "half":
+        half = export_half_warp(
+            options.out, options.tier, options.size or SIZES[0], checkpoint=options.checkpoint,
+            seed=options.seed,
+        )  # fmt: skip
+        print(f"{half.path}: {half.size / 1e6:.1f} MB, differs from float32 by "
+              f"{half.difference:.1g} at most")  # fmt: skip
+        return
     if options.generator == "warp":
         report = export_warp(
             options.out, options.tier, options.size or SIZES[0], checkpoint=options.checkpoint,
@@ -88,3 +124,12 @@ def _check(options: argparse.Namespace) -> None:
     elif options.tier is not None or options.size not in (None, 256):
         raise InputError("the paper's generator has one size, 256, and no tiers; "
                          "leave --tier and --size out")  # fmt: skip
+    if options.weights == "half" and options.generator != "warp":
+        raise InputError("--weights half is for the warp generator; use fp16")
+    if options.weights == "int8":
+        if options.generator != "warp" or options.checkpoint is None:
+            raise InputError("--weights int8 is for a trained warp generator; name its "
+                             "--checkpoint")  # fmt: skip
+        if options.data is None:
+            raise InputError("--weights int8 needs --data: a folder that python -m export prepare "
+                             "wrote")  # fmt: skip

@@ -21,12 +21,12 @@ from inference.portrait import crop_box
 Points = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
-_COARSE = 4  # the shape warp is drawn at a quarter of the size: it is smooth
-_FIELD = 64  # samples across the shape warp's field
+COARSE = 4  # the shape warp is drawn at a quarter of the size: it is smooth
+FIELD = 64  # samples across the shape warp's field
 _KNOTS = 5
 _REACH = 1.0  # the field reaches this far from the face's middle, in units of its height
-_NOISE_ROOM = 64
-_SHRINKS = 1.15  # stored pixels per pixel of the sample
+NOISE_ROOM = 64
+SHRINKS = 1.15  # stored pixels per pixel of the sample
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ NONE = Strength(0, 0, 0, 0, 0, 0, 0, 0)
 class Augmentation:
     """One episode's draw. place: (2, 3) from stored pixels to the sample's of `size`.
 
-    field: (_FIELD, _FIELD, 2) the shape warp in units of `height`, or None. reference: the rigid
+    field: (FIELD, FIELD, 2) the shape warp in units of `height`, or None. reference: the rigid
     points (R, 2) of the first source, in whose frame the field lies around `middle`.
     """
 
@@ -118,30 +118,53 @@ def draw_augmentation(
     )
 
 
-def view_frame(
-    augmentation: Augmentation, points: Points, stored: tuple[int, int], size: int | None = None
-) -> View:
-    """Where a frame's pixels and landmarks (478, 3) go; `size` other than the augmentation's
-    gives the same view at another resolution."""
+@dataclass(frozen=True)
+class Place:
+    """Where a frame goes in the sample, without a map of its pixels.
+
+    back: (2, 3) from the sample's pixels to stored ones. to_face, from_face: (2, 3) from stored
+    pixels to the indices of the shape warp's field, and back. points, zoom: as in `View`.
+    """
+
+    back: NDArray[np.float64]
+    to_face: NDArray[np.float64]
+    from_face: NDArray[np.float64]
+    points: Points
+    zoom: float
+
+
+def place_frame(augmentation: Augmentation, points: Points, size: int | None = None) -> Place:
+    """Where a frame's landmarks (478, 3) go; `size` as in `view_frame`."""
     place = augmentation.place
-    size = size or augmentation.size
-    if size != augmentation.size:
+    if size and size != augmentation.size:
         place = place * (size / augmentation.size)
-    back = cv2.invertAffineTransform(place)
-    where = _affine_grid(back, size)
     moved = points[:, :2].astype(np.float64)
+    to_face, from_face = _face_frame(augmentation, moved)
     if augmentation.field is not None:
-        to_face, from_face = _face_frame(augmentation, moved)
-        coarse = _affine_grid(back, size // _COARSE, _COARSE)
-        shift = _shape_shift(augmentation, coarse + np.float32(0.5), to_face, from_face)
-        where = cv2.add(where, cv2.resize(shift, (size, size), interpolation=cv2.INTER_LINEAR))
         moved = _undo_shift(augmentation, moved, to_face, from_face)
     zoom = np.sqrt(abs(np.linalg.det(place[:, :2])))
     xy = moved @ place[:, :2].T + place[:, 2]
     result = np.column_stack([xy, points[:, 2] * zoom]).astype(np.float32)
     if augmentation.mirror:
         result = result[mirror_order()]
-    return View(where, result, stored, float(zoom))
+    return Place(cv2.invertAffineTransform(place), to_face, from_face, result, float(zoom))
+
+
+def view_frame(
+    augmentation: Augmentation, points: Points, stored: tuple[int, int], size: int | None = None
+) -> View:
+    """Where a frame's pixels and landmarks (478, 3) go; `size` other than the augmentation's
+    gives the same view at another resolution."""
+    size = size or augmentation.size
+    placed = place_frame(augmentation, points, size)
+    where = _affine_grid(placed.back, size)
+    if augmentation.field is not None:
+        coarse = _affine_grid(placed.back, size // COARSE, COARSE)
+        shift = _shape_shift(
+            augmentation, coarse + np.float32(0.5), placed.to_face, placed.from_face
+        )
+        where = cv2.add(where, cv2.resize(shift, (size, size), interpolation=cv2.INTER_LINEAR))
+    return View(where, placed.points, stored, placed.zoom)
 
 
 def show(view: View, picture: Picture) -> Picture:
@@ -151,7 +174,7 @@ def show(view: View, picture: Picture) -> Picture:
     if share != 1:
         where = (where + np.float32(0.5)) * np.float32(share) - np.float32(0.5)
     # Shrinking, linear interpolation is as sharp as inference's own way, at a third of the time.
-    how = cv2.INTER_LINEAR if share / view.zoom > _SHRINKS else cv2.INTER_CUBIC
+    how = cv2.INTER_LINEAR if share / view.zoom > SHRINKS else cv2.INTER_CUBIC
     return cv2.remap(picture, where, None, how, None, cv2.BORDER_REPLICATE)
 
 
@@ -175,8 +198,8 @@ def add_noise(augmentation: Augmentation, picture: Picture, rng: np.random.Gener
     if sigma < 0.25:
         return picture
     size = picture.shape[0]
-    x, y = rng.integers(_NOISE_ROOM, size=2)
-    part = _noise(size)[y : y + size, x : x + size]
+    x, y = rng.integers(NOISE_ROOM, size=2)
+    part = noise_picture(size)[y : y + size, x : x + size]
     return cv2.addWeighted(picture, 1, part, sigma / 16, -128 * sigma / 16)
 
 
@@ -201,13 +224,13 @@ def _placement(
 def _shape_field(strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """A smooth random displacement that fades to nothing at the field's rim."""
     knots = rng.normal(0, strength, (_KNOTS, _KNOTS, 2)).astype(np.float32)
-    field = cv2.resize(knots, (_FIELD, _FIELD), interpolation=cv2.INTER_CUBIC)
+    field = cv2.resize(knots, (FIELD, FIELD), interpolation=cv2.INTER_CUBIC)
     return field * _field_window()
 
 
 @cache
 def _field_window() -> NDArray[np.float32]:
-    x = np.abs(np.linspace(-1, 1, _FIELD))
+    x = np.abs(np.linspace(-1, 1, FIELD))
     fade = np.clip((1 - x) / 0.5, 0, 1)  # whole on the face: what is behind it stays straight
     fade = fade * fade * (3 - 2 * fade)
     return (fade[:, None] * fade[None, :])[..., None].astype(np.float32)
@@ -224,9 +247,9 @@ def _face_frame(
     a0, b0 = a - a.mean(axis=0), b - b.mean(axis=0)
     za, zb = a0 @ np.array([1, 1j]), b0 @ np.array([1, 1j])
     turn = complex(np.vdot(za, zb) / np.vdot(za, za))
-    unit = _FIELD / 2 / (_REACH * augmentation.height)
+    unit = FIELD / 2 / (_REACH * augmentation.height)
     matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]]) * unit
-    origin = (b.mean(axis=0) - augmentation.middle) * unit + (_FIELD - 1) / 2
+    origin = (b.mean(axis=0) - augmentation.middle) * unit + (FIELD - 1) / 2
     to_face = np.column_stack([matrix, origin - matrix @ a.mean(axis=0)])
     return to_face, cv2.invertAffineTransform(to_face)
 
@@ -239,7 +262,7 @@ def _shape_shift(
     index = at @ to_face[:, :2].T.astype(np.float32) + to_face[:, 2].astype(np.float32)
     shift = cv2.remap(augmentation.field, index, None, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT)
     # In units of the face's height along the first source's axes; back to this frame's pixels.
-    unit = augmentation.height * _FIELD / 2 / (_REACH * augmentation.height)
+    unit = augmentation.height * FIELD / 2 / (_REACH * augmentation.height)
     return shift @ (from_face[:, :2].T * unit).astype(np.float32)
 
 
@@ -293,8 +316,8 @@ def _colours(
 
 
 @cache
-def _noise(size: int) -> Picture:
+def noise_picture(size: int) -> Picture:
     """White noise around 128 with a deviation of 16, larger than a picture."""
-    side = size + _NOISE_ROOM
+    side = size + NOISE_ROOM
     values = np.random.default_rng(size).normal(128, 16, (side, side, 3))
     return np.clip(np.round(values), 0, 255).astype(np.uint8)

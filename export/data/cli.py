@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command `prepare` of `python -m export`."""
+"""The commands `prepare`, `pack` and `unpack` of `python -m export`."""
 
 from __future__ import annotations
 
@@ -46,11 +46,53 @@ def run_prepare(options: argparse.Namespace) -> None:
               "that list to try them again")  # fmt: skip
 
 
-def _progress_line() -> Progress:
+def add_pack(commands: Any) -> None:
+    """Register `pack` and `unpack`; `commands` is what argparse's add_subparsers returned."""
+    packing = commands.add_parser(
+        "pack", help="cut prepared data into parts that can be copied one by one"
+    )
+    packing.add_argument("data", type=Path, metavar="DATA")
+    packing.add_argument("--out", type=Path, required=True, metavar="PARTS")
+    packing.add_argument("--megabytes", type=float, default=45.0, metavar="MB",
+                         help="of a part, at most (default: 45)")  # fmt: skip
+    packing.add_argument("--side", type=int, default=0, metavar="PIXELS",
+                         help="larger pictures are shrunk to it (default: none is)")  # fmt: skip
+    packing.add_argument("--every", type=int, default=1, metavar="N",
+                         help="keep one frame in N (default: all)")  # fmt: skip
+    packing.add_argument("--quality", type=int, default=92, help="of shrunk JPEGs (default: 92)")
+    packing.set_defaults(run=run_pack)
+    unpacking = commands.add_parser("unpack", help="make prepared data of its parts, checked")
+    unpacking.add_argument("parts", type=Path, metavar="PARTS")
+    unpacking.add_argument("--out", type=Path, required=True, metavar="DATA")
+    unpacking.set_defaults(run=run_unpack)
+
+
+def run_pack(options: argparse.Namespace) -> None:
+    """Pack as the options say and print what stands."""
+    from export.data.parts import Smaller, pack
+
+    smaller = Smaller(options.side, options.every, options.quality)
+    made = pack(options.data, options.out, options.megabytes, smaller,
+                progress=_progress_line("pack"))  # fmt: skip
+    size = sum(path.stat().st_size for path in made.parts) / 1e6
+    print(f"{options.out}: {made.clips} clips, {made.frames} frames in {len(made.parts)} parts, "
+          f"{size:.0f} MB")  # fmt: skip
+
+
+def run_unpack(options: argparse.Namespace) -> None:
+    """Unpack as the options say and print what stands."""
+    from export.data.parts import unpack
+
+    data = unpack(options.parts, options.out)
+    frames = sum(record.frames for record in data.records)
+    print(f"{options.out}: {len(data)} clips, {frames} frames")
+
+
+def _progress_line(what: str = "prepare") -> Progress:
     live = sys.stderr.isatty()
 
     def report(done: int, total: int, rate: float, left: float) -> None:
-        text = f"prepare: {done}/{total} clips, {left:.0f} s left"
+        text = f"{what}: {done}/{total} clips, {left:.0f} s left"
         if live:
             end = "\n" if done == total else ""
             print(f"\r{text}  ", end=end, file=sys.stderr, flush=True)

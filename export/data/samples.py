@@ -27,8 +27,8 @@ from export.data.augment import (
     view_frame,
 )
 from export.data.episodes import Episode, Motion
+from export.data.footage import Clip, Footage
 from export.data.measures import MEASURES
-from export.data.shards import PreparedData, StoredClip
 from inference.generator.contract import CHANNELS
 from inference.generator.inputs import generator_input, landmark_channels
 from inference.landmarks import OVAL
@@ -47,7 +47,7 @@ Sample = dict[str, NDArray[Any]]
 STRETCH = CHANNELS.index("stretch")
 # Noise, mouth and augmentation draw from streams of their own: a choice added to one leaves the
 # others as they were.
-_AUGMENT, _MOUTH, _NOISE = 1, 2, 3
+AUGMENT, MOUTH, NOISE = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class SampleOptions:
     strength: Strength = field(default_factory=Strength)
 
 
-def make_sample(data: PreparedData, episode: Episode, options: SampleOptions) -> Sample:
+def make_sample(data: Footage, episode: Episode, options: SampleOptions) -> Sample:
     """The arrays of one episode with K sources. Pictures are uint8, channels first.
 
     target (3, S, S), lines (6, S, S): the target's landmark channels, the contract's last six.
@@ -84,9 +84,9 @@ def make_sample(data: PreparedData, episode: Episode, options: SampleOptions) ->
     clip = data.clip(episode.clip)
     augmentation = draw_augmentation(
         clip.points(episode.sources[0]), clip.record.size, options.size, options.strength,
-        np.random.default_rng((*episode.key, _AUGMENT)),
+        np.random.default_rng((*episode.key, AUGMENT)),
     )  # fmt: skip
-    noise = np.random.default_rng((*episode.key, _NOISE))
+    noise = np.random.default_rng((*episode.key, NOISE))
     view = view_frame(augmentation, clip.points(episode.target), clip.record.size)
     target = recolour(augmentation, show(view, clip.picture(episode.target)))
     order = [place % len(episode.sources) for place in range(options.sources)]
@@ -148,7 +148,7 @@ def _warped(portrait: Portrait, view: View, mouth: OpenMouth | None) -> Sample:
 
 
 def _portrait(
-    clip: StoredClip, frame: int, augmentation: Augmentation, noise: np.random.Generator
+    clip: Clip, frame: int, augmentation: Augmentation, noise: np.random.Generator
 ) -> Portrait:
     """A source frame as inference holds a portrait: its crop is the whole picture."""
     view = view_frame(augmentation, clip.points(frame), clip.record.size)
@@ -160,7 +160,7 @@ def _portrait(
     )
 
 
-def _moved(still: Portrait, clip: StoredClip, motion: Motion) -> Portrait:
+def _moved(still: Portrait, clip: Clip, motion: Motion) -> Portrait:
     """The still as the mesh shows it moved: a source that was never photographed."""
     points = np.stack([clip.points(motion.start), clip.points(motion.end)])
     track = LandmarkTrack(points, np.ones(2, bool), Fraction(1), clip.record.size)
@@ -175,10 +175,10 @@ def _moved(still: Portrait, clip: StoredClip, motion: Motion) -> Portrait:
 
 
 def _borrowed_mouth(
-    clip: StoredClip, episode: Episode, augmentation: Augmentation, main: Portrait, share: float
+    clip: Clip, episode: Episode, augmentation: Augmentation, main: Portrait, share: float
 ) -> OpenMouth | None:
     """The most open mouth of the episode's other sources, where it is worth it."""
-    rng = np.random.default_rng((*episode.key, _MOUTH))
+    rng = np.random.default_rng((*episode.key, MOUTH))
     others = sorted(set(episode.sources[1:]) - {episode.sources[0]})
     if not others or rng.random() >= share:
         return None
@@ -190,7 +190,7 @@ def _borrowed_mouth(
 
 
 def _identity(
-    clip: StoredClip, episode: Episode, augmentation: Augmentation, size: int,
+    clip: Clip, episode: Episode, augmentation: Augmentation, size: int,
     noise: np.random.Generator,
 ) -> NDArray[np.uint8]:  # fmt: skip
     """What the embedder sees of every source: (K, 6, I, I)."""

@@ -111,6 +111,12 @@ class StoredClip:
             raise self._damaged()
         return data
 
+    def whole(self) -> bytes:
+        """The clip as it lies in its shard, every frame checked."""
+        for index in range(self.record.frames):
+            self.jpeg(index)
+        return self._data.tobytes()
+
     def picture(self, index: int, half: bool = False) -> NDArray[np.uint8]:
         """A frame's picture (H, W, 3), RGB; `half` gives half its size, rounded up, sooner."""
         how = cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR

@@ -57,6 +57,8 @@ def read_config(options: argparse.Namespace) -> TrainConfig:
     config = TrainConfig(**{**values, "betas": tuple(values["betas"])})
     if config.tier not in TIERS:
         raise InputError(f"there is no tier '{config.tier}'; choose one of {', '.join(TIERS)}")
+    if config.loader not in ("workers", "resident"):
+        raise InputError(f"there is no loader '{config.loader}'; choose workers or resident")
     if config.crop % 32 or not 64 <= config.crop <= 256:
         raise InputError(f"--crop is {config.crop}; choose a multiple of 32 from 64 to 256")
     for name in ("batch", "steps", "most_sources", "whole_every", "log_every", "grid_every"):

@@ -24,6 +24,7 @@ class TrainConfig:
     # How long. Whatever comes first ends the run; a run goes on from its last checkpoint.
     steps: int = 1_000_000
     minutes: float = 60.0
+    stop_at: float = 0.0  # time (seconds since 1970) at which it saves and ends; 0: none
 
     # A batch. Crops lie around the face at the network's own scale; whole pictures cost more, and
     # without any of them seams at the crop's border are never seen.
@@ -33,6 +34,7 @@ class TrainConfig:
     most_sources: int = 8  # K is drawn from 1 to this for the person's vector
     known_share: float = 0.8  # of samples whose person's vector is given; the rest get zeros
     workers: int = 1  # processes that warp and augment
+    loader: str = "workers"  # or "resident": all footage in the device's memory, warped there
     seed: int = 0
 
     # Adam. The embedder learns more slowly: it must not chase the generator.

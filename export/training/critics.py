@@ -83,13 +83,17 @@ class Critics:
         penal = self.steps % _R1_EVERY == 0 and self.config.r1 > 0
         target = view.target.detach().requires_grad_(penal)
         crops = close_ups(_seen(rendered.result.detach(), view), view.points)
-        wanted = close_ups(_seen(target, view), view.points)
+        # The close-ups are inputs of their own: sampling has no second derivative everywhere.
+        wanted = {
+            name: near.detach().requires_grad_(penal)
+            for name, near in close_ups(_seen(target, view), view.points).items()
+        }
         real = self._verdict(target, view, e, wanted, exact=penal)
         fake = self._verdict(rendered.result.detach(), view, e, crops)
         loss = hinge_discriminator(real.scores, fake.scores)
         figures["discriminator"] = float(loss.detach())
         if penal:
-            penalty = r1_penalty(real.scores, [target])
+            penalty = r1_penalty(real.scores, [target, *wanted.values()])
             figures["r1"] = float(penalty.detach())
             loss = loss + _R1_EVERY * self.config.r1 * penalty
         self.optimizer.zero_grad(set_to_none=True)

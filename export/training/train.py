@@ -29,6 +29,7 @@ from export.training.grid import write_grid
 from export.training.objective import measures, objective
 from export.training.processes import Processes
 from export.training.render import Rendered, View, render, view_batch
+from export.training.resident import ResidentFeed
 from export.training.saved import load_newest, save_checkpoint
 from inference.errors import LikenessError
 from inference.generator.contract import IDENTITY_SIZE
@@ -83,9 +84,12 @@ def train(config: TrainConfig) -> Path:
     window: dict[str, list[float]] = defaultdict(list)
     step, lost = start.step, 0
     spent = start.minutes
-    for step, batch in Feed(config, start.step, processes.rank, processes.count):
+    shared = (config, start.step, processes.rank, processes.count)
+    resident = config.loader == "resident"
+    for step, batch in ResidentFeed(*shared, device) if resident else Feed(*shared):
         spent = start.minutes + (time.monotonic() - began) / 60
-        if step >= config.steps or processes.any(spent >= config.minutes):
+        over = spent >= config.minutes or time.time() >= (config.stop_at or math.inf)
+        if step >= config.steps or processes.any(over):
             break
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * _rate_at(step, spent, config)

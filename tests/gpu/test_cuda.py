@@ -6,7 +6,7 @@ import pytest
 
 from inference.errors import InputError
 from inference.generator.contract import TIERS
-from inference.generator.model import load_generator
+from inference.generator.model import load_generator, model_path
 
 
 def _why_not() -> str | None:
@@ -24,7 +24,8 @@ def test_cuda_gives_the_cpu_s_picture(tier: str) -> None:
     if reason:
         pytest.skip(reason)
     picture = np.random.default_rng(0).random((11, 256, 256), np.float32)
-    on_gpu, on_cpu = load_generator(tier, "cuda"), load_generator(tier, "cpu")
+    path = model_path(tier)  # by its file: a tier's name would take the 8-bit one on the CPU
+    on_gpu, on_cpu = load_generator(path, "cuda"), load_generator(path, "cpu")
     assert on_gpu.provider == "cuda"
     a, b = on_gpu.run(picture), on_cpu.run(picture)
     for name in ("flow", "colour", "alpha", "matte"):

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training for a given time: it ends in time, brings results home, and goes on from them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from export.data.parts import pack
+from export.data.prepare import prepare
+from export.training import timed
+from export.training.results import read_checkpoint
+from export.training.timed import Run, resume_from, run
+from inference.errors import InputError, LikenessError
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("--batch", "2", "--crop", "64", "--workers", "0", "--threads", "1", "--log-every", "1",
+         "--most-sources", "1", "--adversary-from", "1")  # fmt: skip
+
+pytestmark = pytest.mark.footage
+
+
+@pytest.fixture(scope="module")
+def parts(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source, data = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("data")
+    rows = ["file,split,identity"]
+    for name, split in (
+        ("s_grid_female_ccby4.mp4", "train"), ("s_obama_whitehouse_pd.mp4", "val"),
+    ):  # fmt: skip
+        shutil.copy(footage / "sample" / name, source / name)
+        rows.append(f"{name},{split},{name[2:8]}")
+    (source / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
+    prepare(source, data, processes=1)
+    out = tmp_path_factory.mktemp("parts") / "parts"
+    pack(data, out)
+    return out
+
+
+def test_it_ends_in_time_and_goes_on_from_its_results_on_another_machine(
+    parts: Path, tmp_path: Path
+) -> None:
+    job = Run(parts, tmp_path / "out", 1.9, tmp_path / "work", "draft", reserve=60, options=QUICK)
+    began = time.monotonic()
+    first = run(job)
+    assert time.monotonic() - began < 114
+    assert not first.failed
+    assert first.step > 0
+    assert all(path.stat().st_size <= 15_000_000 for path in first.pieces)
+    checkpoint = resume_from(job.out, tmp_path / "home")
+    assert (tmp_path / "home" / "log.jsonl").is_file()
+    assert (tmp_path / "home" / "grid.png").is_file()
+    # Elsewhere, from the pieces alone, and too little time for its export.
+    again = Run(
+        parts, tmp_path / "out2", 1.4, tmp_path / "work2", "draft", job.out, 35, options=QUICK
+    )
+    began = time.monotonic()
+    second = run(again)
+    assert time.monotonic() - began < 84
+    assert second.step > first.step
+    assert second.minutes > first.minutes
+    after = read_checkpoint(resume_from(again.out, tmp_path / "home2"))
+    before = read_checkpoint(checkpoint)
+    assert after["resume"]["step"] == second.step
+    assert before["resume"]["step"] == first.step
+
+
+def test_a_training_that_hangs_is_ended_and_said_so(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed, "_SHORTEST", 0.0)
+    monkeypatch.setattr(timed, "_FAREWELL", 0.5)
+    hangs = _script(tmp_path / "hangs", "trap '' TERM\nsleep 60\n")
+    monkeypatch.setattr(sys, "executable", str(hangs))
+    job = Run(parts, tmp_path / "out", 0.1, tmp_path / "work", "draft", reserve=3, start_up=0)
+    began = time.monotonic()
+    with pytest.raises(LikenessError, match="its time was over"):
+        run(job)
+    assert time.monotonic() - began < 10
+
+
+def test_too_little_time_is_said_before_it_is_spent(parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="for training"):
+        run(Run(parts, tmp_path / "out", 0.5, tmp_path / "work", "draft", reserve=60))
+
+
+def test_nothing_on_the_way_needs_mediapipe(parts: Path, tmp_path: Path) -> None:
+    """The borrowed machine has none: tracks are prepared beforehand."""
+    script = tmp_path / "blocked.py"
+    script.write_text(
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('mediapipe', 'bpy'):\n"
+        "            raise ImportError('blocked: ' + name)\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "from export.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n",
+        encoding="utf-8",
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    data, out = tmp_path / "data", tmp_path / "train"
+    for command in (
+        ["unpack", parts, "--out", data],
+        ["train", "--data", data, "--out", out, "--steps", "1", "--minutes", "3", *QUICK],
+    ):
+        done = subprocess.run(
+            [sys.executable, script, *map(str, command)], env=environment, capture_output=True,
+            text=True, check=False, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+    code = "import export.training.timed, export.training.resident, export.training.timed_cli"
+    program = script.read_text(encoding="utf-8").replace("from export.cli import main", code)
+    script.write_text(program.replace("sys.exit(main(sys.argv[1:]))", ""), encoding="utf-8")
+    subprocess.run([sys.executable, script], env=environment, check=True, timeout=120)
+
+
+def _script(path: Path, body: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{body}", encoding="utf-8")
+    path.chmod(0o755)
+    return path

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from export.checkpoint import UNTRAINED, Origin, load_embedder, load_weights, state_hash
 from export.export_onnx import ExportReport, Port, export_onnx
+from export.half import compute_in_half
 from export.networks import paper
 from export.networks.embedder import WarpEmbedder
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
@@ -80,11 +81,34 @@ def export_quantized_warp(
         plain = Path(folder, "plain.onnx")
         export_warp(plain, tier, size, checkpoint=checkpoint)
         made = quantize(plain, data, path)
-        embedder = embedder_path(plain)
-        if embedder.is_file():
-            with written_whole(embedder_path(path)) as part:
-                part.write_bytes(embedder.read_bytes())
+        _copy_embedder(plain, path)
     return made
+
+
+def export_half_warp(
+    path: Path, tier: str, size: int = 256, *, checkpoint: Path | None = None, seed: int = 0
+) -> ExportReport:
+    """Write a tier of the `warp` generator that computes in float16, and its embedder.
+
+    Raises as `export_warp` and `compute_in_half` do. The report's difference is from float32.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: there is no such folder; make it first")
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "plain.onnx")
+        export_warp(plain, tier, size, checkpoint=checkpoint, seed=seed, weights="fp32")
+        difference = compute_in_half(plain, path)
+        _copy_embedder(plain, path)
+    return ExportReport(path, path.stat().st_size, difference)
+
+
+def _copy_embedder(model: Path, copied: Path) -> None:
+    source, target = embedder_path(model), embedder_path(copied)
+    if source.is_file():
+        with written_whole(target) as part:
+            part.write_bytes(source.read_bytes())
+    else:
+        target.unlink(missing_ok=True)
 
 
 class _OnePicture(nn.Module):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from export.personalization.config import FEWEST_TO_HOLD_BACK, PersonalizeConfig
+from export.personalization.config import FEWEST_TO_HOLD_BACK, FEWEST_TO_TRAIN, PersonalizeConfig
 from export.personalization.personalize import Personalized
 
 _ROWS = (
@@ -64,6 +64,11 @@ def _from(count: int) -> str:
 def _kept(made: Personalized) -> str:
     if made.better:
         return f"the weights of step {made.step}, the best by the figures below."
+    if len(made.pictures) < FEWEST_TO_TRAIN:
+        return (
+            "the meta-learned weights, conditioned on the person. Nothing was trained on a single "
+            "picture: what can be learnt from it makes other poses worse. Give more pictures."
+        )
     return (
         "the meta-learned weights, conditioned on the person and otherwise unchanged: no step of "
         "training was better by the figures without making one of them worse."
@@ -73,9 +78,8 @@ def _kept(made: Personalized) -> str:
 def _judged(made: Personalized) -> str:
     if len(made.pictures) == 1:
         return (
-            "From one picture nobody can tell how the person looks in another pose. Judged on the "
-            "picture's mirror image, made of the picture; the other way was learnt. Frames in "
-            "other poses were held to what feed-forward makes of them: expect little change."
+            "The figures are of the picture's mirror image, made of the picture. From one picture "
+            "nobody can tell how the person looks in another pose."
         )
     names = ", ".join(made.pictures.portraits[i].path.name for i in made.held)
     way = "; the other way was learnt" if len(made.pictures) < FEWEST_TO_HOLD_BACK else ""

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from export.personalization.config import MOST_PICTURES, PersonalizeConfig
+from export.personalization.config import FEWEST_TO_TRAIN, MOST_PICTURES, PersonalizeConfig
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 from inference.generator.model import model_path
@@ -55,7 +55,10 @@ def run_personalize(options: argparse.Namespace) -> None:
     what = f"step {made.step} of {made.steps}" if made.better else "the feed-forward weights"
     print(f"{config.out}: {what} kept, from {count} picture{'s' * (count > 1)} in "
           f"{made.seconds:.0f} s; see {CARD}")  # fmt: skip
-    if not made.better:
+    if count < FEWEST_TO_TRAIN:
+        print("nothing is trained on a single picture, which says nothing about other poses; give "
+              "more, of other poses and with the mouth open")  # fmt: skip
+    elif not made.better:
         print("no step was better than feed-forward on what was held back; more pictures, of "
               "other poses and with the mouth open, may change that")  # fmt: skip
     if count > 1:

@@ -20,10 +20,6 @@ LOOKED_AT = 4  # driven poses
 # What is taken for noise: a figure may be worse by this share; sharpness by this much.
 _NOISE = 0.01
 _NOISE_SHARPNESS = 0.03
-# Of one picture only its mirror image can be asked for: too little to trust in for other poses.
-# Their frames may then hardly change (grey levels), and each change counts.
-_MOST_DRIFT = 0.4
-_DRIFT_COUNTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,6 @@ class Judge:
         self._losses = losses
         self._device = device
         self._half = config.half
-        self._alone = len(config.portraits) == 1
         self.truth = [self._view(batch) for batch in pairs.judging()]
         self.driven = [self._view(batch) for batch in pairs.driven(LOOKED_AT)]
         self._before = [self.render(feed_forward, view).result for view in self.driven]
@@ -90,14 +85,12 @@ class Judge:
         )
 
     def score(self, figures: Figures) -> float:
-        """The criterion: lower is better; of the feed-forward generator it is its error."""
-        return figures.error + (_DRIFT_COUNTS * figures.drift if self._alone else 0)
+        """The criterion: lower is better."""
+        return figures.error
 
     def no_worse(self, figures: Figures) -> bool:
         """Is no single figure worse than feed-forward by more than noise?"""
         before = self.before
-        if self._alone and figures.drift > _MOST_DRIFT:
-            return False
         return figures.sharpness >= before.sharpness - _NOISE_SHARPNESS and all(
             getattr(figures, name) <= (1 + _NOISE) * getattr(before, name)
             for name in ("face", "mouth", "eyes")

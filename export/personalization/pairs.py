@@ -22,7 +22,10 @@ from inference.sources import looks, spread
 Batch = dict[str, Tensor]
 
 _MOST_HELD = 6
-_SOURCES_EACH = 4  # pictures from which a held-back one is made
+_FARTHER = 1  # random pictures from which a held-back one is made, beside the nearest and the first
+# How often a picture is made from the one that is nearest to it, and from the first one: the two
+# that are moved when frames are made. In the rest of the samples it is any.
+_NEAREST_SHARE, _FIRST_SHARE = 0.5, 0.25
 _VIEWS_OF_TWO = 4  # placements in which one of two is judged
 _LARGEST_TURN = 12.0  # degrees: what a single picture can follow
 _SHIFT = 7  # the stream of draws that moves a crop, see `export.training.render.view_batch`
@@ -43,7 +46,9 @@ class Pairs:
         self.learnt = tuple(i for i in range(count) if i not in self.held)
         # Of two, one way between them is learnt, the other way is judged by.
         self._sources = tuple(range(count)) if count == 2 else self.learnt
-        self._alone = config.portraits[1:] == ()
+        faces = album.clip(PICTURES).faces
+        found = looks(faces, faces[0])
+        self._apart = np.linalg.norm(found[:, None] - found[None], axis=2)
 
     def training(self, first: int) -> Iterator[tuple[int, Batch]]:
         """(step, batch) from a step on; the next batch is made while one is being used."""
@@ -66,7 +71,7 @@ class Pairs:
         episodes = [
             Episode(PICTURES, 0, (source,) * 2, target, (seed, 1, target))
             for target in self.held
-            for source in _evenly(self.learnt, _SOURCES_EACH)
+            for source in self._judged_from(target)
         ]
         return self._batches(episodes, NONE)
 
@@ -91,20 +96,29 @@ class Pairs:
             rng = np.random.default_rng(key)
             target = int(rng.choice(self.learnt))
             others = [i for i in self._sources if i != target]
-            if self._alone and rng.random() < config.driven_share:
-                episodes.append(self._driven(key, rng))
-            elif rng.random() < config.still_share:
+            if rng.random() < config.still_share:
                 episodes.append(self._still(target, key, rng))
             else:
                 # The second may lend the inside of its mouth.
-                source, mouth = (int(rng.choice(others)) for _ in range(2))
+                source = self._draw_source(target, others, rng)
+                mouth = int(rng.choice(others))
                 episodes.append(Episode(PICTURES, 0, (source, mouth), target, key))
         return self._batches(episodes, config.strength, together=size)[0]
 
-    def _driven(self, key: tuple[int, int, int], rng: np.random.Generator) -> Episode:
-        """The first picture in another pose; its pixels are no truth for it."""
-        frames = len(self._album.clip(DRIVEN).faces)
-        return Episode(DRIVEN, 0, (0, 0), int(rng.integers(1, frames)), key)
+    def _judged_from(self, target: int) -> list[int]:
+        """The learnt pictures that are moved to a held-back one."""
+        nearest = min(self.learnt, key=lambda other: float(self._apart[target, other]))
+        rng = np.random.default_rng((self._config.seed, 1, target))
+        farther = rng.choice(self.learnt, _FARTHER)
+        return list(dict.fromkeys([nearest, 0, *farther.tolist()]))
+
+    def _draw_source(self, target: int, others: list[int], rng: np.random.Generator) -> int:
+        kind = rng.random()
+        if kind < _NEAREST_SHARE:
+            return min(others, key=lambda other: float(self._apart[target, other]))
+        if kind < _NEAREST_SHARE + _FIRST_SHARE and 0 in others:
+            return 0
+        return int(rng.choice(others))
 
     def _still(self, picture: int, key: tuple[int, int, int], rng: np.random.Generator) -> Episode:
         """The picture as the mesh moves it, to be led back to itself."""
@@ -124,10 +138,8 @@ class Pairs:
         samples = []
         for episode in episodes:
             sample = make_sample(self._album, episode, options)
-            driven = episode.clip == DRIVEN
-            if not driven:
+            if episode.clip != DRIVEN:
                 sample = _match(self._without_mirror(sample, episode.target))
-            sample["driven"] = np.array(driven)
             rng = np.random.default_rng((*episode.key, _SHIFT))
             sample["shift"] = rng.random(2, np.float32)
             samples.append(sample)
@@ -154,11 +166,6 @@ def held_back(count: int) -> tuple[int, ...]:
     """Which of two or more pictures are never asked for in training: a quarter, never the first."""
     number = min(_MOST_HELD, max(1, count // 4))
     return tuple(int((k + 0.5) * (count - 1) / number) + 1 for k in range(number))
-
-
-def _evenly(items: Sequence[int], count: int) -> list[int]:
-    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
-    return [items[place] for place in places]
 
 
 def _match(sample: Sample) -> Sample:

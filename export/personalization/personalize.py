@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from export.checkpoint import load_embedder, load_weights
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
-from export.personalization.config import PersonalizeConfig
+from export.personalization.config import FEWEST_TO_TRAIN, PersonalizeConfig
 from export.personalization.judge import Figures, Judge
 from export.personalization.pairs import Pairs
 from export.personalization.pictures import PersonPictures, lay_out, open_pictures
@@ -70,6 +70,7 @@ def personalize(
 ) -> Personalized:
     """Personalize until nothing gets better, or the steps or minutes are used up.
 
+    From a single picture the person's vector is taken and folded in; nothing is trained.
     Raises InputError for pictures or a checkpoint that cannot be used. Interrupted, it leaves
     UNFINISHED in the person's folder, and the same call goes on from there.
     """
@@ -109,7 +110,8 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
 
     began, earlier = time.monotonic(), run.seconds
     line = StepLine(config.steps, run.step, config.minutes - earlier / 60)
-    for step, batch in pairs.training(run.step):
+    batches = pairs.training(run.step) if len(pictures) >= FEWEST_TO_TRAIN else ()
+    for step, batch in batches:
         run.seconds = earlier + time.monotonic() - began
         if run.seconds >= 60 * config.minutes or run.stale >= config.patience:
             break
@@ -117,10 +119,6 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
             group["lr"] = config.rate * min(1.0, (step + 1) / _WARM_UP)
         crop = None if step % config.whole_every == 0 else config.crop
         view = view_batch(batch, device, crop)
-        if batch["driven"].any():  # nothing real shows these poses: they stay as they were
-            before = judge.render(start, view).result
-            as_before = batch["driven"].to(device)[:, None, None, None]
-            view = replace(view, target=torch.where(as_before, before, view.target))
         loss = _loss(network, view, config, losses)
         optimizer.zero_grad(set_to_none=True)
         if not bool(torch.isfinite(loss)):

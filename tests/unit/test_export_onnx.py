@@ -119,6 +119,35 @@ def test_half_weights_halve_the_file_and_hardly_move_the_answer(
         assert 0.0 < np.abs(a - b).max() < 0.02
 
 
+def test_it_computes_in_half_and_hardly_differs(folder: Path, draft_files: dict[str, Path]) -> None:
+    path = folder / "draft-half.onnx"
+    command = ["onnx", "--tier", "draft", "--checkpoint", str(folder / "draft.pt")]
+    assert main([*command, "--weights", "half", "--out", str(path)]) == 0
+    graph = onnx.load(path).graph
+    kinds = {value.name: value.data_type for value in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert {kinds[node.input[1]] for node in convolutions} == {onnx.TensorProto.FLOAT16}
+    picture, identity = inputs(1)
+    answers = [run(open_session(p), picture, identity) for p in (path, draft_files["fp32"])]
+    for a, b in zip(*answers, strict=True):
+        assert a.dtype == np.float32
+        assert 0.0 < np.abs(a - b).max() < 0.02
+    meta, wanted = (
+        open_session(p).get_modelmeta().custom_metadata_map for p in (path, draft_files["fp32"])
+    )
+    assert meta == wanted
+
+
+def test_untrained_it_changes_nothing_in_half_either(folder: Path) -> None:
+    path = folder / "untrained-half.onnx"
+    assert main(["onnx", "--tier", "draft", "--weights", "half", "--out", str(path)]) == 0
+    picture, identity = inputs(1)
+    flow, colour, alpha, _ = run(open_session(path), picture, identity)
+    assert not flow.any()
+    assert np.array_equal(colour, picture[:, :3].numpy())
+    assert np.abs(alpha - contract.ALPHA_UNTRAINED).max() < 1e-3
+
+
 def test_the_file_says_what_it_is(draft_files: dict[str, Path]) -> None:
     path = draft_files["fp16"]
     meta = open_session(path).get_modelmeta().custom_metadata_map
@@ -338,6 +367,7 @@ def test_a_wrong_checkpoint_gives_one_clear_line(
         (["--tier", "draft", "--size", "512", "--out", "model.onnx"], "256 only"),
         (["--tier", "draft", "--fold", "--out", "model.onnx"], "--generator paper"),
         (["--generator", "paper", "--tier", "draft", "--out", "model.onnx"], "no tiers"),
+        (["--generator", "paper", "--weights", "half", "--out", "m.onnx"], "use fp16"),
         (["--generator", "paper", "--fold", "e.npy", "--out", "model.onnx"], "e.npy"),
     ],
 )

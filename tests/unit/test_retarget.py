@@ -3,14 +3,19 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError
-from inference.landmarks import interocular
-from inference.performance.neutral import eye_opening, find_neutral
+from inference.landmarks import LEFT_BROW, LEFT_IRIS, RIGHT_BROW, interocular
+from inference.performance.folds import facing, turned_over
+from inference.performance.gains import Gains, check_gains
+from inference.performance.neutral import calm_frames, eye_opening, find_neutral
 from inference.performance.pose import fit_pose
+from inference.performance.reach import head_axis, turn_within, yaw
+from inference.performance.resting import resting_face
 from inference.performance.retarget import retarget_absolute, retarget_relative
 from inference.portrait import open_portrait
 from inference.track import LandmarkTrack, load_track
@@ -123,3 +128,111 @@ def test_steadiness_no_jump_that_the_driver_does_not_make(
 def test_a_neutral_frame_that_is_not_there_is_refused(track: LandmarkTrack) -> None:
     with pytest.raises(InputError, match="frame 999"):
         find_neutral(track, 999)
+
+
+def widest(track: LandmarkTrack) -> int:
+    return int(np.argmax([lip_gap(points) for points in track.points]))
+
+
+def blink(track: LandmarkTrack) -> int:
+    return int(np.argmin([eye_opening(points) for points in track.points]))
+
+
+def at_rest(points: np.ndarray, portrait: np.ndarray) -> np.ndarray:
+    """The face with the head as in the portrait."""
+    return fit_pose(points, portrait).apply(points)
+
+
+def test_a_gain_of_nought_keeps_its_region_and_leaves_the_others(
+    track: LandmarkTrack, portrait: np.ndarray
+) -> None:
+    unit = interocular(portrait)
+    frame, shut = widest(track), blink(track)
+    acted = retarget_relative(portrait, track)
+    silent = retarget_relative(portrait, track, gains=Gains(mouth=0))
+    assert lip_gap(acted(frame)) > lip_gap(portrait) + 0.05
+    assert lip_gap(silent(frame)) == pytest.approx(lip_gap(portrait), abs=0.01)
+    assert eye_opening(silent(shut)) < 0.03
+    staring = retarget_relative(portrait, track, gains=Gains(eyes=0))
+    assert eye_opening(staring(shut)) == pytest.approx(eye_opening(portrait), abs=0.02)
+    still = retarget_relative(portrait, track, gains=Gains(pose=0))
+    for index in range(0, len(track), 40):
+        pose = fit_pose(portrait, still(index))
+        assert np.linalg.norm(cv2.Rodrigues(pose.rotation)[0]) < np.radians(1.5)
+        assert np.abs(pose.apply(portrait) - portrait)[:, :2].max() < 0.05 * unit
+
+
+def test_brows_and_gaze_follow_their_own_gains(track: LandmarkTrack, portrait: np.ndarray) -> None:
+    brows = [*RIGHT_BROW, *LEFT_BROW]
+
+    def spread(gains: Gains, points: list[int]) -> float:
+        at = retarget_relative(portrait, track, gains=gains)
+        made = np.stack([at_rest(at(i), portrait)[points].mean(axis=0) for i in range(0, 240, 8)])
+        return float(np.linalg.norm(made.std(axis=0)[:2]))
+
+    assert spread(Gains(brows=0), brows) < 0.5 * spread(Gains(), brows)
+    assert spread(Gains(brows=2), brows) > 1.4 * spread(Gains(), brows)
+    # The eyes' own motion is left: what the gaze adds to it goes.
+    left = list(LEFT_IRIS)
+    assert spread(Gains(gaze=0), left) < 0.8 * spread(Gains(gaze=2), left)
+
+
+@pytest.mark.parametrize("value", [-0.1, 2.01, float("nan")])
+def test_a_gain_out_of_range_is_refused(value: float) -> None:
+    with pytest.raises(InputError, match=r"gain of the brows .* 0 to 2"):
+        check_gains(Gains(brows=value))
+
+
+def test_a_neutralized_smile_closes_and_closes_with_the_driver(
+    track: LandmarkTrack, portrait: np.ndarray
+) -> None:
+    unit = interocular(portrait)
+    assert lip_gap(portrait) > 0.1, "this portrait smiles with its teeth"
+    rest = resting_face(portrait)
+    assert lip_gap(rest) < 0.006
+    widths = [np.linalg.norm(face[61] - face[291]) for face in (rest, portrait)]
+    assert widths[0] < 0.95 * widths[1]
+    assert np.abs(rest - portrait)[[33, 263, 168, 10]].max() < 0.01 * unit
+    at = retarget_relative(portrait, track, neutralize=True)
+    # This driver's lips hardly ever meet: what is nearest to it counts, which needs a calm one.
+    closed = [i for i, points in enumerate(track.points) if lip_gap(points) < 0.03]
+    assert len(closed) > 5
+    for index in closed:
+        assert lip_gap(at(index)) < 0.012
+    assert lip_gap(at(widest(track))) > 0.1
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.0])
+def test_no_triangle_turns_over(track: LandmarkTrack, portrait: np.ndarray, gain: float) -> None:
+    at = retarget_relative(portrait, track, gains=Gains(mouth=gain, eyes=gain, brows=gain))
+    for index in (*range(0, len(track), 30), widest(track), blink(track)):
+        made = at(index)
+        turned = fit_pose(portrait, made).apply(portrait)
+        assert not (facing(turned) & turned_over(made)).any()
+
+
+def test_a_face_stays_within_what_a_picture_can_show(
+    track: LandmarkTrack, portrait: np.ndarray
+) -> None:
+    axis = head_axis(portrait)
+    assert abs(yaw(portrait)) < 10
+    angles = []
+    for degrees in range(0, 91, 5):
+        wanted = cv2.Rodrigues(np.array([0.0, np.radians(degrees), 0.0]))[0]
+        turned = cv2.Rodrigues(turn_within(wanted, axis))[0]
+        angles.append(float(np.degrees(np.linalg.norm(turned))))
+    assert angles[3] == pytest.approx(15, abs=0.01), "a small turn is the driver's own"
+    assert max(angles) < 56
+    assert (np.diff(angles) >= 0).all(), "further on the driver is never less far here"
+    huge = replace(track, points=track.points.copy())
+    huge.points[50, [14, 87, 317, 17, 152]] += np.array([0, 400, 0], np.float32)
+    at = retarget_relative(portrait, huge, neutral_frame=12)
+    assert np.abs(at(50) - portrait).max() < 2.5 * interocular(portrait)
+
+
+def test_calm_frames_are_seen_well(track: LandmarkTrack) -> None:
+    calm = calm_frames(track)
+    assert len(set(calm)) == 5
+    gone = replace(track, valid=track.valid.copy())
+    gone.valid[list(calm)] = False
+    assert not set(calm) & set(calm_frames(gone))

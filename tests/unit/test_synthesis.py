@@ -21,7 +21,13 @@ from inference.demo import PORTRAIT, TRACK
 from inference.errors import Cancelled, InputError
 from inference.frames import encode_frame
 from inference.generator.model import GeneratorOutput, load_generator
-from inference.jobs import SynthesizeJob
+from inference.jobs import PerformanceJob, SynthesizeJob
+from inference.performance.acting import open_acting
+from inference.performance.canonical import control_index
+from inference.performance.gains import Gains
+from inference.performance.performance import load_performance, save_performance
+from inference.performance.record import run_performance
+from inference.performance.retarget import retarget_motion, retarget_relative
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
 from inference.synthesis import StageClock, build_scene, render_frame, synthesize
@@ -164,6 +170,78 @@ def test_only_missing_frames_are_made_and_another_job_s_are_replaced(tmp_path: P
     assert (other.made, other.kept) == (4, 0)
 
 
+def test_only_frames_whose_own_landmarks_changed_are_made_again(tmp_path: Path) -> None:
+    track = load_track(TRACK)
+    path = tmp_path / "driver.track.npz"
+    save_track(track, path)
+    job = SynthesizeJob((PORTRAIT,), path, tmp_path / "out", neutral=12, frames=(0, 5))
+    assert synthesize(job).made == 6
+    before = frames_of(job.out)
+    edited = replace(track, points=track.points.copy())
+    edited.points[3, 300:] += np.float32(2)
+    save_track(edited, path)
+    again = synthesize(job)
+    assert (again.made, again.kept) == (1, 5)
+    after = frames_of(job.out)
+    assert [name for name in before if before[name] != after[name]] == ["head_000003.png"]
+    save_track(track, path)
+    assert synthesize(job).made == 1
+    assert frames_of(job.out) == before
+
+
+def test_a_frame_that_nothing_vouches_for_is_made_again(tmp_path: Path) -> None:
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 2))
+    synthesize(job)
+    before = frames_of(tmp_path)
+    # As if a kill had come after the marks were set and before any frame was made.
+    (tmp_path / "head_000001.png").unlink()
+    assert (synthesize(job).made, frames_of(tmp_path)) == (1, before)
+    (tmp_path / "head_000002.png").write_bytes(b"from elsewhere")
+    (tmp_path / "frames.marks").write_bytes((tmp_path / "frames.marks").read_bytes()[:64])
+    assert (synthesize(job).made, frames_of(tmp_path)) == (1, before)
+
+
+def test_frames_beyond_a_shorter_take_go(tmp_path: Path) -> None:
+    track = load_track(TRACK)
+    path = tmp_path / "driver.track.npz"
+    save_track(track, path)
+    job = SynthesizeJob((PORTRAIT,), path, tmp_path / "out", neutral=1, frames=(0, 4))
+    synthesize(job)
+    save_track(replace(track, points=track.points[:3], valid=track.valid[:3]), path)
+    result = synthesize(replace(job, frames=None))
+    assert (result.made, result.kept) == (0, 3)
+    assert len(frames_of(job.out)) == 3
+
+
+def test_a_performance_is_performed_as_its_track_and_an_edited_curve_makes_its_frames_anew(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "driver.performance.npz"
+    recorded = run_performance(PerformanceJob(TRACK, path))
+    assert (recorded.frames, recorded.gaps, len(recorded.neutral)) == (240, 0, 5)
+    job = SynthesizeJob((PORTRAIT,), None, tmp_path / "out", frames=(100, 105), performance=path)
+    _, motion = open_acting(job)
+    by_track = retarget_relative(open_portrait(PORTRAIT).points, load_track(TRACK))
+    by_curves = retarget_motion(open_portrait(PORTRAIT).points, motion)
+    for frame in (0, 60, 150):
+        assert np.abs(by_track(frame) - by_curves(frame))[:, :2].max() < 0.3
+    assert synthesize(job).made == 6
+    performance = load_performance(path)
+    performance.controls[102:104, control_index("jaw_open")] += 0.3
+    save_performance(performance, tmp_path / "plain.performance.npz")
+    with np.load(path) as old, np.load(tmp_path / "plain.performance.npz") as new:
+        np.savez(path, **{**{name: old[name] for name in old.files}, "controls": new["controls"]})
+    again = synthesize(job)
+    assert (again.made, again.kept) == (2, 4)
+
+
+def test_a_job_names_one_motion(tmp_path: Path) -> None:
+    for track, performance in ((None, None), (TRACK, TRACK)):
+        job = SynthesizeJob((PORTRAIT,), track, tmp_path, performance=performance)
+        with pytest.raises(InputError, match="one of the two"):
+            synthesize(job)
+
+
 def test_cancel_keeps_whole_frames(tmp_path: Path) -> None:
     seen: list[int] = []
     job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path)
@@ -265,6 +343,8 @@ def test_several_pictures_lend_their_open_mouth(tmp_path: Path) -> None:
         {"frames": (5, 4)},
         {"frames": (0, 240)},
         {"neutral": 4000},
+        {"gains": Gains(mouth=3)},
+        {"smooth_pose": 1.5},
     ],
 )
 def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, change: dict[str, object]) -> None:

@@ -77,6 +77,16 @@ def synthesis(name: str, out: Path, **more: object) -> dict[str, object]:
         ({"id": "x", "do": "capture", "footage": "a", "out": "b", "frames": [1]}, "2 entries"),
         ({"id": "x", "do": "capture", "footage": "a", "out": "b", "face": True}, "whole number"),
         ({"id": "x", "do": "synthesize", "portrait": [], "track": "t", "out": "o"}, "empty list"),
+        ({"id": "x", "do": "synthesize", "portrait": ["p"], "out": "o", "gains": 2}, "an object"),
+        (
+            {"id": "x", "do": "synthesize", "portrait": ["p"], "out": "o", "gains": {"nose": 1}},
+            "no field 'nose'; it has pose",
+        ),
+        (
+            {"id": "x", "do": "synthesize", "portrait": ["p"], "out": "o", "neutralize": 1},
+            "true or false",
+        ),
+        ({"id": "x", "do": "performance", "track": "t"}, "needs the field 'out'"),
         ({"id": "x", "do": "cancel", "job": "nobody"}, "no queued or running job"),
     ],
 )
@@ -137,6 +147,23 @@ def test_a_job_that_fails_says_why_in_one_line_and_the_next_runs(
     assert "missing.track.npz" in error["message"]
     assert "\n" not in error["message"]
     assert worker.until("done")["id"] == "good"
+
+
+def test_a_performance_is_made_and_performed(worker: Worker, tmp_path: Path) -> None:
+    out = tmp_path / "a.performance.npz"
+    worker.send({
+        "id": "1", "do": "performance", "track": str(TRACK), "out": str(out), "smooth_pose": 0.5,
+        "fill": 4,
+    })  # fmt: skip
+    made = worker.until("done", "error")
+    assert made["event"] == "done", made
+    assert (made["result"]["frames"], made["result"]["gaps"]) == (240, 0)
+    assert len(made["result"]["neutral"]) == 5
+    job = synthesis("2", tmp_path / "head", performance=str(out), gains={"mouth": 1.5, "gaze": 0})
+    worker.send({**job, "track": None, "frames": [0, 1], "neutralize": True})
+    done = worker.until("done", "error")
+    assert done["event"] == "done", done
+    assert done["result"]["made"] == 2
 
 
 def test_it_ends_when_its_client_goes_away(worker: Worker) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `python -m inference capture | performance | synthesize | worker | demo`."""
+"""The command line of `python -m inference`: capture, performance, take, synthesize, and more."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 from typing import NoReturn
 
@@ -64,6 +65,16 @@ def _performance(options: argparse.Namespace) -> int:
         f"{options.out}: {result.frames} frames, {result.gaps} gaps, {result.filled} filled; "
         f"neutral as in frame {calm}"
     )
+    return 0
+
+
+def _take(options: argparse.Namespace) -> int:
+    from inference.performance.edit import Edit, edit_takes
+
+    edit = Edit(options.frames, options.mix, options.rate, options.speed, options.mirror)
+    made = edit_takes(options.takes, options.out, edit)
+    print(f"{options.out}: {len(made)} frames at {made.rate} a second, "
+          f"{int((~made.valid).sum())} gaps")  # fmt: skip
     return 0
 
 
@@ -141,11 +152,24 @@ def _parser() -> argparse.ArgumentParser:
     perform.add_argument("--fill", type=int, default=0, help="bridge gaps of so many frames")
     perform.set_defaults(run=_performance)
 
+    take = commands.add_parser("take", help="cut, join, mix, retime, mirror; to and from tables")
+    take.add_argument("takes", type=Path, nargs="+", metavar="TAKE", help="several are joined")
+    take.add_argument("--out", type=Path, required=True, metavar="F.performance.npz|F.csv")
+    take.add_argument(
+        "--frames", type=_frames, metavar="A-B", help="of each; zero-based, inclusive"
+    )
+    take.add_argument("--mix", type=float, metavar="W", help="of two: 0 is the first, 1 the second")
+    take.add_argument("--rate", type=_ratio, metavar="R", help="frames a second: 25, 30000/1001")
+    take.add_argument("--speed", type=_ratio, default=Fraction(1), help="2 is twice as fast")
+    take.add_argument("--mirror", action="store_true", help="left becomes right")
+    take.set_defaults(run=_take)
+
     synth = commands.add_parser("synthesize", help="portrait and motion -> head frames")
     synth.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="P")
     motion = synth.add_mutually_exclusive_group(required=True)
     motion.add_argument("--track", type=Path, metavar="T.track.npz")
-    motion.add_argument("--performance", type=Path, metavar="F.performance.npz")
+    motion.add_argument("--performance", type=Path, metavar="F.performance.npz|F.csv",
+                        help="or a table, or a Live Link Face take")  # fmt: skip
     synth.add_argument("--out", type=Path, required=True, metavar="DIR")
     synth.add_argument("--portrait-face", type=int, help="its number from left to right")
     synth.add_argument("--transfer", choices=TRANSFERS, default="relative")
@@ -192,3 +216,12 @@ def _frames(text: str) -> tuple[int, int]:
     if not (dash and first.isdigit() and last.isdigit()):
         raise argparse.ArgumentTypeError(f"'{text}' is not a range such as 0-99")
     return int(first), int(last)
+
+
+def _ratio(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number such as 25 or 30000/1001"
+        ) from None

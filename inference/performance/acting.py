@@ -33,14 +33,12 @@ def open_acting(job: SynthesizeJob) -> tuple[LandmarkTrack, Motion]:
 def _performance(job: SynthesizeJob, smooth: bool) -> tuple[LandmarkTrack, Motion]:
     # A track alone is performed without the canonical face.
     from inference.performance.decompose import compose
-    from inference.performance.performed import performance_motion, read_rest
-    from inference.performance.reading import read_performance, whole_file
+    from inference.performance.performed import performance_motion
+    from inference.performance.reading import read_performance
     from inference.performance.smooth import smooth_performance
 
     assert job.performance is not None
     performance = read_performance(job.performance)
-    whole = whole_file(job.performance)
-    rest = read_rest(whole) if whole else None
     if smooth:
         performance = smooth_performance(performance, job.smooth_pose, job.smooth_expression)
-    return compose(performance), performance_motion(performance, rest, job.neutral)
+    return compose(performance), performance_motion(performance, job.neutral)

@@ -21,8 +21,9 @@ Array = NDArray[np.float64]
 _PACE = 0.1  # seconds
 _NOD = np.radians(3.0)  # a head that turns further in this time was thrown, or it is another shot
 # What is usual is believed as much as lips that open this far in all, squared eye distances.
-_BELIEF = 0.03
-_LEAST, _MOST = np.radians(-1.0), np.radians(9.0)
+_BELIEF = 0.02
+_ROUNDS = 5
+_LEAST, _MOST = np.radians(-2.0), np.radians(12.0)
 
 
 def own_lips_turn(
@@ -36,11 +37,13 @@ def own_lips_turn(
     lag = max(1, round(float(rate) * _PACE))
     every = np.full((2, len(valid)), np.nan)
     every[:, valid] = opened, pitch
-    lips, turn = np.zeros(0), np.zeros(0)
-    for run in runs(valid, cuts):
-        part = every[:, run.start : run.stop]
-        quick = part[:, 2 * lag :] - 2 * part[:, lag:-lag] + part[:, : -2 * lag]
-        steady = np.abs(quick[1]) < _NOD
-        lips, turn = np.r_[lips, quick[0, steady]], np.r_[turn, quick[1, steady]]
-    found = (lips @ turn + _BELIEF * LIPS_TURN) / (lips @ lips + _BELIEF)
+    parts = [every[:, run.start : run.stop] for run in runs(valid, cuts)]
+    quick = [part[:, 2 * lag :] - 2 * part[:, lag:-lag] + part[:, : -2 * lag] for part in parts]
+    lips, turn = np.concatenate([np.zeros((2, 0)), *quick], axis=1)
+    found = LIPS_TURN
+    for _ in range(_ROUNDS):
+        # Who threw his head is known once the lips' share is off.
+        steady = np.abs(turn - found * lips) < _NOD
+        agree = float(lips[steady] @ turn[steady]) + _BELIEF * LIPS_TURN
+        found = agree / (float(lips[steady] @ lips[steady]) + _BELIEF)
     return float(np.clip(found, _LEAST, _MOST))

@@ -42,6 +42,8 @@ class Performance:
     0 to 1. rate, size, cuts, source, source_sha256: as a LandmarkTrack has them.
     camera: one of CAMERAS; focal: its focal length in pixels, 0 for the weak one.
     canonical: hash of the canonical face that the controls are meant for.
+    rest: (7,) float64, how the head is held at rest: rotation vector, translation, scale; None
+    where nobody said so.
     """
 
     controls: NDArray[np.float32]
@@ -61,6 +63,7 @@ class Performance:
     camera: str = "weak"
     focal: float = 0.0
     canonical: str = field(default_factory=_digest)
+    rest: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.controls)
@@ -72,7 +75,7 @@ def save_performance(performance: Performance, path: Path) -> None:
     Raises LikenessError when the folder cannot be written or the disk is full.
     """
     p = performance
-    arrays = {
+    arrays: dict[str, object] = {
         "format": _FORMAT,
         "topology": TOPOLOGY,
         "canonical": p.canonical,
@@ -94,6 +97,8 @@ def save_performance(performance: Performance, path: Path) -> None:
         "camera": p.camera,
         "focal": np.float64(p.focal),
     }
+    if p.rest is not None:
+        arrays["rest"] = p.rest.astype(np.float64)
     write_arrays(path, arrays)
 
 
@@ -115,6 +120,7 @@ def load_performance(path: Path) -> Performance:
                 camera=str(data["camera"]),
                 focal=float(data["focal"]),
                 canonical=str(data["canonical"]),
+                rest=data["rest"] if "rest" in data.files else None,
             )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such performance; make one with: "
@@ -183,6 +189,11 @@ def _check(p: Performance, path: Path) -> None:
     if not np.isfinite(p.neutral).all():
         raise InputError(f"{path}: the neutral holds a value that is no number; make the "
                          "performance anew")  # fmt: skip
+    if p.rest is not None and (
+        p.rest.shape != (7,) or not np.isfinite(p.rest).all() or p.rest[6] <= 0
+    ):
+        raise InputError(f"{path}: how its head is held at rest is damaged; make the performance "
+                         "anew")  # fmt: skip
     if (p.scale[p.valid] <= 0).any():
         raise InputError(f"{path}: a scale is not positive; make the performance anew")
     if p.rate <= 0 or min(p.size) <= 0:

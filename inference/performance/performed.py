@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +13,16 @@ from inference.performance.decompose import compose
 from inference.performance.motion import Motion, track_motion
 from inference.performance.performance import Performance
 from inference.performance.pose import Pose, fit_pose
-from inference.track import fill_gaps, write_arrays
+from inference.track import fill_gaps
 
 Face = NDArray[np.float64]
 
-# A performance's file may say how the head is held at rest: rotation vector, translation, scale.
-REST = "rest"
 
-
-def performance_motion(
-    performance: Performance, rest: Pose | None = None, neutral_frame: int | None = None
-) -> Motion:
+def performance_motion(performance: Performance, neutral_frame: int | None = None) -> Motion:
     """The motion of a performance; its gaps are bridged as a track's are.
 
-    rest: the head's pose at rest. neutral_frame: at rest is what the face and the head do there,
-    in place of the performance's own neutral and of `rest`.
+    neutral_frame: at rest is what the face and the head do there, in place of the performance's
+    own neutral and rest.
     Raises InputError when that frame is a gap or beyond the performance.
     """
     p = performance
@@ -50,7 +43,7 @@ def performance_motion(
     if neutral_frame is not None:
         rest, face = _pose(p, neutral_frame), shape(neutral_frame)
     else:
-        rest, face = rest or _pose(p, _steady(p)), p.neutral.astype(np.float64)
+        rest, face = _rest(p), p.neutral.astype(np.float64)
     neutral = rest.apply(face).astype(np.float32)
     bridged = None if bool(p.valid.all()) else fill_gaps(compose(p)).points
     back = rest.inverse()
@@ -64,25 +57,11 @@ def performance_motion(
     return Motion(neutral, at)
 
 
-def read_rest(path: Path) -> Pose | None:
-    """How the head is held at rest, if the file of a performance that was loaded says so."""
-    with np.load(path, allow_pickle=False) as data:
-        values = data[REST] if REST in data.files else None
-    if values is None:
-        return None
-    if values.shape != (7,) or not np.isfinite(values).all() or values[6] <= 0:
-        raise InputError(f"{path}: how its head is held at rest is damaged; make the performance "
-                         "anew from its track")  # fmt: skip
-    return Pose(float(values[6]), cv2.Rodrigues(values[:3])[0], values[3:6].astype(np.float64))
-
-
-def write_rest(path: Path, performance: Performance, frame: int) -> None:
-    """Add to a performance's file that the head is at rest in a frame."""
-    p = performance
-    with np.load(path, allow_pickle=False) as data:
-        arrays: dict[str, object] = {name: data[name] for name in data.files}
-    arrays[REST] = np.concatenate([p.rotation[frame], p.translation[frame], [p.scale[frame]]])
-    write_arrays(path, arrays)
+def _rest(p: Performance) -> Pose:
+    """How the head is held at rest: as the performance says, else as in its steadiest frame."""
+    if p.rest is None:
+        return _pose(p, _steady(p))
+    return Pose(float(p.rest[6]), cv2.Rodrigues(p.rest[:3])[0], p.rest[3:6].astype(np.float64))
 
 
 def _pose(p: Performance, frame: int) -> Pose:

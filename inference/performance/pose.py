@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYE_CORNERS
+from inference.performance.regions import LIP_COLUMNS
 from inference.performance.rotations import to_matrices
 
 Points = NDArray[np.float32]
@@ -18,12 +19,11 @@ Array = NDArray[np.float64]
 # measured on quick mouth movements of some two hundred people: the root of the nose, the eyes'
 # corners, and the temples down to the ears. Forehead and nose tip follow twice as far.
 STEADY = (168, 6, 197, 122, 351, 8, 33, 133, 362, 263, 234, 454, 127, 356, 162, 389)
-# On detected faces even these tell of a head that looks up as the mouth opens, by 3 degrees for a
+# On detected faces even these tell of a head that looks up as the mouth opens, by 4 degrees for a
 # gap of the lips of one eye distance, sooner than a head can turn. Faces that come from geometry
 # know no such thing. A good third of it is taken off, so that either stays below 0.7 degrees for a
 # mouth wide open. A whole track can say more, see `lips_turn`.
-LIPS_TURN = float(np.radians(1.25))
-_LIPS = (13, 14)
+LIPS_TURN = float(np.radians(1.7))
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def lips_opened(
     source: NDArray[np.floating], targets: NDArray[np.floating], poses: Poses
 ) -> Array:
     """How much wider than the source's the targets' lips are apart, in eye distances, (F,)."""
-    upper, lower = _LIPS
-    gaps = np.linalg.norm(targets[:, upper] - targets[:, lower], axis=1) / poses.scale
-    own = np.linalg.norm(source[upper] - source[lower])
-    return np.asarray((gaps - own) / np.linalg.norm(_across(source)))
+    upper, lower = map(list, LIP_COLUMNS)
+    gaps = np.linalg.norm(targets[:, upper] - targets[:, lower], axis=2).mean(axis=1)
+    own = np.linalg.norm(source[upper] - source[lower], axis=1).mean()
+    return np.asarray((gaps / poses.scale - own) / np.linalg.norm(_across(source)))
 
 
 def _across(source: NDArray[np.floating]) -> Array:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from inference.performance.decompose import decompose
 from inference.performance.gaps import fill_performance
 from inference.performance.neutral import calm_frames
 from inference.performance.performance import SUFFIX, save_performance
-from inference.performance.performed import write_rest
 from inference.performance.smooth import smooth_performance
 from inference.track import load_track
 
@@ -50,8 +49,9 @@ def run_performance(job: PerformanceJob) -> Recorded:
     performance = fill_performance(decompose(track, job.neutral), job.fill)
     if job.smooth_pose or job.smooth_expression:
         performance = smooth_performance(performance, job.smooth_pose, job.smooth_expression)
-    save_performance(performance, job.out)
-    write_rest(job.out, performance, calm[0])
+    p, at = performance, calm[0]
+    rest = np.concatenate([p.rotation[at], p.translation[at], [p.scale[at]]])
+    save_performance(replace(p, rest=rest), job.out)
     return Recorded(
         len(performance), int((~performance.valid).sum()), int(performance.filled.sum()),
         tuple(int(frame) for frame in np.asarray(calm)),

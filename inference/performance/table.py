@@ -309,4 +309,4 @@ def _with_face(table: Performance, beside: Performance, path: Path) -> Performan
     residual = beside.residual.copy()
     residual[table.valid & ~beside.valid] = 0
     residual[~table.valid] = np.nan
-    return replace(table, neutral=beside.neutral, residual=residual)
+    return replace(table, neutral=beside.neutral, residual=residual, rest=beside.rest)

@@ -118,16 +118,22 @@ def mirror_take(performance: Performance) -> Performance:
     flip = np.array([-1.0, 1.0, 1.0])
     partner = [CONTROL_NAMES.index(control.mirror) for control in CONTROLS]
     signs = np.array([control.mirror_sign for control in CONTROLS], np.float32)
+    turned = np.array([1.0, -1.0, -1.0])
     translation = p.translation * flip
     translation[:, 0] += p.size[0]
+    rest = None
+    if p.rest is not None:
+        rest = p.rest * np.concatenate([turned, flip, [1.0]])
+        rest[3] += p.size[0]
     return replace(
         p,
         controls=p.controls[:, partner] * signs,
-        rotation=p.rotation * np.array([1.0, -1.0, -1.0]),
+        rotation=p.rotation * turned,
         translation=translation,
         neutral=(p.neutral[order] * flip).astype(np.float32),
         residual=(p.residual[:, order] * flip).astype(np.float32),
         scale=p.scale.copy(),
+        rest=rest,
     )
 
 

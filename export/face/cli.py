@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `face` of `python -m export`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_face(commands: Any) -> None:
+    """Register the command; `commands` is what argparse's add_subparsers returned."""
+    parser = commands.add_parser(
+        "face", help="compute the canonical face and its controls from many people's tracks"
+    )
+    parser.add_argument("--tracks", type=Path, nargs="+", required=True, metavar="T",
+                        help="folders that prepare wrote, folders of tracks, tracks")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="F.npz")
+    parser.add_argument("--chart", type=Path, metavar="C.jpg",
+                        help="also draw each control at its ends")  # fmt: skip
+    parser.set_defaults(run=run_face)
+
+
+def run_face(options: argparse.Namespace) -> None:
+    """Compute the face as the options say, write it, and print how far each control goes."""
+    from export.face.chart import write_chart
+    from export.face.clips import read_clips
+    from export.face.face import make_face
+    from export.face.locality import locality
+    from inference.frames import check_writable
+    from inference.performance.canonical import save_face
+    from inference.performance.controls import CONTROLS
+
+    for path in (options.out, options.chart):
+        if path is not None:
+            check_writable(path)
+    made = make_face(read_clips(options.tracks), _progress)
+    print("", file=sys.stderr)
+    save_face(made.face, options.out)
+    print(f"{options.out}: the mean of {made.people} people in {made.clips} clips")
+    print(f"{'control':16s} moves at most   elsewhere")
+    for control, moved in zip(CONTROLS, locality(made.face), strict=True):
+        print(f"{control.name:16s} {moved.most:13.3f} {moved.elsewhere:10.2%}")
+    if options.chart is not None:
+        write_chart(made.face, options.chart)
+        print(f"{options.chart}: the controls, each at its ends")
+
+
+def _progress(clips: int) -> None:
+    if sys.stderr.isatty() or clips % 50 == 0:
+        print(f"\rface: {clips} clips read ", end="", file=sys.stderr, flush=True)

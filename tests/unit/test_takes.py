@@ -157,8 +157,10 @@ def test_mirrored_twice_is_the_take(take: Performance) -> None:
     rest = np.concatenate([take.rotation[3], take.translation[3], [take.scale[3]]])
     once = mirror_take(replace(take, rest=rest))
     held = np.concatenate([once.rotation[3], once.translation[3], [once.scale[3]]])
+    assert once.rest is not None
     np.testing.assert_array_equal(once.rest, held)
     again = mirror_take(once)
+    assert again.rest is not None
     np.testing.assert_allclose(again.rest, rest)
     np.testing.assert_allclose(compose(again).points, compose(take).points, atol=1e-3)
 

@@ -4,6 +4,7 @@
     python3.11 build.py demo                                    the main job on the default input
     python3.11 build.py demo --portrait P [P ...] --footage F   the same on your own files
     python3.11 build.py test [pytest's arguments]               ruff, mypy and all tests
+    python3.11 build.py test --window                           the artist's walk in a window
     python3.11 build.py extension                               zips to install in Blender
     python3.11 build.py bench                                   speed and memory, stage by stage
     python3.11 build.py shell                                   how to enter the environment
@@ -51,6 +52,8 @@ TEST = Environment(
     (*DEMO.requirements, "export/requirements.txt", TORCH, "tests/requirements.txt"),
 )
 BLENDER_45 = Environment(".venv-blender-4.5", ("blender_addon/requirements-4.5.txt",))
+
+WINDOW_TOOL = "LIKENESS_WINDOW_TOOL"  # names a script; see tests/window
 
 # The modules whose shared libraries must be on the system (ONNX Runtime's CUDA providers are left
 # out on purpose: without CUDA it runs on the CPU), relative to an environment's site-packages.
@@ -142,7 +145,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     demo.add_argument("--portrait", nargs="+", metavar="P", help="1 to 32 pictures of one person")
     demo.add_argument("--footage", metavar="F", help="a movie of a face that performs")
     demo.add_argument("--out", metavar="DIR", help="where the results go (default: out/demo)")
-    command("test", run_test, "ruff, mypy and all tests; other arguments go to pytest")
+    test = command("test", run_test, "ruff, mypy and all tests; other arguments go to pytest")
+    test.add_argument("--window", action="store_true",
+                      help=f"only the tests in a Blender window; needs {WINDOW_TOOL}")
     command("extension", run_extension, "zips for Blender; other arguments: see --runtime none, "
             "--runtime cpu, --platform linux|windows|macos, --out DIR")
     command("bench", run_bench, "speed and memory of every stage, into out/bench")
@@ -178,6 +183,8 @@ def demo_arguments(options: argparse.Namespace) -> list[str]:
 
 def run_test(options: argparse.Namespace) -> int:
     """Runs ruff, mypy and pytest, all three; the first exit code that is not zero."""
+    if options.window:
+        return run_window_test(options)
     python = prepare(TEST)
     python_45 = prepare(BLENDER_45)
     codes = [
@@ -190,6 +197,17 @@ def run_test(options: argparse.Namespace) -> int:
         ),
     ]
     return next((code for code in codes if code), 0)
+
+
+def run_window_test(options: argparse.Namespace) -> int:
+    """Runs the tests in a Blender window; the tool that opens one is no part of the project."""
+    tool = os.environ.get(WINDOW_TOOL, "")
+    if not Path(tool).is_file():
+        raise BuildError(
+            f"{WINDOW_TOOL} must name the script that opens Blender on a virtual screen"
+            + (f"; there is no file {tool}" if tool else ""), exit_code=2,
+        )  # fmt: skip
+    return run([prepare(TEST), "-m", "pytest", "-s", "tests/window", *options.rest], folder=ROOT)
 
 
 def run_extension(options: argparse.Namespace) -> int:

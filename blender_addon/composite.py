@@ -27,6 +27,11 @@ def head_tag(portrait: Any, take: Any) -> str:
     return f"head:{portrait.uid}:{take.uid}"
 
 
+def matte_tag(portrait: Any, take: Any) -> str:
+    """The tag of the strip with the mattes of these head frames."""
+    return f"matte:{portrait.uid}:{take.uid}"
+
+
 def head_folder(portrait: Any, take: Any) -> Path:
     """Where the head frames of a portrait performing a take lie."""
     return folders.project() / portrait.slug / take.slug
@@ -42,6 +47,9 @@ def synthesize(context: Any) -> str:
     frames = timing.due(performance.timing_of(scene, take), span)
     folder = folders.writable(head_folder(portrait, take))
     job = animate.request(scene, portrait, take, folder, frames, final=True)
+    # A matte strip that is there stays in step with the head, whatever the toggle says now.
+    if settings(scene).matte or head_strip.find(scene, matte_tag(portrait, take)) is not None:
+        job["matte"] = True
     head_strip.remove(scene, animate.test_tag(portrait))
     notes = {
         "portrait": portrait.uid, "take": take.uid, "span": list(span),
@@ -98,6 +106,7 @@ def show(
     timed = performance.timing_of(scene, take)
     name = f"{portrait.name} plays {take.name}"
     laid = head_strip.lay(scene, placement, timed, under, tag, name, span)
+    head_strip.lay_matte(scene, placement, timed, laid.strip, matte_tag(portrait, take))
     if is_new:
         _mute_others(scene, portrait, laid.strip)
         head_strip.step_back(under, head_strip.find(scene, take.strip))
@@ -112,7 +121,7 @@ def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> st
     take = find_take(notes["take"])
     scene = scene_of(find_portrait(notes["portrait"]))
     sounded = notes["sound"] and add_sound(scene, take, laid.strip)
-    kept = f", {result['kept']} kept" if result["kept"] else ""
+    kept = f", {result['kept']} kept," if result["kept"] else ""
     return (
         f"{result['made']} frames made{kept} on {result['provider'].upper()}"
         f"{', sound added' if sounded else ''}"
@@ -136,6 +145,9 @@ def align(scene: Any) -> str:
     if head is None or under is None:
         raise InputError("there is no head strip over a portrait strip yet; synthesize first")
     strips.follow_portrait(scene, read_placement(head_folder(portrait, take)), under, head)
+    matte = head_strip.find(scene, matte_tag(portrait, take))
+    if matte is not None:
+        head_strip.place_like(head, matte)
     return ""
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators and panel pieces of what an artist edits: control curves and tracking markers."""
+"""Operators of what an artist edits: control curves and tracking markers."""
 
 from __future__ import annotations
 
@@ -105,27 +105,6 @@ class LIKENESS_OT_markers_remove(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         return attempt(self, _remove, context, self.clip)
-
-
-def draw_curves(layout: Any, context: Any) -> None:
-    """The control curves at hand, for a panel."""
-    found = curves.control_empties(context.scene)
-    if not found:
-        return
-    active = context.object if context.object in found else found[0]
-    row = layout.row(align=True)
-    row.label(text=active.name, icon="FCURVE")
-    row.operator("likeness.curves_save", text="Save").controls = active.name
-
-
-def draw_markers(layout: Any, context: Any) -> None:
-    """The clip's markers, for a panel; adding them needs a track and stands beside the take."""
-    clip = _shown(context)
-    if clip is None or not markers.has_markers(clip):
-        return
-    row = layout.row(align=True)
-    row.label(text=clip.name, icon="TRACKER")
-    row.operator("likeness.markers_remove", text="", icon="X").clip = clip.name
 
 
 def find_clip(context: Any, name: str = "") -> Any:

@@ -17,7 +17,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from . import versions
+from . import folders, versions
 from .canonical import EYE_DISTANCE, Face
 from .errors import InputError
 from .head_pose import Stage, from_eulers, moved_on_stage, stage_of, to_eulers, to_stage
@@ -62,7 +62,7 @@ def load_curves(
     empty.empty_display_size = _DRAWN_SIZE
     empty.rotation_mode = "XYZ"
     scene.collection.objects.link(empty)
-    empty[SOURCE], empty[_DIGEST] = str(path), _digest(path)
+    empty[SOURCE], empty[_DIGEST] = folders.stored(path), _digest(path)
     empty[_START], empty[_PACE] = float(start), float(pace)
     _add_properties(empty, performance, face)
 
@@ -101,7 +101,7 @@ def find_controls(scene: Any, name: str = "", active: Any = None) -> Any:
 
 def source_of(empty: Any) -> Path:
     """The performance's file that the Empty was made from."""
-    return Path(bpy.path.abspath(empty[SOURCE]))
+    return folders.absolute(empty[SOURCE])
 
 
 def span_of(empty: Any) -> tuple[float, float]:

@@ -29,7 +29,7 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
     bl_options = UNDO
 
     what: EnumProperty(name="What", items=_WHAT)
-    name: StringProperty(description="The take's name; empty: the scene's", options={"SKIP_SAVE"})
+    name: StringProperty(description="The take's name; empty: one is found", options={"SKIP_SAVE"})
     object: StringProperty(description="The puppet; empty: the active or only one")
     camera: StringProperty(description="The camera; empty: the scene's")
     first: IntProperty(description="First frame of the scene")
@@ -39,7 +39,9 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
         return attempt(self, self._capture, context)
 
     def _capture(self, context: Any) -> str:
-        name = folders.safe_name(self.name or context.scene.name)
+        name = folders.safe_name(
+            self.name or ("puppet" if self.what == "PUPPET" else context.scene.name)
+        )
         mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
         how = {"camera": self.camera, "first": self.first, "last": self.last}
         # The unique part comes second, so that the take is named by what stands before it.

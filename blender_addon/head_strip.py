@@ -13,7 +13,7 @@ import math
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,43 @@ def lay_still(
     if strip.channel < top:
         strip.channel = strips.free_channel(scene, frame, frame + 1, top)
     return strip
+
+
+def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: str) -> Any:
+    """The frames' mattes on a muted strip above the head's, exactly as that lies; None: none there.
+
+    A strip that is there keeps its channel, its name and whether it is muted.
+    """
+    if placement.matte is None:
+        return None
+    mattes = replace(placement, pattern=placement.matte, alpha="straight")
+    names = _names(mattes, timing)
+    first = next((name for name in names if name != PENDING), None)
+    if first is None:
+        return None
+    if PENDING in names:
+        _write_pending(mattes)
+    strip, span = find(scene, tag), versions.span(head)
+    if strip is None:
+        path = mattes.folder / first
+        strip = _new_strip(scene, mattes, path, head, f"{head.name} matte", span)
+        strip[TAG] = tag
+        strip.directory = folders.stored(mattes.folder)
+        strip.mute = True  # it is there as a mask, not to be seen
+    _set_folder(strip, mattes.folder)
+    _set_content(strip, names, math.floor(versions.content_start(head) + 0.5))
+    versions.set_span(strip, *span)
+    place_like(head, strip)
+    return strip
+
+
+def place_like(head: Any, strip: Any) -> None:
+    """Give a strip the transform, crop and mirroring of the head's."""
+    for name in ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "origin"):
+        setattr(strip.transform, name, getattr(head.transform, name))
+    for name in ("min_x", "max_x", "min_y", "max_y"):
+        setattr(strip.crop, name, getattr(head.crop, name))
+    strip.use_flip_x, strip.use_flip_y = head.use_flip_x, head.use_flip_y
 
 
 def step_back(*below: Any) -> None:

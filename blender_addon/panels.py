@@ -108,7 +108,9 @@ class LIKENESS_PT_performance(_Panel):
         column.use_property_split, column.use_property_decorate = True, False
         if chosen.source == "CLIP":
             column.template_ID(chosen, "clip", open="clip.open")
-        column.prop(chosen, "capture_face")
+        column.prop(chosen, "largest_face")
+        if not chosen.largest_face:
+            column.prop(chosen, "capture_face")
         button = layout.row()
         button.scale_y = 1.4
         button.operator("likeness.capture_footage", icon="REC")
@@ -135,12 +137,13 @@ class LIKENESS_PT_clean(_Panel):
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(take, "start")
-        for name, what in (("first", "IN"), ("last", "OUT"), ("neutral", "NEUTRAL")):
-            row = column.row(align=True)
-            row.prop(take, name)
-            row.operator("likeness.take_set", text="", icon="EYEDROPPER").what = what
-        if take.neutral < 0 <= take.neutral_found:
-            column.label(text=f"Neutral was found at {take.neutral_found}", icon="INFO")
+        for name, what in (("first", "IN"), ("last", "OUT")):
+            _draw_frame(column, take, name, what)
+        column.prop(take, "find_neutral")
+        if take.neutral >= 0:
+            _draw_frame(column, take, "neutral", "NEUTRAL")
+        elif take.neutral_found >= 0:
+            column.label(text=f"Found at frame {take.neutral_found}", icon="CHECKMARK")
         column.separator()
         column.prop(take, "smooth_pose", slider=True)
         column.prop(take, "smooth_expression", slider=True)
@@ -209,6 +212,7 @@ class LIKENESS_PT_animate(_Panel):
 
     def draw(self, context: Any) -> None:
         layout, chosen = self.layout, settings(versions.sequencer_scene(context))
+        layout.label(text="How strongly it follows the actor:")
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         for region in animate.REGIONS:
@@ -220,9 +224,13 @@ class LIKENESS_PT_animate(_Panel):
         row = layout.row(align=True)
         row.scale_y = 1.4
         row.operator("likeness.test_frame", icon="RENDER_STILL")
-        row.operator("likeness.test_clear", text="", icon="X")
-        status.draw_jobs(layout, context, (animate.TEST,))
         active = _active(chosen.portraits, chosen.portrait_index)
+        scene = versions.sequencer_scene(context)
+        shown = active is not None and head_strip.find(scene, animate.test_tag(active)) is not None
+        if shown:
+            row.operator("likeness.test_clear", text="", icon="X")
+        if shown or not _all_done(scene, animate.TEST):
+            status.draw_jobs(layout, context, (animate.TEST,))
         if active is not None:
             _draw_person(layout, active)
             status.draw_jobs(layout, context, (animate.PERSONALIZE,))
@@ -237,7 +245,7 @@ class LIKENESS_PT_composite(_Panel):
         chosen = settings(scene)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        for name in ("range", "format", "feather", "sound"):
+        for name in ("range", "format", "feather", "matte", "sound"):
             column.prop(chosen, name)
         active = _active(chosen.portraits, chosen.portrait_index)
         if active is not None and (missing := portrait.consent_missing(active)):
@@ -257,6 +265,10 @@ class LIKENESS_PT_composite(_Panel):
         status.draw_jobs(layout, context, (composite.KIND,))
 
 
+def _all_done(scene: Any, kind: str) -> bool:
+    return all(job.state == "DONE" for job in scene.likeness_jobs if job.kind == kind)
+
+
 def _active(collection: Any, index: int) -> Any:
     return collection[min(max(index, 0), len(collection) - 1)] if collection else None
 
@@ -266,6 +278,13 @@ def _list(layout: Any, what: str, owner: Any, index: str, remove: str) -> None:
     rows = min(len(getattr(owner, what)), 4)
     row.template_list(f"LIKENESS_UL_{what}", "", owner, what, owner, index, rows=rows)
     row.column(align=True).operator(remove, text="", icon="REMOVE")
+
+
+def _draw_frame(layout: Any, take: Any, name: str, what: str) -> None:
+    """A frame number, and the eyedropper that takes it from the playhead."""
+    row = layout.row(align=True)
+    row.prop(take, name)
+    row.operator("likeness.take_set", text="", icon="EYEDROPPER").what = what
 
 
 def _draw_pictures(layout: Any, active: Any) -> None:
@@ -296,13 +315,11 @@ def _draw_consent(layout: Any, active: Any) -> None:
     row = layout.row(align=True)
     if missing:
         row.label(text=missing, icon="UNLOCKED")
+        layout.operator("likeness.consent_record", icon="GREASEPENCIL")
     else:
         basis = active.bl_rna.properties["consent_basis"].enum_items[active.consent_basis].name
         row.label(text=f"{active.consent_who}: {basis}", icon="LOCKED")
-    layout.operator(
-        "likeness.consent_record", text="Record Consent" if missing else "Change Consent Note",
-        icon="GREASEPENCIL",
-    )  # fmt: skip
+        row.operator("likeness.consent_record", text="", icon="GREASEPENCIL")
 
 
 def _draw_person(layout: Any, active: Any) -> None:

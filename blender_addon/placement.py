@@ -13,6 +13,7 @@ The worker writes the frames and this file:
     pattern        a file's name, with %d or %0Nd for the index
     layer          "head", or "full" where the frames are whole pictures of the portrait's size
     alpha          "straight" or "premultiplied"
+    matte          pattern of the mattes beside the frames; null or not there where none were asked
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Placement:
     pattern: str
     layer: str
     alpha: str
+    matte: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def read_placement(folder: Path) -> Placement:
         pattern=_field(path, raw, "pattern", _is_pattern, "a file name with one %d or %06d"),
         layer=_field(path, raw, "layer", lambda v: v in LAYERS, " or ".join(LAYERS)),
         alpha=_field(path, raw, "alpha", lambda v: v in ALPHAS, " or ".join(ALPHAS)),
+        matte=_matte(path, raw),
     )
     if placement.layer == "full" and placement.box != (0, 0, *placement.portrait_size):
         raise PlacementError(f"{path}: layer full needs the box of the whole portrait")
@@ -124,6 +127,13 @@ def _field(path: Path, raw: dict[str, Any], key: str, good: Any, wanted: str) ->
     if not good(raw[key]):
         raise PlacementError(f"{path}: {key} is {json.dumps(raw[key])}, not {wanted}")
     return raw[key]
+
+
+def _matte(path: Path, raw: dict[str, Any]) -> str | None:
+    if raw.get("matte") is None:
+        return None
+    pattern: str = _field(path, raw, "matte", _is_pattern, "a file name with one %d or %06d")
+    return pattern
 
 
 def _is_whole(value: Any) -> bool:

@@ -144,7 +144,7 @@ def record_consent(scene: Any, who: str, basis: str, note: str = "") -> str:
     portrait.consent_note = note.strip()
     portrait.consent_sha256 = _hashes(portrait)
     portrait.consent_date = date.today().isoformat()
-    return f"kept: {portrait.consent_who}, {portrait.consent_date}"
+    return f"Consent kept: {portrait.consent_who}, {portrait.consent_date}"
 
 
 def consent_missing(portrait: Any) -> str:

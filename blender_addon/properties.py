@@ -44,7 +44,7 @@ SOURCES = (
     ("FILE", "File", "A movie file"),
 )
 RANGES = (
-    ("STRIP", "Strip", "As long as the portrait's strip lasts"),
+    ("STRIP", "Portrait Strip", "As long as the portrait's strip lasts"),
     ("PREVIEW", "Preview Range", "The timeline's preview range"),
     ("SCENE", "Scene", "The scene's frame range"),
     ("TAKE", "Take", "The whole take, from its in to its out"),
@@ -157,9 +157,15 @@ class LikenessTake(PropertyGroup):
     last: IntProperty(name="Out", description="Last frame of the take used, from 0", min=0)
     neutral: IntProperty(
         name="Neutral Frame",
-        description="Frame of the take in which the actor's face is at rest, from 0; -1: found",
+        description="Frame of the take in which the actor's face is at rest, from 0",
         min=-1,
         default=-1,
+    )
+    find_neutral: BoolProperty(
+        name="Find Neutral Frame",
+        description="Look through the take for a frame in which the actor's face is at rest",
+        get=lambda self: self.neutral < 0,
+        set=lambda self, find: setattr(self, "neutral", -1 if find else max(0, self.neutral_found)),
     )
     smooth_pose: FloatProperty(
         name="Smooth Head",
@@ -199,7 +205,14 @@ class LikenessSettings(PropertyGroup):
     )
     clip: PointerProperty(name="Clip", type=bpy.types.MovieClip)
     capture_face: IntProperty(
-        name="Face Number", description="Number of the face in the footage; 0: the largest", min=0
+        name="Face Number", min=0,
+        description="Which face of the footage: from left to right as they come into the picture",
+    )  # fmt: skip
+    largest_face: BoolProperty(
+        name="Largest Face",
+        description="Capture the face that is largest in the footage",
+        get=lambda self: self.capture_face == 0,
+        set=lambda self, largest: setattr(self, "capture_face", 0 if largest else 1),
     )
 
     pose: _gain("Pose", "the head")
@@ -221,6 +234,10 @@ class LikenessSettings(PropertyGroup):
         description="Softness of the strip's edge in percent of its width; 0: as narrow as it is",
         min=0, max=25, default=0, subtype="PERCENTAGE",
     )  # fmt: skip
+    matte: BoolProperty(
+        name="Matte",
+        description="Also lay the face's own region above the head, muted, as a mask for grading",
+    )
     sound: BoolProperty(
         name="Add Sound",
         description="Put the footage's sound beside the head strip, in step with it, once",

@@ -8,6 +8,7 @@ as long as the vertices stay the same.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import bpy
@@ -21,6 +22,7 @@ MARK = "likeness_topology"  # on the mesh object
 _SKIN = (0.80, 0.60, 0.50, 1.0)
 _LIPS = (0.60, 0.26, 0.24, 1.0)
 _IRIS = (0.30, 0.70, 0.95, 1.0)
+_LENS, _DISTANCE = 85.0, 1.2  # millimetres and metres of the camera: a portrait's
 _HEAD_SIZE = 0.16  # metres, of the Empty that is drawn around the head
 
 
@@ -55,6 +57,20 @@ def add_puppet(collection: Any, face: Face, name: str = "Likeness puppet") -> An
     collection.objects.link(head)
     puppet.parent = head
     return puppet
+
+
+def add_camera(collection: Any, puppet: Any) -> Any:
+    """A camera straight before the face as it is now, at the height of its eyes; returns it."""
+    data = bpy.data.cameras.new("Likeness camera")
+    data.lens, data.clip_start = _LENS, 0.01
+    camera = bpy.data.objects.new("Likeness camera", data)
+    collection.objects.link(camera)
+    place = (puppet.parent or puppet).matrix_world
+    camera.location = place.translation - _DISTANCE * place.col[1].to_3d()
+    camera.rotation_euler = (math.pi / 2, 0, 0)  # from looking down to looking along the face's y
+    turn = place.to_3x3().normalized() @ camera.rotation_euler.to_matrix()
+    camera.rotation_euler = turn.to_euler()
+    return camera
 
 
 def is_puppet(thing: Any) -> bool:

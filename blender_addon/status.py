@@ -142,7 +142,7 @@ def draw_jobs(layout: Any, context: Any, kinds: Sequence[str] | None = None) -> 
             layout.label(text=last.message, icon="CHECKMARK")
         return
     said = last.message if stands == "FAILED" else {
-        "PENDING": f"{last.label}: not running", "CANCELLED": f"{last.label}: cancelled"
+        "PENDING": f"{last.label}: undone", "CANCELLED": f"{last.label}: cancelled"
     }[stands]  # fmt: skip
     column = layout.column(align=True)
     icon = "ERROR" if stands == "FAILED" else "INFO"

@@ -6,7 +6,6 @@ In a window a capture takes a few frames at a time and ESC ends it; without one 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -47,6 +46,19 @@ class LIKENESS_OT_puppet_add(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         return attempt(self, _add, context, self.name)
+
+
+class LIKENESS_OT_puppet_camera(bpy.types.Operator):
+    """Put a camera straight before the puppet's face, and make it the scene's"""
+
+    bl_idname = "likeness.puppet_camera"
+    bl_label = "Add Face Camera"
+    bl_options = UNDO
+
+    puppet: StringProperty(description="Name of the puppet; empty: the active one")
+
+    def execute(self, context: Any) -> set[str]:
+        return attempt(self, _camera, context, self.puppet)
 
 
 class LIKENESS_OT_puppet_follow(bpy.types.Operator):
@@ -174,7 +186,7 @@ class LIKENESS_OT_viewport_capture(bpy.types.Operator):
         rate = viewport.rate_of(scene)
         track = viewport.track_of(self._seen, rate, f"{self._name} in {self._scene}")
         save_track(track, self._path)
-        _announce("track", self._path, self._range[0], rate)
+        _announce(self, "track", self._path, self._range[0], rate)
         unseen = int((~track.valid).sum())
         behind = f", {unseen} of them behind the camera" if unseen else ""
         return f"{len(track)} frames of {self._name} captured{behind}"
@@ -276,7 +288,7 @@ class LIKENESS_OT_viewport_render(bpy.types.Operator):
             self._part.replace(self._path)
         finally:
             self._part.unlink(missing_ok=True)
-        _announce("movie", self._path, self._range[0], self._rate)
+        _announce(self, "movie", self._path, self._range[0], self._rate)
         return f"{total} frames rendered as footage"
 
     def _stop(self, context: Any) -> None:
@@ -290,7 +302,10 @@ class LIKENESS_OT_viewport_render(bpy.types.Operator):
 def draw_puppet(layout: Any, context: Any) -> None:
     """The puppet's buttons, for a panel."""
     there = puppet.puppets(context.scene)
-    layout.operator("likeness.puppet_add", icon="OUTLINER_OB_ARMATURE")
+    row = layout.row(align=True)
+    row.operator("likeness.puppet_add", icon="OUTLINER_OB_ARMATURE")
+    if there:
+        row.operator("likeness.puppet_camera", icon="OUTLINER_OB_CAMERA")
     if there and curves.control_empties(context.scene):
         row = layout.row(align=True)
         row.operator("likeness.puppet_follow", icon="LINKED")
@@ -305,6 +320,14 @@ def _add(context: Any, name: str) -> str:
     thing.select_set(True)
     context.view_layer.objects.active = thing
     return f"{thing.name}: its shape keys make the expression, its Empty turns the head"
+
+
+def _camera(context: Any, name: str) -> str:
+    thing = puppet.find_puppet(context.scene, name, context.object)
+    context.view_layer.update()  # a script may have moved the head just now
+    camera = puppet.add_camera(context.collection, thing)
+    context.scene.camera = camera
+    return f"{camera.name} looks at {thing.name} and is the scene's camera now"
 
 
 def _follow(context: Any, puppet_name: str, controls_name: str) -> str:
@@ -334,13 +357,14 @@ def _out(name: str, suffix: str) -> Path:
     return path
 
 
-def _announce(kind: str, path: Path, first: int, rate: Fraction) -> None:
+def _announce(operator: Any, kind: str, path: Path, first: int, rate: Fraction) -> None:
     for callback in list(finished):
         try:
             callback(kind, path, first, rate)
         except Exception as error:
-            # The file is written; who listens must not undo that.
-            print(f"Likeness: {type(error).__name__}: {error}", file=sys.stderr)
+            # The file is written; who listens must not undo that. The artist is told.
+            line = " ".join(str(error).split()) or type(error).__name__
+            operator.report({"WARNING"}, f"{path.name} was written, but is no take yet: {line}")
 
 
 def _movie_length(path: Path) -> int:
@@ -361,6 +385,7 @@ def _line(error: Exception) -> str:
 
 _CLASSES = (
     LIKENESS_OT_puppet_add,
+    LIKENESS_OT_puppet_camera,
     LIKENESS_OT_puppet_follow,
     LIKENESS_OT_puppet_release,
     LIKENESS_OT_viewport_capture,

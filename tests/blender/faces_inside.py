@@ -199,6 +199,21 @@ def cameras(given: dict[str, Any]) -> dict[str, Any]:
     return {"cuts": track.cuts, "valid": track.valid.tolist(), "heard": heard}
 
 
+def face_camera(given: dict[str, Any]) -> dict[str, Any]:
+    """A puppet somewhere in the scene, turned about; the camera that the add-on puts before it."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.frame_end = 1
+    ops.puppet_add()
+    head = puppet.puppets(scene)[0].parent
+    head.location, head.rotation_euler = (3, -2, 1.6), (0.2, -0.4, 2.2)
+    ops.puppet_camera()
+    ops.viewport_capture(filepath=given["out"])
+    points = recordings.load_track(Path(given["out"])).points[0]
+    size = scene.render.resolution_x, scene.render.resolution_y
+    return {"camera": scene.camera.name, "points": points.tolist(), "size": size}
+
+
 def reloaded(given: dict[str, Any]) -> dict[str, Any]:
     stage()
     ops.viewport_capture(filepath=given["out"])

@@ -188,6 +188,30 @@ def edits(given: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
+def matte(given: dict[str, Any]) -> dict[str, Any]:
+    """The matte's strip comes, follows the head, and goes with undo."""
+    scene = prepared(given)
+    ops.synthesize()
+    head_of(scene).transform.offset_x += 9
+    scene.likeness.matte = True
+    bpy.ops.ed.undo_push(message="before")
+    ops.synthesize("EXEC_DEFAULT", True)
+    facts: dict[str, Any] = {"first": strip_facts(scene)}
+    bpy.ops.ed.undo()
+    facts["undone"] = strip_facts(bpy.context.scene)
+    bpy.ops.ed.redo()
+    scene = bpy.context.scene
+    facts["redone"] = strip_facts(scene)
+    head = head_of(scene)
+    versions.set_span(head, 14, 18)
+    scene.likeness.matte = False
+    scene.likeness.mouth = 0.5
+    ops.synthesize()
+    facts["again"] = strip_facts(scene)
+    facts["count"] = len(versions.strips(scene.sequence_editor))
+    return facts
+
+
 def rates(given: dict[str, Any]) -> dict[str, Any]:
     """A clip of 25 frames a second on a timeline of 50, from the file."""
     scene = setup(given, fps=50)
@@ -259,12 +283,23 @@ def refusals(given: dict[str, Any]) -> dict[str, Any]:
     scene.frame_current = 90
     facts["off the take"] = refused(ops.test_frame)
     facts["neutral off"] = refused(ops.take_set, what="NEUTRAL")
+    facts["ticks"] = ticks(scene.likeness)
     facts["nothing to clear"] = refused(ops.test_clear)
     facts["no head"] = refused(ops.align)
     ops.consent_record(who="Lisa", basis="HISTORIC")
     ops.portrait_from_files(filepath=given["second"], extend=True)
     facts["other pictures"] = refused(ops.synthesize)
     return facts
+
+
+def ticks(chosen: Any) -> list[Any]:
+    """The two ticks that stand for special numbers: as they are, off, and on again."""
+    take, found = chosen.takes[0], []
+    for on in (None, False, True):
+        if on is not None:
+            chosen.largest_face = take.find_neutral = on
+        found.append([chosen.largest_face, chosen.capture_face, take.find_neutral, take.neutral])
+    return [*found, take.neutral_found]
 
 
 def gone(given: dict[str, Any]) -> dict[str, Any]:

@@ -110,6 +110,22 @@ def test_another_camera_begins_another_shot(scenario: Scenario, tmp_path: Path) 
     assert facts["heard"] == [["track", str(out), "1", "24"]]
 
 
+def test_the_face_camera_sees_the_face_straight_and_whole(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    facts = scenario("face_camera", out=tmp_path / "puppet.track.npz")
+    assert facts["camera"] == "Likeness camera"
+    points, (width, height) = np.array(facts["points"]), facts["size"]
+    left, top = points[:, :2].min(axis=0)
+    right, bottom = points[:, :2].max(axis=0)
+    assert 0 < left < right < width and 0.2 * height < bottom - top < 0.9 * height
+    # As the canonical face stands in the picture: moved and scaled, not turned.
+    mean = canonical_face().mean
+    scale = (right - left) / np.ptp(mean[:, 0])
+    apart = (points - points.mean(axis=0)) / scale - (mean - mean.mean(axis=0))
+    assert np.abs(apart[:, :2]).max() < 0.1
+
+
 def test_a_reloaded_puppet_is_captured_alike(scenario: Scenario, tmp_path: Path) -> None:
     facts = scenario(
         "reloaded", out=tmp_path / "a.track.npz", again=tmp_path / "b.track.npz",

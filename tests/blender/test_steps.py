@@ -133,6 +133,24 @@ def test_the_artists_edits_are_kept(scenario: Scenario) -> None:
     assert facts["other mouth"]["message"].startswith("6 frames made")
 
 
+def test_the_matte_lies_as_the_head_does(scenario: Scenario) -> None:
+    facts = scenario("matte")
+    files = [name.replace("head", "matte") for name in HEAD]
+    for state in ("first", "redone"):
+        head, matte = facts[state]["head"], facts[state]["matte"]
+        assert matte["mute"] and not head["mute"]
+        assert matte["channel"] > head["channel"]
+        assert matte["files"] == files[:6] and matte["name"] == f"{head['name']} matte"
+        for fact in ("span", "content", "offset"):
+            assert matte[fact] == head[fact]
+    assert "matte" not in facts["undone"] and "head" in facts["undone"]
+    # Made again with the toggle off: the strip that is there is replaced and stays in step.
+    again = facts["again"]
+    assert again["matte"]["span"] == again["head"]["span"] == [14, 18]
+    assert again["matte"]["files"] == files[:6]
+    assert facts["count"] == len(again)
+
+
 def test_a_clip_keeps_its_speed_on_another_timeline(
     scenario: Scenario, tmp_path: Path, footage: Path
 ) -> None:
@@ -201,6 +219,9 @@ def test_what_cannot_be_done_is_one_line(
         assert "\n" not in facts[case] and len(facts[case]) < 300, case
     assert facts["empty"] == [0, 0]
     assert facts["known"] == [["FINISHED"], 1]
+    as_made, off, on, found = facts["ticks"]
+    assert as_made == on == [True, 0, True, -1]
+    assert off == [False, 1, False, found]
 
 
 def test_what_went_missing_is_named(scenario: Scenario) -> None:

@@ -416,3 +416,14 @@ class TestRequirements:
     def test_no_index_is_named(self) -> None:
         for name in (*build.TEST.requirements, *build.BLENDER_45.requirements):
             assert "://" not in (build.ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_without_its_tool_the_window_test_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for named in ("", str(tmp_path / "gone.sh")):
+        monkeypatch.setenv("LIKENESS_WINDOW_TOOL", named)
+        assert build.main(["test", "--window"]) == 2
+        said = capsys.readouterr().err
+        assert "LIKENESS_WINDOW_TOOL must name the script" in said and named in said
+        assert said.count("\n") == 1

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Blender window with the extension installed from its zip; only where it is asked for.
+
+`build.py test --window` runs these tests, `build.py test` does not: they need a script that opens
+Blender on a virtual screen. LIKENESS_WINDOW_TOOL names it; LIKENESS_WINDOW_FOLDER is where it
+keeps its Blender (default: out/window), whose settings are reset. Pictures: out/window_shots.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.window.window import FOLDER_VARIABLE, TOOL_VARIABLE, Tool, Window, open_window
+
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """True, which leaves these tests out, unless the command line names them."""
+    named = [Path(config.invocation_params.dir, arg.split("::")[0]) for arg in config.args]
+    asked = any(path.resolve().is_relative_to(HERE) for path in named)
+    return None if asked else True
+
+
+@pytest.fixture(scope="session")
+def tool(footage: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Tool:
+    """The tool, with a Blender that is set up and in which the fresh zip is installed."""
+    script = os.environ.get(TOOL_VARIABLE, "")
+    assert script, f"{TOOL_VARIABLE} must name the script that opens a Blender window"
+    work = tmp_path_factory.getbasetemp()
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "out" / "window")
+    # The interpreter, its environment, the material, and where files are written.
+    binds = {Path(sys.base_prefix), Path(sys.prefix), footage, samples, work}
+    made = Tool(Path(script), folder, tuple(sorted(binds)))
+    made.call("setup", timeout=900)
+    made.call("stop")
+    made.fresh_home()
+    out = work / "zip"
+    subprocess.run(
+        [sys.executable, str(ROOT / "build.py"), "extension", "--runtime", "none", "--out", out],
+        check=True, timeout=300,
+    )  # fmt: skip
+    (zipped,) = out.glob("*.zip")
+    said = made.call(
+        "cli", "--command", "extension", "install-file", "-r", "user_default", "-e", zipped
+    )
+    assert "Installed" in said
+    return made
+
+
+@pytest.fixture
+def window(tool: Tool, footage: Path, tmp_path: Path) -> Iterator[Window]:
+    """Blender's window in the Video Editing workspace, with an actor and a portrait as strips."""
+    sample = footage / "sample"
+    opened = open_window(
+        tool, tmp_path, sys.executable,
+        movie=sample / "s_grid_female_ccby4.mp4", picture=sample / "s_mona_lisa_pd.jpg",
+    )  # fmt: skip
+    try:
+        yield opened
+    finally:
+        tool.call("stop")
+        shutil.copytree(opened.shots, ROOT / "out" / "window_shots", dirs_exist_ok=True)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs in a Blender window: opens the scene of the walk, answers questions, notes what is drawn.
+
+    blender --python inside_window.py -- FOLDER PYTHON MOVIE PICTURE
+
+A question is a file FOLDER/question.py that sets `answer`; the answer is FOLDER/answer.json. All
+that a person does is done by the test with the mouse and the keys; what is asked here only looks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+PERSONS_WORKSPACE = "Video Editing"
+FOLDER, PYTHON, MOVIE, PICTURE = sys.argv[sys.argv.index("--") + 1 :]
+TICK = 0.01
+# (when, what the interface showed then), one for each time that the sidebar was drawn.
+DRAWN: deque[tuple[float, str]] = deque(maxlen=20000)
+PUMPED: deque[tuple[float, float]] = deque(maxlen=100000)
+TICKS: deque[float] = deque(maxlen=100000)
+
+
+def fingerprint() -> str:
+    """What of the add-on's state a person could see, in short."""
+    scene = bpy.context.scene
+    if not hasattr(scene, "likeness"):
+        return ""
+    chosen, editor = scene.likeness, scene.sequence_editor
+    jobs = sys.modules["bl_ext.user_default.likeness.jobs"]
+    return repr(
+        (
+            [progress.text for _id, _label, progress in jobs.overview()],
+            [(item.label, item.state, item.message) for item in scene.likeness_jobs],
+            [(each.name, each.consent_who) for each in chosen.portraits],
+            [(each.name, each.frames) for each in chosen.takes],
+            [strip.name for strip in editor.strips_all] if editor else [],
+            [thing.name for thing in scene.objects],
+        )
+    )
+
+
+def note_drawn() -> None:
+    """Called by Blender after the sidebar was drawn."""
+    DRAWN.append((time.monotonic(), fingerprint()))
+
+
+def reaction(clicked: float, before: str) -> float | None:
+    """Seconds from the click to the first drawing that showed something else; None: not yet."""
+    for when, shown in DRAWN:
+        if when > clicked and shown != before:
+            return when - clicked
+    return None
+
+
+def longest_gap(since: float) -> str:
+    """Longest time in which the window did not come to its timers, and the add-on's share."""
+    ticks = [when for when in TICKS if when >= since]
+    gap = max((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=0.0)
+    own = max((seconds for when, seconds in PUMPED if when >= since), default=0.0)
+    return f"{gap:.2f} s; the add-on's own longest tick: {own:.2f} s"
+
+
+def watch_pump() -> None:
+    """Note how long each tick of the add-on takes."""
+    pump = sys.modules["bl_ext.user_default.likeness.pump"]
+
+    def timed() -> float:
+        began = time.monotonic()
+        pause = pump.tick()
+        PUMPED.append((began, time.monotonic() - began))
+        return float(pause)
+
+    bpy.app.timers.unregister(pump.tick)
+    bpy.app.timers.register(timed, persistent=True)
+
+
+def sequencer(kind: str = "SEQUENCER") -> Any:
+    """The window's sequencer, or its PREVIEW."""
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        if area.type == "SEQUENCE_EDITOR" and area.spaces.active.view_type == kind:
+            return area
+    return None
+
+
+def region(area: Any, kind: str) -> Any:
+    return next(each for each in area.regions if each.type == kind)
+
+
+def sidebar() -> list[int]:
+    """x, y, width and height in pixels of the window, y up."""
+    found = region(sequencer(), "UI")
+    return [found.x, found.y, found.width, found.height]
+
+
+def under_mouse(area: Any, kind: str = "UI") -> str:
+    """The operator or property of the button that the mouse is over, in words of Python."""
+    window = bpy.context.window_manager.windows[0]
+    with bpy.context.temp_override(window=window, area=area, region=region(area, kind)):
+        if bpy.ops.ui.copy_python_command_button.poll():
+            bpy.ops.ui.copy_python_command_button()
+            return str(bpy.context.window_manager.clipboard)
+        found = bpy.context.property
+        return "" if found is None else str(found[1])
+
+
+def place_of_strip(name: str, frame: float) -> list[int]:
+    """Where in the window a strip lies at a frame."""
+    found = region(sequencer(), "WINDOW")
+    strip = bpy.context.scene.sequence_editor.strips_all[name]
+    x, y = found.view2d.view_to_region(frame, strip.channel + 0.3, clip=False)
+    return [found.x + x, found.y + y]
+
+
+def place_of_playhead(frame: float) -> list[int]:
+    """Where to click for the playhead to go to a frame."""
+    found = region(sequencer(), "WINDOW")
+    x, _y = found.view2d.view_to_region(frame, 1, clip=False)
+    return [found.x + x, found.y + found.height - 10]
+
+
+def animate_puppet() -> None:
+    """It opens its mouth, smiles and turns its head, as keys that a person would set."""
+    keys = bpy.data.objects["Likeness puppet"].data.shape_keys.key_blocks
+    smile = ("smile_left", "smile_right", "brow_up_left", "brow_up_right")
+    for name, peak, at in (("jaw_open", 1, 20), *((name, 0.9, 50) for name in smile)):
+        for frame, value in ((1, 0), (at, peak), (75, 0)):
+            keys[name].value = value
+            keys[name].keyframe_insert("value", frame=frame)
+    head = bpy.data.objects["Likeness puppet head"]
+    for frame, turn in ((1, 0), (25, 0.25), (55, -0.25), (75, 0)):
+        head.rotation_euler = 0, 0, turn
+        head.keyframe_insert("rotation_euler", frame=frame)
+
+
+def begin() -> None:
+    """The footage and the portrait as strips above each other, saved as a file of its own."""
+    startup = Path(bpy.utils.system_resource("SCRIPTS")) / "startup/bl_app_templates_system"
+    bpy.ops.workspace.append_activate(
+        idname=PERSONS_WORKSPACE, filepath=str(startup / "Video_Editing" / "startup.blend")
+    )
+    bpy.app.timers.register(lay_strips, first_interval=0.5)
+
+
+def lay_strips() -> None:
+    scene = bpy.context.scene
+    scene.sequence_editor_create()
+    for workspace in bpy.data.workspaces:
+        workspace.sequencer_scene = scene
+    scene.render.fps = 25
+    scene.render.resolution_x = scene.render.resolution_y = 512
+    strips = scene.sequence_editor.strips
+    movie = strips.new_movie(
+        name="actor.mp4", filepath=MOVIE, channel=1, frame_start=1, fit_method="ORIGINAL"
+    )
+    picture = strips.new_image(
+        name=Path(PICTURE).name, filepath=PICTURE, channel=2, frame_start=1, fit_method="FIT"
+    )
+    picture.right_handle = scene.frame_end = movie.right_handle
+    scene.frame_end -= 1
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(FOLDER) / "shot.blend"))
+    bpy.types.SpaceSequenceEditor.draw_handler_add(note_drawn, (), "UI", "POST_PIXEL")
+    bpy.app.timers.register(tick, persistent=True)
+    watch_pump()
+
+
+def tick() -> float:
+    """Answer what was asked meanwhile; never raises, since Blender would drop the timer."""
+    TICKS.append(time.monotonic())
+    question = Path(FOLDER) / "question.py"
+    if question.exists():
+        known: dict[str, Any] = {**globals(), "answer": None}
+        code = question.read_text(encoding="utf-8")
+        question.unlink()
+        try:
+            exec(code, known)
+            reply = {"answer": known["answer"]}
+        except Exception:
+            reply = {"error": traceback.format_exc()}
+        part = Path(FOLDER) / "answer.part"
+        part.write_text(json.dumps(reply), encoding="utf-8")
+        part.replace(Path(FOLDER) / "answer.json")
+    return TICK
+
+
+if __name__ == "__main__":
+    os.environ["LIKENESS_PYTHON"] = PYTHON
+    bpy.app.timers.register(begin, first_interval=1)

@@ -100,6 +100,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         neutralize=options.neutralize,
         smooth_pose=options.smooth_pose,
         smooth_expression=options.smooth_expression,
+        matte=options.matte,
     )
     result = synthesize(job, progress_line("synthesize"))
     print(
@@ -184,6 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--model", type=Path, help="an ONNX generator instead of a shipped tier")
     synth.add_argument("--person", type=Path, metavar="DIR", help="a personalized one instead")
     synth.add_argument("--layer", choices=LAYERS, default="head")
+    synth.add_argument(
+        "--matte", action="store_true", help="also write the face's own region of each frame"
+    )
     synth.add_argument("--format", choices=FORMATS, default="png")
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
     synth.add_argument("--provider", choices=PROVIDERS, default="auto")

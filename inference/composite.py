@@ -54,20 +54,27 @@ def confine(answer: GeneratorOutput, points: NDArray[np.float32]) -> GeneratorOu
     hair ends, with blur: over hair that shows as a halo. points: the target's (478, 2) in pixels
     of S.
     """
-    size = answer.alpha.shape[0]
+    share = face_region(points, answer.alpha.shape[0])
+    quarter = answer.flow.shape[1::-1]
+    return GeneratorOutput(
+        answer.flow * cv2.resize(share, quarter, interpolation=cv2.INTER_AREA)[..., None],
+        answer.colour,
+        np.float32(1) - share * (np.float32(1) - answer.alpha),
+        answer.matte,
+    )
+
+
+def face_region(points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """The face's own region (S, S), 0 to 1: whole inside, soft to the outline, nothing beyond.
+
+    points: (478, 2) in pixels of S = `size`.
+    """
     outline = np.round((points[list(OVAL)] - 0.5) * 16).astype(np.int32)
     region = np.zeros((size, size), np.uint8)
     cv2.fillPoly(region, [outline], 255, cv2.LINE_AA, 4)
     soft = cv2.GaussianBlur(region, (0, 0), EDGE * size).astype(np.float32) * np.float32(1 / 255)
     # All of the softness lies inside: beyond the outline there is hair.
-    share = np.clip(2 * soft - 1, 0, 1)
-    quarter = answer.flow.shape[1::-1]
-    return GeneratorOutput(
-        answer.flow * cv2.resize(share, quarter, interpolation=cv2.INTER_AREA)[..., None],
-        answer.colour,
-        1 - share * (1 - answer.alpha),
-        answer.matte,
-    )
+    return np.clip(2 * soft - 1, 0, 1)
 
 
 def feather(portrait: Portrait, softness: float = 0.0) -> NDArray[np.float32]:

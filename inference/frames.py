@@ -95,6 +95,11 @@ def encode_frame(
     return _encoded(".png", pixels, how)
 
 
+def encode_grey(plane: NDArray[np.uint8]) -> bytes:
+    """A grey PNG of 8 bits from (H, W)."""
+    return _encoded(".png", plane, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
 def write_frame(path: Path, data: bytes) -> None:
     """Put an encoded frame under its name, whole or not at all."""
     with written_whole(path) as part:

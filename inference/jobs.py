@@ -58,7 +58,7 @@ class SynthesizeJob:
     tier: "draft" or "final"; instead model: an ONNX file, or person: a folder that
     `python -m export personalize` made. layer: one of LAYERS.
     feather: softness of the head's edge, in units of the crop's side, 0 (as narrow as it may be)
-    to 0.25.
+    to 0.25. matte: write the face's own region beside each frame, as an 8-bit grey picture.
     format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
     """
 
@@ -81,6 +81,7 @@ class SynthesizeJob:
     feather: float = 0.0
     smooth_pose: float = 0.0
     smooth_expression: float = 0.0
+    matte: bool = False
 
 
 @dataclass(frozen=True)

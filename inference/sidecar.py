@@ -27,13 +27,14 @@ from inference.track import LandmarkTrack
 PLACEMENT = "head.json"
 JOB = "job.json"
 MARKS = "frames.marks"
+MATTE = "matte_%06d.png"
 UPRIGHT = "portrait.png"
 _VERSION = 1
 _MARK_SIZE = hashlib.sha256().digest_size
 
 # Choices that do not change a frame's pixels, or not on purpose; those that are hashed as files;
 # and those that change the target landmarks alone, which are hashed frame by frame.
-_NOT_THE_PICTURE = {"out", "frames", "provider", "portrait", "model", "person", "tier"}
+_NOT_THE_PICTURE = {"out", "frames", "provider", "portrait", "model", "person", "tier", "matte"}
 _THE_TARGET = {
     "track", "performance", "transfer", "neutral", "gains", "neutralize", "smooth_pose",
     "smooth_expression",
@@ -44,18 +45,24 @@ _THE_TARGET = {
 class FrameFolder:
     """The folder of a job's frames; `pattern` takes the zero-based frame of the track.
 
-    shared: the hash of what all frames share.
+    shared: the hash of what all frames share. matte: is one wanted beside each frame?
     """
 
     path: Path
     pattern: str
     shared: bytes
+    matte: bool = False
 
     def frame(self, index: int) -> Path:
         return self.path / (self.pattern % index)
 
+    def matte_of(self, index: int) -> Path:
+        return self.path / (MATTE % index)
+
     def missing(self, targets: dict[int, NDArray[np.float32]]) -> list[int]:
         """The frames that are to be made; of these, old ones are removed and marks are set.
+
+        A frame that is there but lacks its wanted matte is among them.
 
         targets: target landmarks (478, 3) of each wanted frame.
         Raises InputError when the folder cannot be written, LikenessError when the disk is full.
@@ -68,6 +75,7 @@ class FrameFolder:
                 mark = hashlib.sha256(self.shared + points.tobytes()).digest()
                 if known[index * _MARK_SIZE : (index + 1) * _MARK_SIZE] != mark:
                     self.frame(index).unlink(missing_ok=True)
+                    self.matte_of(index).unlink(missing_ok=True)
                     changed[index] = mark
             if changed:
                 path.touch()
@@ -77,7 +85,11 @@ class FrameFolder:
                         file.write(mark)
         except OSError as error:
             raise file_error(error, path) from error
-        return [index for index in targets if not self.frame(index).is_file()]
+        return [
+            index for index in targets
+            if not self.frame(index).is_file()
+            or (self.matte and not self.matte_of(index).is_file())
+        ]  # fmt: skip
 
 
 def prepare_folder(
@@ -88,11 +100,12 @@ def prepare_folder(
     Raises InputError when it cannot be written.
     """
     shared = _shared(job, model)
-    folder = FrameFolder(job.out, f"{job.layer}_%06d{frame_suffix(job.format)}", shared)
+    folder = FrameFolder(job.out, f"{job.layer}_%06d{frame_suffix(job.format)}", shared, job.matte)
     fingerprint = shared.hex()
     other = _known_fingerprint(job.out) not in (fingerprint, None)
-    kept = set() if other else {folder.frame(index) for index in range(len(track))}
-    for stale in (*job.out.glob("head_*.???"), *job.out.glob("full_*.???")):
+    whole_take = () if other else range(len(track))
+    kept = {path for i in whole_take for path in (folder.frame(i), folder.matte_of(i))}
+    for stale in (p for name in ("head", "full", "matte") for p in job.out.glob(f"{name}_*.???")):
         try:
             if stale not in kept:
                 stale.unlink()
@@ -116,6 +129,7 @@ def prepare_folder(
         "first": 0,
         "count": len(track),
         "pattern": folder.pattern,
+        "matte": MATTE if job.matte else None,
         "layer": job.layer,
         "alpha": "premultiplied" if job.format == "exr" else "straight",
         "gaps": [i for i, valid in enumerate(track.valid.tolist()) if not valid],

@@ -22,11 +22,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.composite import Pixels, confine, feather, lay_over, merge
+from inference.composite import Pixels, confine, face_region, feather, lay_over, merge
 from inference.errors import Cancelled, InputError
 from inference.frames import (
     FORMATS,
     encode_frame,
+    encode_grey,
     file_error,
     remove_parts,
     write_frame,
@@ -53,7 +54,7 @@ STAGES = ("warp", "network", "composite", "write")
 
 @dataclass(frozen=True)
 class Synthesized:
-    """made, kept: frames written now, and whole ones found from before.
+    """made, kept: frames written now (or just their matte), and whole ones found from before.
 
     gaps: frames in which the driver's face was not seen. provider, reason: what the network ran
     on, and why. seconds: thread time by stage. wall: seconds from the first frame to the last.
@@ -131,10 +132,16 @@ def synthesize(
     start = time.perf_counter()
 
     def make(frame: int) -> None:
-        remove_parts(job.out, folder.frame(frame).name)
+        path, matte = folder.frame(frame), folder.matte_of(frame)
+        if job.matte and not matte.is_file():
+            remove_parts(job.out, matte.name)
+            write_frame(matte, encode_grey(face_matte(scene, frame)))
+        if path.is_file():
+            return
+        remove_parts(job.out, path.name)
         rgb, alpha = render_frame(scene, frame, clock)
         with clock.stage("write"):
-            write_frame(folder.frame(frame), encode_frame(rgb, alpha, job.format))
+            write_frame(path, encode_frame(rgb, alpha, job.format))
 
     cv2.setNumThreads(1)  # frames run in parallel; threads inside of each would only wait
     for done in _in_parallel(make, wanted, cancelled, job.out):
@@ -219,6 +226,23 @@ def render_frame(
         if whole_alpha is None:
             return whole, None
         return whole, whole_alpha.astype(np.float32) / np.iinfo(whole_alpha.dtype).max
+
+
+def face_matte(scene: Scene, frame: int) -> NDArray[np.uint8]:
+    """The region (H, W) in which the network may change the frame, 0 to 255; the layer's size."""
+    portrait, side = scene.portrait, scene.generator.size
+    box = portrait.box
+    corner = np.array([box.x, box.y], np.float32)
+    zoom = np.float32(side) / np.array((box.width, box.height), np.float32)
+    region = face_region((scene.retarget(frame)[:, :2] - corner) * zoom, side)
+    full = cv2.resize(region, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+    grey = np.round(full * 255).astype(np.uint8)
+    if scene.layer == "head":
+        return grey
+    left, top, right, bottom = portrait.visible()
+    whole = np.zeros(portrait.picture.rgb.shape[:2], np.uint8)
+    whole[box.y + top : box.y + bottom, box.x + left : box.x + right] = grey[top:bottom, left:right]
+    return whole
 
 
 def _at_model_size(full: WarpSource, size: int) -> WarpSource:

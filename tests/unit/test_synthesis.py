@@ -352,3 +352,32 @@ def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, change: dict[st
     with pytest.raises(InputError):
         synthesize(job)
     assert not frames_of(tmp_path / "out")
+
+
+def test_a_matte_lies_on_the_face_and_does_not_make_frames_anew(tmp_path: Path) -> None:
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 2))
+    assert synthesize(job).made == 3
+    times = [(tmp_path / f"head_{k:06d}.png").stat().st_mtime_ns for k in range(3)]
+    with_matte = replace(job, matte=True)
+    assert synthesize(with_matte).made == 3  # the mattes alone
+    assert times == [(tmp_path / f"head_{k:06d}.png").stat().st_mtime_ns for k in range(3)]
+    assert synthesize(with_matte).kept == 3
+    assert json.loads((tmp_path / "head.json").read_text())["matte"] == "matte_%06d.png"
+
+    scene = build_scene(with_matte, load_track(TRACK))
+    box = scene.portrait.box
+    matte = cv2.imread(str(tmp_path / "matte_000002.png"), cv2.IMREAD_UNCHANGED)
+    assert matte.dtype == np.uint8 and matte.shape == (box.height, box.width)
+    points = scene.retarget(2)[:, :2] - (box.x, box.y)
+    nose, (left, top), (right, bottom) = points[1], points.min(0), points.max(0)
+    assert matte[int(nose[1]), int(nose[0])] == 255
+    assert np.unique(matte).size > 50  # a soft edge
+    slack = 2 * int(np.ceil(box.width / scene.generator.size))  # two pixels of the network's
+    matte[int(top) - slack : int(bottom) + slack, int(left) - slack : int(right) + slack] = 0
+    assert not matte.any()  # nothing beyond the face
+
+    (tmp_path / "matte_000001.png").unlink()
+    assert synthesize(with_matte).made == 1
+    assert synthesize(replace(with_matte, gains=Gains(pose=0.5))).made == 3
+    synthesize(replace(job, tier="draft", feather=0.1))
+    assert not list(tmp_path.glob("matte_*"))  # those of other frames go

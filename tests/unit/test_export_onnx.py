@@ -185,16 +185,18 @@ def test_shipped_files_keep_the_contract(tier: str) -> None:
     assert "\n" not in meta[contract.META_TRAINING]
 
 
-def test_the_shipped_draft_is_trained_and_has_its_embedder() -> None:
-    meta = open_session(MODELS / "warp-draft.onnx").get_modelmeta().custom_metadata_map
+@pytest.mark.parametrize("tier", contract.TIERS)
+def test_a_shipped_tier_is_trained_and_has_its_embedder(tier: str) -> None:
+    meta = open_session(MODELS / f"warp-{tier}.onnx").get_modelmeta().custom_metadata_map
     assert "steps" in meta[contract.META_TRAINING]
-    beside = open_session(MODELS / "warp-draft.embedder.onnx").get_modelmeta()
+    beside = open_session(MODELS / f"warp-{tier}.embedder.onnx").get_modelmeta()
     assert beside.custom_metadata_map[contract.META_CHECKPOINT] == meta[contract.META_CHECKPOINT]
 
 
-def test_the_shipped_final_is_the_seeded_untrained_generator() -> None:
+def test_an_untrained_final_is_seeded_and_changes_nothing(folder: Path) -> None:
     tier = "final"
-    path = MODELS / f"warp-{tier}.onnx"
+    path = folder / "final-untrained.onnx"
+    assert main(["onnx", "--tier", tier, "--out", str(path)]) == 0
     model = onnx.load(path, load_external_data=False)
     session = open_session(path)
     meta = session.get_modelmeta().custom_metadata_map

@@ -22,8 +22,14 @@ def add_train(commands: Any) -> None:
         description="Goes on from the newest checkpoint in --out. Many processes: start it with "
         "torchrun. The fields are explained in export/training/config.py.",
     )
-    kinds = typing.get_type_hints(TrainConfig)
-    for field in fields(TrainConfig):
+    add_fields(parser, TrainConfig)
+    parser.set_defaults(run=run_train)
+
+
+def add_fields(parser: argparse.ArgumentParser, config: type[Any]) -> None:
+    """Every field of the dataclass `config` as an option of its name."""
+    kinds = typing.get_type_hints(config)
+    for field in fields(config):
         needed = field.default is MISSING
         option: dict[str, Any] = {"required": True} if needed else {"default": field.default}
         kind = kinds[field.name]
@@ -35,7 +41,6 @@ def add_train(commands: Any) -> None:
             kind = Path if kind == Path | None else kind
             option |= {"type": kind, "metavar": kind.__name__.upper()}
         parser.add_argument(f"--{field.name.replace('_', '-')}", **option)
-    parser.set_defaults(run=run_train)
 
 
 def run_train(options: argparse.Namespace) -> None:

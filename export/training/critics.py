@@ -86,7 +86,7 @@ class Critics:
         # The close-ups are inputs of their own: sampling has no second derivative everywhere.
         wanted = {
             name: near.detach().requires_grad_(penal)
-            for name, near in close_ups(_seen(target, view), view.points).items()
+            for name, near in close_ups(_seen(view.target, view), view.points).items()
         }
         real = self._verdict(target, view, e, wanted, exact=penal)
         fake = self._verdict(rendered.result.detach(), view, e, crops)

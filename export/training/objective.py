@@ -49,10 +49,7 @@ def region_weight(view: View, config: TrainConfig) -> Tensor:
     mouth = F.max_pool2d(view.mouth, 9, 1, 4)
     eyes = F.max_pool2d(view.eyes, 11, 1, 5)
     return view.visible * (
-        config.weight_outside
-        + (1 - config.weight_outside + config.weight_face) * view.face
-        + config.weight_mouth * mouth
-        + config.weight_eyes * eyes
+        1 + config.weight_face * view.face + config.weight_mouth * mouth + config.weight_eyes * eyes
     )
 
 

@@ -15,7 +15,6 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from export.networks.discriminator import PaperDiscriminator
 from export.networks.embedder import PaperEmbedder, person_vector
 from export.networks.paper import PaperGenerator
 from export.training.balance import Balance, check_finite
+from export.training.config import PaperConfig
 from export.training.losses import (
     dssim,
     feature_matching,
@@ -50,40 +50,6 @@ Batch = dict[str, Tensor]
 _HELD = 0.2  # the last share of a single clip, which is never trained on
 _SHOWN = 6  # people or frames in a validation
 _SIZE = 256
-
-
-@dataclass(frozen=True)
-class PaperConfig:
-    """clip: the name of the one clip to overfit; empty: all people. shots: K is 1 to this.
-
-    Rates are the paper's; a single clip learns faster with ten times as much. adversary_from: the
-    share of the run from which the discriminator takes part. Shares are of the pull that pixels
-    have on the picture.
-    """
-
-    data: Path
-    out: Path
-    clip: str = ""
-    steps: int = 1_000_000
-    minutes: float = 60.0
-    batch: int = 2
-    shots: int = 8
-    workers: int = 1
-    seed: int = 0
-    rate: float = 5e-5
-    rate_adversary: float = 2e-4
-    adversary_steps: int = 2
-    adversary_from: float = 0.0
-    share_looks: float = 1.0
-    share_adversary: float = 0.25
-    share_features: float = 0.5
-    weight_match: float = 10.0
-    ema: float = 0.998
-    log_every: int = 10
-    grid_every: int = 200
-    checkpoint_minutes: float = 3.0
-    threads: int = 0
-    half: bool = True
 
 
 class PaperLearner(nn.Module):

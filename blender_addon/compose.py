@@ -184,6 +184,8 @@ def _blender_in_silence() -> Iterator[None]:
         try:
             yield
         finally:
+            # Blender reports through Python's stdout, where a pipe's reader gets it later.
+            sys.stdout.flush()
             os.dup2(kept, 1)
             os.close(kept)
 

@@ -35,6 +35,12 @@ class CommandResult:
 RunCli = Callable[..., CommandResult]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _buffered() -> None:
+    """Commands write into pipes as on a person's machine, whatever this one's settings are."""
+    os.environ.pop("PYTHONUNBUFFERED", None)
+
+
 @pytest.fixture(scope="session")
 def footage() -> Path:
     """The folder of real clips and portraits: LIKENESS_FOOTAGE, or beside the checkout."""

@@ -69,6 +69,20 @@ class PaperDiscriminator(nn.Module):
         # W, a row for each video, without spectral norm: the match term compares it with e.
         self.table = nn.Embedding(videos, widths[-1])
         nn.init.uniform_(self.table.weight, -0.1, 0.1)
+        self.met: Tensor
+        self.register_buffer("met", torch.zeros(videos, dtype=torch.bool))
+
+    @torch.no_grad()
+    def meet(self, videos: Tensor, identity: Tensor) -> None:
+        """Begin the rows of videos (N,) that are seen for the first time as their e (N, 512).
+
+        The match term holds e and row together, and at the paper's rates it is e that gives way:
+        from a random row it would take away what the generator has learnt to read in e.
+        """
+        for video, e in zip(videos.tolist(), identity, strict=True):
+            if not self.met[video]:
+                self.table.weight[video] = e
+                self.met[video] = True
 
     def forward(self, frame: Tensor, landmarks: Tensor, videos: Tensor) -> Verdict:
         pooled, features = self.trunk(frame, landmarks)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from export.personalization.config import FEWEST_TO_TRAIN, MOST_PICTURES, PersonalizeConfig
+from export.personalization.paper_cli import add_paper_options, run_paper_person
+from export.personalization.paper_config import PaperPersonConfig
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 from inference.generator.model import model_path
@@ -18,28 +20,39 @@ def add_personalize(commands: Any) -> None:
     """Register the command; `commands` is what argparse's add_subparsers returned."""
     parser = commands.add_parser(
         "personalize",
-        help="fine-tune the warp generator on pictures of one person",
-        description="Writes a folder for: python -m inference synthesize --person DIR. The same "
-        "command goes on where it was interrupted.",
+        help="fine-tune a generator on pictures of one person",
+        description="Writes a folder for: python -m inference synthesize --person DIR; of the "
+        "paper's generator one with its ONNX file, figures and pictures. The same command goes on "
+        "where it was interrupted.",
     )
-    parser.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="P",
+    parser.add_argument("--generator", choices=("warp", "paper"), default="warp")
+    parser.add_argument("--portrait", type=Path, nargs="+", metavar="P",
                         help=f"1 to {MOST_PICTURES} pictures, the main one first")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--checkpoint", type=Path, metavar="C",
                         help="that training wrote, or an exported .onnx (default: the shipped "
                         "model of the tier)")  # fmt: skip
-    parser.add_argument("--tier", choices=TIERS, default=PersonalizeConfig.tier)
-    parser.add_argument("--minutes", type=float, default=PersonalizeConfig.minutes,
-                        help="of training at most (default: %(default)g)")  # fmt: skip
-    parser.add_argument("--steps", type=int, default=PersonalizeConfig.steps,
-                        help="of training at most (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--tier", choices=TIERS,
+                        help="of the warp generator (default: "
+                        f"{PersonalizeConfig.tier})")  # fmt: skip
+    parser.add_argument("--minutes", type=float,
+                        help=f"of training at most (default: {PersonalizeConfig.minutes:g}; paper: "
+                        f"{PaperPersonConfig.minutes:g})")  # fmt: skip
+    parser.add_argument("--steps", type=int,
+                        help=f"of training at most (default: {PersonalizeConfig.steps}; paper: "
+                        f"{PaperPersonConfig.steps})")  # fmt: skip
     parser.add_argument("--portrait-face", type=int, metavar="N",
                         help="which face in the first picture, from left to right")  # fmt: skip
+    add_paper_options(parser)
     parser.set_defaults(run=run_personalize)
 
 
 def run_personalize(options: argparse.Namespace) -> None:
     """Personalize as the options say and print what stands."""
+    _check(options)
+    if options.generator == "paper":
+        run_paper_person(options)
+        return
     config = read_config(options)
     from export.personalization.folder import CARD, write_person
     from export.personalization.personalize import personalize
@@ -68,14 +81,27 @@ def run_personalize(options: argparse.Namespace) -> None:
 
 def read_config(options: argparse.Namespace) -> PersonalizeConfig:
     """The options as a checked configuration. Raises InputError for what makes no sense."""
-    if len(options.portrait) > MOST_PICTURES:
-        raise InputError(f"{len(options.portrait)} pictures were given; give 1 to {MOST_PICTURES}")
-    if options.minutes <= 0:
-        raise InputError("--minutes must be above 0")
-    if options.steps < 1:
-        raise InputError("--steps must be at least 1")
+    if not options.portrait:
+        raise InputError(f"give 1 to {MOST_PICTURES} pictures of one person with --portrait")
+    if options.clip is not None or options.data is not None:
+        raise InputError("--data and --clip belong to --generator paper; the warp generator is "
+                         "judged by: python -m export evaluate --personalize DIR")  # fmt: skip
+    standard = PersonalizeConfig((), options.out, Path())
+    tier = options.tier or standard.tier
     return PersonalizeConfig(
         tuple(options.portrait), options.out,
-        options.checkpoint or model_path(options.tier), options.tier,
-        options.portrait_face, options.minutes, options.steps,
+        options.checkpoint or model_path(tier), tier,
+        options.portrait_face,
+        standard.minutes if options.minutes is None else options.minutes,
+        standard.steps if options.steps is None else options.steps,
     )  # fmt: skip
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What both generators ask of the options."""
+    if len(options.portrait or ()) > MOST_PICTURES:
+        raise InputError(f"{len(options.portrait)} pictures were given; give 1 to {MOST_PICTURES}")
+    if options.minutes is not None and options.minutes <= 0:
+        raise InputError("--minutes must be above 0")
+    if options.steps is not None and options.steps < 1:
+        raise InputError("--steps must be at least 1")

@@ -79,7 +79,7 @@ def before_after(made: Personalized) -> NDArray[np.uint8]:
             np.concatenate([_pixels(x[i]) for x in (view.target, before, after)], axis=1)
             for i in range(min(count, len(before)))
         ]
-    return np.concatenate([_captions("picture", "feed-forward", "personalized"), *rows])
+    return np.concatenate([captions("picture", "feed-forward", "personalized"), *rows])
 
 
 def _write_generator(made: Personalized, tier: str, path: Path) -> None:
@@ -111,7 +111,8 @@ def _pixels(picture: Tensor) -> NDArray[np.uint8]:
     return np.round(array * 255).astype(np.uint8)
 
 
-def _captions(*words: str) -> NDArray[np.uint8]:
+def captions(*words: str) -> NDArray[np.uint8]:
+    """A strip of words, each over a picture of SIZE."""
     strip = np.full((_CAPTION, SIZE * len(words), 3), 24, np.uint8)
     for place, word in enumerate(words):
         at = (place * SIZE + 8, _CAPTION - 7)

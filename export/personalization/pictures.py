@@ -83,6 +83,10 @@ class AlbumClip:
             return picture
         return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
+    def matte(self, index: int) -> Picture | None:
+        """Nobody asks for it here."""
+        return None
+
 
 @dataclass(frozen=True)
 class Album:

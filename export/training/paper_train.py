@@ -109,6 +109,8 @@ def train_paper(config: PaperConfig) -> Path:
         with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
             picture, e = learner(lines, frames)
             picture = picture.float()
+            if adverse:
+                judge.meet(person, e)
             judge.requires_grad_(False)
             fake = judge(picture, lines, person) if adverse else None
             with torch.no_grad():
@@ -329,6 +331,10 @@ def _load(config: PaperConfig, run: dict[str, Any], device: torch.device) -> tup
         resume = torch.load(found[-1], map_location=device, weights_only=True)["resume"]
         for name, part in run.items():
             part.load_state_dict(resume["state"][name])
+        # A run that goes on at another rate is meant to.
+        for name, rate in (("first", config.rate), ("second", config.rate_adversary)):
+            for group in run[name].param_groups:
+                group["lr"] = rate
     except Exception as error:  # torch.load raises whatever its unpickler meets
         raise InputError(
             f"{found[-1]}: a damaged checkpoint, or one of another training "

@@ -122,6 +122,21 @@ def test_every_weight_but_the_table_has_spectral_norm_one() -> None:
     assert not parametrize.is_parametrized(network.table)
 
 
+def test_a_video_s_row_begins_as_its_first_vector_and_is_then_left_alone() -> None:
+    network = PaperDiscriminator(4, NARROW)
+    before = network.table.weight.detach().clone()
+    first, later = torch.full((2, NARROW[-1]), 3.0), torch.full((2, NARROW[-1]), 5.0)
+    network.meet(torch.tensor([2, 0]), first)
+    network.meet(torch.tensor([2, 3]), later)
+    rows = network.table.weight.detach()
+    torch.testing.assert_close(rows[[0, 2, 3]], torch.stack([first[0], first[0], later[0]]))
+    torch.testing.assert_close(rows[1], before[1])
+    again = PaperDiscriminator(4, NARROW)
+    again.load_state_dict(network.state_dict())  # as when a run goes on
+    again.meet(torch.tensor([0]), later[:1])
+    torch.testing.assert_close(again.table.weight, network.table.weight)
+
+
 def test_the_score_is_the_projection_on_the_video_s_row() -> None:
     network = PaperDiscriminator(3, NARROW).eval()
     people = make_people(2, 1, SIZE, seed=1)

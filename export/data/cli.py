@@ -25,6 +25,8 @@ def add_prepare(commands: Any) -> None:
     parser.add_argument("--processes", type=int, metavar="N", help="default: one for each core")
     parser.add_argument("--val-share", type=float, default=0.1, metavar="SHARE",
                         help="of people held back if SRC does not say (default: 0.1)")  # fmt: skip
+    parser.add_argument("--no-mattes", action="store_true",
+                        help="do not tell the people from the background")  # fmt: skip
     parser.set_defaults(run=run_prepare)
 
 
@@ -32,7 +34,7 @@ def run_prepare(options: argparse.Namespace) -> None:
     """Prepare as the options say and print what stands."""
     from export.data.prepare import SKIPPED, PrepareSettings, prepare
 
-    settings = PrepareSettings(options.size, options.quality)
+    settings = PrepareSettings(options.size, options.quality, not options.no_mattes)
     try:
         made = prepare(options.source, options.out, settings, options.processes,
                        options.val_share, _progress_line())  # fmt: skip

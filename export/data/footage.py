@@ -34,6 +34,9 @@ class Clip(Protocol):
     def picture(self, index: int, half: bool = False) -> NDArray[np.uint8]:
         """A frame's picture (H, W, 3), RGB; `half` gives half its size."""
 
+    def matte(self, index: int) -> NDArray[np.uint8] | None:
+        """The person in the whole picture (64, 64), 255 is person; None where nobody knows."""
+
 
 class Footage(Protocol):
     """Clips by number."""

@@ -3,8 +3,8 @@
 
 A folder holds `dataset.json` (the settings), `shard-00000.bin`, ... and `index.jsonl`, one line
 a clip. A clip is appended to a shard first and to the index last, so that it is either whole or
-not there. In a shard a clip is a table and the JPEGs of its frames. Every table and every frame
-has a checksum, looked at when it is read.
+not there. In a shard a clip is a table, the JPEGs of its frames and, as a rule, their mattes
+(`export.data.mattes`). Every table, frame and matte has a checksum, looked at when it is read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class ClipRecord:
 
     rate: frames a second as "25/1". size: width and height of the stored pictures. side: of the
     clip's usual crop (`inference.portrait.crop_box`) in the same pixels. still: a single picture.
-    shard, offset, length: where the clip lies. table_crc: CRC-32 of its table.
+    shard, offset, length: where the clip lies. table_crc: CRC-32 of its table. mattes: where in
+    the clip its mattes begin, 0 where none were made.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ClipRecord:
     offset: int
     length: int
     table_crc: int
+    mattes: int = 0
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from export.data.layout import (
     read_index,
     shard_name,
 )  # fmt: skip
+from export.data.mattes import join_mattes
 from inference.errors import InputError, LikenessError
 from inference.landmarks import TOPOLOGY
 
@@ -47,22 +48,26 @@ class PackedClip:
     frames: int
     table_crc: int
     data: bytes
+    mattes: int = 0
 
 
 def pack_clip(
     name: str, identity: str, split: str, still: bool, rate: str, size: tuple[int, int],
     side: float, numbers: NDArray[np.int32], points: Points, measures: NDArray[np.float32],
-    jpegs: list[bytes],
+    jpegs: list[bytes], mattes: list[bytes] | None = None,
 ) -> PackedClip:  # fmt: skip
     """Lay a clip's frames out as they lie in a shard.
 
-    points: (F, 478, 3) in pixels of the stored pictures; all within `storable`.
+    points: (F, 478, 3) in pixels of the stored pictures; all within `storable`. mattes: of each
+    frame, by `export.data.mattes.make_matte`.
     """
     table = Table.make(numbers, measures, points, side, jpegs).pack()
     data = b"".join([table, *jpegs])
     data = data.ljust((len(data) + 3) // 4 * 4, b"\0")  # the next table begins aligned
+    begin = len(data) if mattes else 0
+    data += join_mattes(mattes) if mattes else b""
     return PackedClip(
-        name, identity, split, still, rate, size, side, len(jpegs), zlib.crc32(table), data
+        name, identity, split, still, rate, size, side, len(jpegs), zlib.crc32(table), data, begin
     )
 
 

@@ -206,7 +206,7 @@ def _smaller(clip: StoredClip, how: Smaller) -> PackedClip:
     if share == 1.0 and (how.every == 1 or record.still):
         return PackedClip(
             record.name, record.identity, record.split, record.still, record.rate, record.size,
-            record.side, record.frames, record.table_crc, clip.whole(),
+            record.side, record.frames, record.table_crc, clip.whole(), record.mattes,
         )  # fmt: skip
     kept = range(0, record.frames, how.every)
     if not record.still and len(kept) < 2:
@@ -219,10 +219,12 @@ def _smaller(clip: StoredClip, how: Smaller) -> PackedClip:
         bytes(clip.jpeg(i)) if share == 1.0 else _shrunk(clip.picture(i), size, how.quality)
         for i in kept
     ]
+    mattes = [bytes(png) for i in kept if (png := clip.matte_png(i)) is not None]
     return pack_clip(
         record.name, record.identity, record.split, record.still, record.rate, size,
         record.side * share, clip.numbers[list(kept)],
         np.stack([clip.points(i) * zoom for i in kept]), clip.measures[list(kept)], jpegs,
+        mattes,
     )  # fmt: skip
 
 

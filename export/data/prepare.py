@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
@@ -25,12 +26,14 @@ from numpy.typing import NDArray
 
 from export.data.clips import ClipFile, find_clips
 from export.data.layout import storable
+from export.data.mattes import make_matte
 from export.data.measures import face_measures
 from export.data.packing import PackedClip, ShardWriter, pack_clip
 from export.data.voxceleb import read_segment
 from inference.capture.capture import capture_footage
 from inference.capture.detector import find_faces
 from inference.capture.faces import face_width
+from inference.capture.persons import PersonFinder
 from inference.capture.video import open_footage, read_frames
 from inference.errors import Cancelled, InputError, LikenessError
 from inference.landmarks import OVAL
@@ -50,10 +53,14 @@ _FEWEST_FRAMES = 2
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """size: a clip whose crop is larger is shrunk to this many pixels; none is enlarged."""
+    """size: a clip whose crop is larger is shrunk to this many pixels; none is enlarged.
+
+    mattes: tell the person of every frame from the background, for training.
+    """
 
     size: int = 512
     quality: int = 92
+    mattes: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,16 +138,17 @@ def _pack_video(clip: ClipFile, settings: PrepareSettings) -> PackedClip:
     if segment and not _inside(usual, segment.middle_box(track.size)):
         raise InputError(f"{clip.path}: its largest face is not the one that {clip.text} means")
     view = _view(usual, track.size, settings.size, clip.path)
-    numbers, points, jpegs = [], [], []
+    numbers, points = [], []
     wanted = set(valid.tolist())
-    for frame in read_frames(footage, start + first, start + last - 1):
-        index = frame.index - start
-        if index in wanted:
-            numbers.append(index)
-            points.append(view.points(track.points[index]))
-            jpegs.append(_jpeg(view.picture(frame.picture), settings.quality))
+    with _Pictures(settings) as pictures:
+        for frame in read_frames(footage, start + first, start + last - 1):
+            index = frame.index - start
+            if index in wanted:
+                numbers.append(index)
+                points.append(view.points(track.points[index]))
+                pictures.add(view.picture(frame.picture))
     rate = f"{track.rate.numerator}/{track.rate.denominator}"
-    return _pack(clip, rate, view, numbers, points, jpegs)
+    return _pack(clip, rate, view, numbers, points, pictures)
 
 
 def _pack_still(clip: ClipFile, settings: PrepareSettings) -> PackedClip:
@@ -150,13 +158,14 @@ def _pack_still(clip: ClipFile, settings: PrepareSettings) -> PackedClip:
         raise InputError(f"{clip.path}: no face was found; use a picture in which it is larger")
     face = max(faces, key=face_width)
     view = _view(face, (picture.shape[1], picture.shape[0]), settings.size, clip.path)
-    jpeg = _jpeg(view.picture(picture), settings.quality)
-    return _pack(clip, "1/1", view, [0], [view.points(face)], [jpeg])
+    with _Pictures(settings) as pictures:
+        pictures.add(view.picture(picture))
+    return _pack(clip, "1/1", view, [0], [view.points(face)], pictures)
 
 
 def _pack(
     clip: ClipFile, rate: str, view: _View, numbers: list[int], points: list[Points],
-    jpegs: list[bytes],
+    pictures: _Pictures,
 ) -> PackedClip:  # fmt: skip
     stacked = np.stack(points)
     good = np.flatnonzero(storable(stacked, view.side))
@@ -165,8 +174,31 @@ def _pack(
     return pack_clip(
         clip.name, clip.identity, clip.split, clip.still, rate, view.size, view.side,
         np.array(numbers, np.int32)[good], stacked[good], face_measures(stacked[good]),
-        [jpegs[i] for i in good],
+        [pictures.jpegs[i] for i in good],
+        [pictures.mattes[i] for i in good] if pictures.mattes else None,
     )  # fmt: skip
+
+
+class _Pictures:
+    """A clip's pictures as they are stored, and their mattes where they are wanted; a context."""
+
+    def __init__(self, settings: PrepareSettings) -> None:
+        self.jpegs: list[bytes] = []
+        self.mattes: list[bytes] = []
+        self._quality = settings.quality
+        self._held = ExitStack()
+        self._finder = self._held.enter_context(PersonFinder()) if settings.mattes else None
+
+    def __enter__(self) -> _Pictures:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        self.jpegs.append(_jpeg(picture, self._quality))
+        if self._finder:
+            self.mattes.append(make_matte(self._finder, picture))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from export.data.augment import (
 )
 from export.data.episodes import Episode, Motion
 from export.data.footage import Clip, Footage
+from export.data.mattes import SIDE as MATTE_SIDE
 from export.data.measures import MEASURES
 from inference.generator.contract import CHANNELS
 from inference.generator.inputs import generator_input, landmark_channels
@@ -70,6 +71,7 @@ def make_sample(data: Footage, episode: Episode, options: SampleOptions) -> Samp
 
     target (3, S, S), lines (6, S, S): the target's landmark channels, the contract's last six.
     face, visible (S, S) uint8: inside the face's outline; where the target is no repeated edge.
+    matte (S, S) uint8: the target's person; matted () uint8: 255 where it is known, else 0.
     points (478, 3) float32: the target's landmarks in pixels of S.
     identity (K, 6, I, I): the sources' colours and their lines of face, eyes and mouth; of a
     still only the warped sources are there, over and over.
@@ -103,6 +105,7 @@ def make_sample(data: Footage, episode: Episode, options: SampleOptions) -> Samp
         "lines": _as_bytes(lines),
         "face": _face_mask(view.points, options.size),
         "visible": view.visible(),
+        **_matte(clip.matte(episode.target), view),
         "points": view.points,
         "identity": (
             _identity_of_still(shown, len(episode.sources), options.identity_size)
@@ -222,6 +225,16 @@ def _face_mask(points: Points, size: int) -> NDArray[np.uint8]:
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     mask = np.zeros((size, size), np.uint8)
     return cv2.fillConvexPoly(mask, cv2.convexHull(outline), 255, cv2.LINE_AA, 4)
+
+
+def _matte(matte: NDArray[np.uint8] | None, view: View) -> Sample:
+    size = view.where.shape[0]
+    if matte is None:
+        return {"matte": np.zeros((size, size), np.uint8), "matted": np.array(0, np.uint8)}
+    share = np.float32(MATTE_SIDE) / np.array(view.stored, np.float32)
+    where = (view.where + np.float32(0.5)) * share - np.float32(0.5)
+    shown = cv2.remap(matte, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    return {"matte": shown, "matted": np.array(255, np.uint8)}
 
 
 def _opening_mask(patches: list[Patch], size: int) -> NDArray[np.uint8]:

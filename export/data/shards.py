@@ -22,6 +22,7 @@ from export.data.layout import (
     check_settings,
     read_index,
 )  # fmt: skip
+from export.data.mattes import find_matte, read_matte
 from inference.errors import InputError
 
 
@@ -111,10 +112,32 @@ class StoredClip:
             raise self._damaged()
         return data
 
-    def whole(self) -> bytes:
-        """The clip as it lies in its shard, every frame checked."""
+    def matte_png(self, index: int) -> NDArray[np.uint8] | None:
+        """A frame's matte as a PNG file, checked; None where the clip has none."""
+        if not self.record.mattes:
+            return None
+        png = find_matte(self._data[self.record.mattes :], self.record.frames, index)
+        if png is None:
+            raise self._damaged()
+        return png
+
+    def matte(self, index: int) -> NDArray[np.uint8] | None:
+        """A frame's matte (SIDE, SIDE) of `export.data.mattes`; None where the clip has none."""
+        png = self.matte_png(index)
+        matte = None if png is None else read_matte(png)
+        if png is not None and matte is None:
+            raise self._damaged()
+        return matte
+
+    def check(self) -> None:
+        """Raises InputError when a frame or matte is damaged."""
         for index in range(self.record.frames):
             self.jpeg(index)
+            self.matte_png(index)
+
+    def whole(self) -> bytes:
+        """The clip as it lies in its shard, every frame checked."""
+        self.check()
         return self._data.tobytes()
 
     def picture(self, index: int, half: bool = False) -> NDArray[np.uint8]:
@@ -145,8 +168,6 @@ def check_all(data: PreparedData) -> Iterator[str]:
     """Read every frame of every clip and yield one line for each damaged clip."""
     for index in range(len(data)):
         try:
-            clip = data.clip(index)
-            for frame in range(clip.record.frames):
-                clip.jpeg(frame)
+            data.clip(index).check()
         except InputError as error:
             yield str(error)

@@ -66,7 +66,8 @@ def read_config(options: argparse.Namespace) -> TrainConfig:
         raise InputError(f"there is no loader '{config.loader}'; choose workers or resident")
     if config.crop % 32 or not 64 <= config.crop <= 256:
         raise InputError(f"--crop is {config.crop}; choose a multiple of 32 from 64 to 256")
-    for name in ("batch", "steps", "most_sources", "whole_every", "log_every", "grid_every"):
+    for name in ("batch", "steps", "most_sources", "whole_every", "judge_every", "log_every",
+                 "grid_every"):  # fmt: skip
         if getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1")
     if config.adversary not in DISCRIMINATORS:

@@ -12,6 +12,7 @@ from export.networks.discriminator import PATCH_WIDTHS, Verdict, WarpDiscriminat
 from export.training.balance import Balance
 from export.training.closeups import close_ups
 from export.training.config import TrainConfig
+from export.training.landmark_judge import LandmarkJudge, face_distance, landmark_distance
 from export.training.losses import (
     feature_matching,
     hinge_discriminator,
@@ -28,7 +29,7 @@ _R1_EVERY = 16  # steps; its weight is raised by as much (lazy regularization, S
 
 
 class Critics:
-    """A perceptual distance, and a discriminator with its optimizer.
+    """A perceptual distance, a judge of landmarks, and a discriminator with its optimizer.
 
     `judge` gives the generator's terms, `learn` takes a step of the discriminator's own. The
     discriminator joins late, and learns for a while before its word counts: one that knows
@@ -40,6 +41,9 @@ class Critics:
         self.processes = processes
         self.steps = 0  # that it has learned
         self.looks = FourierBlocks(phase=config.phase).to(processes.device)
+        self.eye: LandmarkJudge | None = None
+        if config.share_landmarks or config.share_face_looks:
+            self.eye = LandmarkJudge().to(processes.device)
         self.network = WarpDiscriminator(PATCH_WIDTHS[config.adversary]).to(processes.device)
         self.network.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(
@@ -49,6 +53,8 @@ class Critics:
             {
                 "pixels": 1.0,
                 "looks": config.share_looks,
+                "landmarks": config.share_landmarks,
+                "face_looks": config.share_face_looks,
                 "adversary": config.share_adversary,
                 "features": config.share_features,
             },
@@ -62,10 +68,14 @@ class Critics:
         """
         crops = close_ups(_seen(rendered.result, view), view.points)
         wanted = close_ups(_seen(view.target, view), view.points)
-        terms = {"pixels": pixels, "looks": 0.5 * self.looks(rendered.result, view.target)}
-        for name, near in crops.items():
-            colours = (near[:, :, :3].flatten(0, 1), wanted[name][:, :, :3].flatten(0, 1))
-            terms["looks"] = terms["looks"] + self.looks(*colours)
+        terms = {"pixels": pixels}
+        if self.config.share_looks:
+            terms["looks"] = 0.5 * self.looks(rendered.result, view.target)
+            for name, near in crops.items():
+                colours = (near[:, :, :3].flatten(0, 1), wanted[name][:, :, :3].flatten(0, 1))
+                terms["looks"] = terms["looks"] + self.looks(*colours)
+        if self.eye is not None and self.balance.step % self.config.judge_every == 0:
+            terms |= self._seen_by(self.eye, rendered, view)
         if self.steps >= self.config.adversary_warm_up:
             self.network.requires_grad_(False)
             fake = self._verdict(rendered.result, view, e, crops)
@@ -105,6 +115,14 @@ class Critics:
         self.steps += 1
         return figures
 
+    @torch.no_grad()
+    def landmarks_off(self, picture: Tensor, view: View) -> float | None:
+        """How far a picture's landmarks lie from the target's, in pixels of the judge's square."""
+        if self.eye is None:
+            return None
+        seen, wanted = (self.eye(shown, view.points) for shown in (picture, view.target))
+        return float(landmark_distance(seen, wanted))
+
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs."""
         return {
@@ -120,6 +138,18 @@ class Critics:
         self.optimizer.load_state_dict(state["optimizer"])
         self.balance.load_state_dict(state["balance"])
         self.steps = int(state["steps"])
+
+    def _seen_by(self, eye: LandmarkJudge, rendered: Rendered, view: View) -> dict[str, Tensor]:
+        """Both faces as the judge sees them, in the same square."""
+        seen = eye(rendered.result, view.points)
+        with torch.no_grad():
+            wanted = eye(view.target, view.points)
+        terms = {}
+        if self.config.share_landmarks:
+            terms["landmarks"] = landmark_distance(seen, wanted)
+        if self.config.share_face_looks:
+            terms["face_looks"] = face_distance(seen, wanted)
+        return terms
 
     def _verdict(
         self,

@@ -179,27 +179,6 @@ def gmsd(result: Tensor, target: Tensor) -> Tensor:
     return torch.sqrt(likeness.flatten(1).var(dim=1, correction=0) + 1e-8).mean()
 
 
-def landmark_consistency(result: Tensor, target: Tensor, lines: Tensor) -> Tensor:
-    """Whether lids, irises, lips and outline lie where the target's do; in [0, 1].
-
-    lines: (N, C, H, W), the target's landmarks as lines. In a narrow band along them the
-    directions of the two pictures' edges are compared, at full size and half: light and colour
-    hardly matter, a shift of a pixel does. It stands in for a frozen network that reads landmarks
-    off the picture, of which there is none small and free enough.
-    """
-    band = F.max_pool2d(lines.amax(dim=1, keepdim=True), 5, stride=1, padding=2)
-    a, b = _luma(result), _luma(target)
-    terms = []
-    for level in range(2):
-        if level > 0:
-            a, b, band = (F.avg_pool2d(x, 2) for x in (a, b, band))
-        slope_a, slope_b = _prewitt(a), _prewitt(b)
-        strength = slope_b.square().sum(dim=1, keepdim=True).sqrt()
-        unlike = 0.5 * (1.0 - (_direction(slope_a) * _direction(slope_b)).sum(1, keepdim=True))
-        terms.append(_mean(unlike, band[..., 1:-1, 1:-1] * strength))
-    return torch.stack(terms).mean()
-
-
 # The generator's other outputs.
 
 
@@ -224,9 +203,10 @@ def flow_smoothness(flow: Tensor, *, epsilon: float = 0.01) -> Tensor:
 
 def matte_term(matte: Tensor, wanted: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross entropy of the matte (0, 1) against a wanted one in [0, 1], where that is known."""
-    matte = matte.float().clamp(1e-4, 1.0 - 1e-4)
-    entropy = -(wanted * torch.log(matte) + (1.0 - wanted) * torch.log(1.0 - matte))
-    return _mean(entropy, weights)
+    matte = matte.float()
+    # Not clamped: what is wrong and sure of it must still hear so.
+    entropy = wanted * torch.log(matte + 1e-6) + (1.0 - wanted) * torch.log(1.0 - matte + 1e-6)
+    return _mean(-entropy, weights)
 
 
 def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
@@ -250,11 +230,6 @@ def _prewitt(luma: Tensor) -> Tensor:
     across = rows[..., :, 2:] - rows[..., :, :-2]
     down = columns[..., 2:, :] - columns[..., :-2, :]
     return torch.cat([across, down], dim=1)
-
-
-def _direction(slope: Tensor) -> Tensor:
-    """Unit vectors of (N, 2, H, W), shorter where the slope is near the noise."""
-    return slope * torch.rsqrt(slope.square().sum(dim=1, keepdim=True) + 0.01**2)
 
 
 def _ssim_maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

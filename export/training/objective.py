@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from export.training.config import TrainConfig
+from export.training.losses import matte_term
 from export.training.render import Rendered, View
 from inference.generator.contract import ALPHA_UNTRAINED
 
@@ -19,7 +20,8 @@ def objective(rendered: Rendered, view: View, config: TrainConfig) -> dict[str, 
 
     pixels: Charbonnier, weighted by region. edges: the same on differences of neighbours at
     three scales, which keeps lids and teeth from going soft. alpha: trust in the warp where
-    nothing is gained by leaving it. flow: smoothness of the residual displacement.
+    nothing is gained by leaving it. flow: smoothness of the residual displacement. matte: the
+    person against the background where the data tells them apart; elsewhere the face, as a hint.
     """
     weight = region_weight(view, config)
     difference = rendered.result - view.target
@@ -31,16 +33,18 @@ def objective(rendered: Rendered, view: View, config: TrainConfig) -> dict[str, 
         for axis in (2, 3):
             steps = _charbonnier(small.diff(dim=axis))
             edges = edges + _weighted(steps, near.narrow(axis, 1, near.shape[axis] - 1))
-    matte = F.binary_cross_entropy(
-        rendered.matte.clamp(1e-4, 1 - 1e-4), torch.maximum(view.face, rendered.matte.detach())
+    # Whatever a segmentation says, the face is the person's.
+    matte = config.weight_matte * matte_term(
+        rendered.matte, torch.maximum(view.matte, view.face), view.matted
     )
+    hint = matte_term(rendered.matte, torch.ones_like(view.face), view.face * (1 - view.matted))
     return {
         "pixels": config.share_pixels * pixels,
         "edges": config.share_edges * edges / 3,
         "alpha": config.alpha_sparsity * F.relu(ALPHA_UNTRAINED - rendered.alpha).mean(),
         "flow": config.flow_smoothness
         * sum(rendered.flow.diff(dim=axis).abs().mean() for axis in (2, 3)),
-        "matte": 0.01 * matte,
+        "matte": matte + 0.01 * hint,
     }
 
 
@@ -62,6 +66,9 @@ def measures(rendered: Rendered, view: View) -> dict[str, float]:
         for kind, picture in (("", rendered.result), ("_warp", view.picture[:, :3])):
             error = ((picture - view.target).abs() * share).sum() / total
             found[name + kind] = float(error.detach()) * 255
+    if bool(view.matted.any()):
+        wrong = (rendered.matte - view.matte).abs() * view.matted
+        found["matte_error"] = float(wrong.detach().sum() / view.matted.sum())
     found["alpha_mean"] = float(rendered.alpha.detach().mean())
     return found
 

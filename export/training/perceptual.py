@@ -108,7 +108,7 @@ class RandomFeatures(nn.Module):
     def forward(self, result: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad():
             wanted = self._features(target)
-        return _feature_distance(self._features(result), wanted)
+        return feature_distance(self._features(result), wanted)
 
     def _features(self, picture: Tensor) -> list[Tensor]:
         x = (picture.float() - 0.5) * 4.0
@@ -133,7 +133,7 @@ class EmbedderFeatures(nn.Module):
     def forward(self, result: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad():
             wanted = self._features(target)
-        return _feature_distance(self._features(result), wanted)
+        return feature_distance(self._features(result), wanted)
 
     @torch.no_grad()
     def follow(self, embedder: WarpEmbedder, *, decay: float = 0.999) -> None:
@@ -223,7 +223,7 @@ class VggFeatures(nn.Module):
         return maps
 
 
-def _feature_distance(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
+def feature_distance(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
     """L1 of the maps with unit vectors at every place, the mean over levels."""
     return torch.stack(
         [F.l1_loss(_unit(a), _unit(b)) for a, b in zip(maps, wanted, strict=True)]

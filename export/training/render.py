@@ -27,6 +27,7 @@ class View:
     picture: 11 channels of the contract. target: 3. weight: 1, how much a pixel counts. mouth,
     eyes, face: 1 each, in [0, 1]. origin: (N, C, C, 2) where the mesh takes each pixel from, as a
     pixel index of `source` (N, 3, S, S). opening: 1, share of layers that the flow does not move.
+    matte: 1, the target's person against the background; matted: 1 where that is known, else 0.
     identity: (N, K, 6, I, I) for the embedder. points: (N, 478, 2) the target's landmarks in pixels
     of the crop.
     """
@@ -37,6 +38,8 @@ class View:
     mouth: Tensor
     eyes: Tensor
     face: Tensor
+    matte: Tensor
+    matted: Tensor
     origin: Tensor
     opening: Tensor
     source: Tensor
@@ -73,9 +76,12 @@ def view_batch(batch: Batch, device: torch.device, crop: int | None) -> View:
     rows = torch.arange(size, device=device, dtype=torch.float32)
     index = torch.stack(torch.meshgrid(rows, rows, indexing="xy"), dim=-1)
     origin = batch["displacement"][:, 0].to(device) + index
+    visible = share("visible")[:, None]
     masks = torch.cat(
-        [share("visible")[:, None], share("face")[:, None], share("opening")[:, :1]], dim=1
-    )
+        [visible, share("face")[:, None], share("opening")[:, :1], share("matte")[:, None],
+         visible * share("matted")[:, None, None, None]],
+        dim=1,
+    )  # fmt: skip
     points = batch["points"][:, :, :2].to(device)
     if crop is not None:
         corners = _corners(batch["points"], batch["shift"], size, crop)
@@ -89,6 +95,8 @@ def view_batch(batch: Batch, device: torch.device, crop: int | None) -> View:
         mouth=picture[:, 8:9],
         eyes=picture[:, 9:10],
         face=masks[:, 1:2],
+        matte=masks[:, 3:4],
+        matted=masks[:, 4:5],
         origin=origin,
         opening=masks[:, 2:3],
         source=share("source")[:, 0],

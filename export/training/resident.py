@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from export.data.augment import COARSE, NOISE_ROOM, noise_picture
 from export.data.episodes import Episodes
+from export.data.mattes import SIDE as MATTE_SIDE
 from export.data.plan import LINE_PLANES, PLANES, line_planes, plan_batch
 from export.data.samples import SampleOptions
 from export.data.shards import PreparedData
@@ -42,7 +43,7 @@ class ResidentFootage:
     """Every frame of a prepared folder as uint8 on the device: (F, 3, S, S), and at half the size.
 
     S is the largest side of the stored pictures, even; smaller ones lie at the left and top, and
-    their edges are repeated beyond. sizes: (F, 2) width and height.
+    their edges are repeated beyond. mattes: (F, 1, M, M); matted: (F,) 255 where there is one.
     """
 
     def __init__(self, data: PreparedData, device: torch.device) -> None:
@@ -55,6 +56,10 @@ class ResidentFootage:
         )
         half = self.side // 2
         self.halves = torch.empty((count, 3, half, half), dtype=torch.uint8, device=device)
+        self.mattes = torch.zeros(
+            (count, 1, MATTE_SIDE, MATTE_SIDE), dtype=torch.uint8, device=device
+        )
+        self.matted = torch.zeros(count, dtype=torch.uint8, device=device)
         first = 0
         with ThreadPoolExecutor(_DECODERS) as pool:
             for index in range(len(data)):
@@ -69,6 +74,10 @@ class ResidentFootage:
                         frames,
                     )
                     store[rows] = torch.from_numpy(np.stack(list(made))).to(device)
+                if clip.record.mattes:
+                    mattes = np.stack([m for i in frames if (m := clip.matte(i)) is not None])
+                    self.mattes[rows, 0] = torch.from_numpy(mattes).to(device)
+                    self.matted[rows] = 255
                 first += len(frames)
 
 
@@ -147,6 +156,7 @@ def make_batch(footage: ResidentFootage, plan: Batch, options: SampleOptions) ->
         "target": main[:people].byte(),
         **_drawn(plan, size),
         "visible": _visible(where[:people], plan["stored"]),
+        **_matte(footage, plan["main_row"][:people], where[:people], plan["stored"]),
         "points": plan["points"],
         "person": plan["person"],
         "shift": plan["shift"],
@@ -353,6 +363,13 @@ def _visible(where: Tensor, stored: Tensor) -> Tensor:
     """255 where the target's stored picture (width, height) really reaches: (B, S, S) uint8."""
     inside = (where >= -0.5) & (where <= stored[:, None, None] - 0.5)
     return inside.all(dim=-1).byte() * 255
+
+
+def _matte(footage: ResidentFootage, rows: Tensor, where: Tensor, stored: Tensor) -> Batch:
+    """matte (B, S, S) and matted (B,), as in `export.data.samples.make_sample`."""
+    at = (where + 0.5) * (MATTE_SIDE / stored[:, None, None]) - 0.5
+    shown = _sampled(footage.mattes[rows].float(), at, "bilinear")[:, 0]
+    return {"matte": shown.round().byte(), "matted": footage.matted[rows]}
 
 
 def _identity(footage: ResidentFootage, plan: Batch, stills: Tensor, near: int) -> Tensor:

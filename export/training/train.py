@@ -128,13 +128,13 @@ def train(config: TrainConfig) -> Path:
             _log(config, step, spent, window, logged)
             logged = time.monotonic()
         if processes.first and (step + 1) % config.grid_every == 0:
-            _validate(config, average, validation, step, spent, device)
+            _validate(config, average, critics, validation, step, spent, device)
         if processes.first and time.monotonic() - saved > config.checkpoint_minutes * 60:
             saved = time.monotonic()
             save_checkpoint(config, learner, average, optimizer, critics, step + 1, spent)
     processes.wait()
     if processes.first:
-        _validate(config, average, validation, step, spent, device)
+        _validate(config, average, critics, validation, step, spent, device)
         return save_checkpoint(config, learner, average, optimizer, critics, step, spent)
     return config.out
 
@@ -185,6 +185,7 @@ def _calibrate(
 def _validate(
     config: TrainConfig,
     average: Learner,
+    critics: Critics,
     batches: list[dict[str, Tensor]],
     step: int,
     spent: float,
@@ -200,6 +201,9 @@ def _validate(
         other = render(swapped, view).result
         for name, number in measures(rendered, view).items():
             found[f"val_{name}"].append(number)
+        for name, picture in (("", rendered.result), ("_warp", view.picture[:, :3])):
+            if (off := critics.landmarks_off(picture, view)) is not None:
+                found[f"val_landmarks{name}"].append(off)
         found["val_identity_effect"].append(float((other - rendered.result).abs().mean()) * 255)
         rows.append((view, rendered))
     values = {name: sum(numbers) / len(numbers) for name, numbers in found.items()}

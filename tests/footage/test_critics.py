@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,18 +83,47 @@ def test_a_close_up_shows_the_mouth_in_its_middle(view: View) -> None:
 
 def test_every_term_pulls_its_share_of_what_pixels_pull(config: TrainConfig, view: View) -> None:
     torch.manual_seed(0)
+    config = replace(config, share_landmarks=0.2, share_face_looks=0.3)
     critics = Critics(config, Processes.join())
     rendered, e = _result(view)
     critics.learn(rendered, view, e)
     pixels = (rendered.result - view.target).abs().mean()
     terms = critics.judge(rendered, view, e, pixels)
-    assert set(terms) == {"looks", "adversary", "features"}
+    assert set(terms) == {"looks", "landmarks", "face_looks", "adversary", "features"}
 
     def pull(term: Tensor) -> float:
         return float(torch.autograd.grad(term, rendered.result, retain_graph=True)[0].norm())
 
-    for name, share in (("looks", config.share_looks), ("adversary", config.share_adversary)):
+    for name, share in (("looks", config.share_looks), ("adversary", config.share_adversary),
+                        ("landmarks", config.share_landmarks), ("face_looks", 0.3)):  # fmt: skip
         assert pull(terms[name]) == pytest.approx(share * pull(pixels), rel=0.05)
+
+
+def test_the_judge_is_asked_now_and_then_or_not_at_all(config: TrainConfig, view: View) -> None:
+    def asked(config: TrainConfig) -> list[bool]:
+        critics = Critics(config, Processes.join())
+        rendered, e = _result(view)
+        pixels = (rendered.result - view.target).abs().mean()
+        return ["landmarks" in critics.judge(rendered, view, e, pixels) for _ in range(4)]
+
+    config = replace(config, share_looks=0.0, share_landmarks=0.2, judge_every=3)
+    assert asked(config) == [True, False, False, True]
+    without = replace(config, share_landmarks=0.0)
+    assert asked(without) == [False] * 4
+    critics = Critics(without, Processes.join())
+    assert critics.eye is None
+    assert critics.landmarks_off(view.target, view) is None
+
+
+def test_the_judge_finds_the_target_s_own_face_and_the_warp_off(
+    config: TrainConfig, view: View
+) -> None:
+    critics = Critics(replace(config, share_landmarks=0.2), Processes.join())
+    assert critics.landmarks_off(view.target, view) == pytest.approx(0.0, abs=1e-5)
+    warped = critics.landmarks_off(view.picture[:, :3], view)
+    source = critics.landmarks_off(view.source, view)
+    assert warped is not None and source is not None
+    assert 0.3 < warped < 0.8 * source
 
 
 def test_the_discriminator_learns_to_tell_the_warp_from_the_truth(

@@ -11,10 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("blender_addon", "inference", "export", "tests")
-# What each room may import besides the standard library and itself.
+# What each room may import besides the standard library and itself. flatbuffers is the format of
+# MediaPipe's models, and comes with it.
 MAY = {
     "blender_addon": {"bpy", "numpy", "gpu", "blf"},  # the last two are Blender's own
-    "inference": {"numpy", "cv2", "mediapipe", "onnxruntime"},
+    "inference": {"numpy", "cv2", "mediapipe", "flatbuffers", "onnxruntime"},
     "export": {"numpy", "cv2", "torch", "onnx", "onnxscript", "onnxruntime", "inference"},
 }
 

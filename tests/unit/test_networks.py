@@ -167,6 +167,19 @@ def test_untrained_it_is_the_pure_warp(tier: str, size: int) -> None:
     assert matte.min() > 0.95
 
 
+def test_in_half_precision_a_sure_matte_can_still_learn() -> None:
+    network = make_warp("draft")
+    bias = network.picture_head.conv.bias
+    assert bias is not None
+    with torch.no_grad():
+        bias[16:20] = 8.0
+    with torch.autocast("cpu", torch.bfloat16):
+        picture, identity = torch.rand(1, PICTURE_CHANNELS, 64, 64), torch.zeros(1, IDENTITY_SIZE)
+        matte = network(picture, identity)[3]
+    (slope,) = torch.autograd.grad(matte.float().mean(), bias)
+    assert slope[16:20].min() > 0
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_gradients_reach_every_layer_after_one_step(tier: str) -> None:
     network = make_warp(tier)

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import bpy
+
 from . import folders, head_strip, jobs, performance, preferences, strips, timing, versions
 from . import portrait as portraits
 from .errors import InputError
@@ -40,10 +42,23 @@ def request(
         job["portrait_face"] = portrait.pictures[0].face
     if chosen.feather > 0:
         job["feather"] = chosen.feather / 100
+    job["match"], job["match_strength"] = matched_to(chosen), chosen.match_strength
     person = person_of(portrait)
     if person is not None and portrait.use_person:
         return {**job, "person": str(person)}
     return {**job, "tier": chosen.tier}
+
+
+def matched_to(chosen: Any) -> str:
+    """What the head's colours are to agree with, as the job says it. InputError without a file."""
+    if chosen.match != "picture":
+        return str(chosen.match)
+    path = folders.absolute(chosen.match_picture) if chosen.match_picture else None
+    if path is None or not path.is_file():
+        which = f"{path}: there is no such file" if path else "no picture is chosen"
+        raise InputError(f"{which} that the head's colours could match; choose one in the step "
+                         "Composite, or set Match to Portrait")  # fmt: skip
+    return str(path)
 
 
 def person_of(portrait: Any) -> Path | None:
@@ -133,7 +148,7 @@ def portrait_strip(
         begin, end = performance.timing_of(scene, take).span()
         strip = strips.add_still(scene, placement.portrait, (begin, end), portrait.name)
         strip[head_strip.TAG] = portraits.tag(portrait)
-    size = strip.elements[0].orig_width, strip.elements[0].orig_height
+    size = _shown_size(strip, placement.portrait)
     if size != placement.portrait_size:
         raise InputError(
             f"the strip '{strip.name}' shows {size[0]} x {size[1]} pixels, the portrait has "
@@ -141,6 +156,28 @@ def portrait_strip(
             "the strip, or make the portrait from the strip again"
         )
     return strip
+
+
+def _shown_size(strip: Any, portrait: Path) -> tuple[int, int]:
+    """Width and height of the strip's picture in pixels."""
+    element = strip.elements[0]
+    noted = element.orig_width, element.orig_height
+    if strip.type != "IMAGE":
+        return noted
+    path = folders.absolute(strip.directory) / element.filename
+    if path == portrait:
+        return noted
+    # Blender notes the size when the strip is made, not when the artist gives it another file.
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError:
+        raise InputError(
+            f"{path}: the picture of the strip '{strip.name}' cannot be read; put it back or "
+            "choose another"
+        ) from None
+    size = tuple(image.size)
+    bpy.data.images.remove(image)
+    return size if all(size) else noted
 
 
 def seen_span(scene: Any, portrait: Any, take: Any) -> tuple[int, int]:

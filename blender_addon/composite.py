@@ -5,12 +5,24 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bpy
 
-from . import animate, folders, head_strip, jobs, performance, strips, timing, versions
+from . import (
+    animate,
+    folders,
+    head_strip,
+    jobs,
+    performance,
+    preferences,
+    strips,
+    timing,
+    undo_steps,
+    versions,
+)  # fmt: skip
 from . import portrait as portraits
 from .errors import InputError
 from .placement import FILE_NAME, read_placement
@@ -50,6 +62,7 @@ def synthesize(context: Any) -> str:
     # A matte strip that is there stays in step with the head, whatever the toggle says now.
     if settings(scene).matte or head_strip.find(scene, matte_tag(portrait, take)) is not None:
         job["matte"] = True
+    preferences.runtime()  # where nothing can run, that is said before the test frame goes
     head_strip.remove(scene, animate.test_tag(portrait))
     notes = {
         "portrait": portrait.uid, "take": take.uid, "span": list(span),
@@ -70,9 +83,9 @@ def running(portrait: Any, take: Any) -> bool:
 
 
 def arrived(scene: Any, ticket: Any, event: dict[str, Any]) -> None:
-    """Now and then while frames are made, show those that are there, in one grouped undo step."""
+    """Now and then while frames are made, show those that are there, in the job's undo step."""
     now = time.monotonic()
-    if event["event"] != "progress" or bpy.app.background:
+    if event["event"] != "progress" or jobs.inline():
         return
     if now - _shown.get(ticket.id, 0) < SHOW_SECONDS:
         return
@@ -82,12 +95,11 @@ def arrived(scene: Any, ticket: Any, event: dict[str, Any]) -> None:
     if not (Path(ticket.request["out"]) / FILE_NAME).is_file():
         return
     _shown[ticket.id] = now
-    with bpy.context.temp_override(window=windows[0]):
-        bpy.ops.likeness.show_frames(
-            "EXEC_DEFAULT", True, portrait=ticket.notes["portrait"], take=ticket.notes["take"],
-            begin=ticket.notes["span"][0], end=ticket.notes["span"][1],
-            had_strip=ticket.notes["strip"],
-        )  # fmt: skip
+    notes = ticket.notes
+    undo_steps.join(
+        ticket.undo_step,
+        partial(show, notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"]),
+    )
 
 
 def show(

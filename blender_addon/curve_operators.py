@@ -120,6 +120,21 @@ def find_clip(context: Any, name: str = "") -> Any:
     return clip
 
 
+def load_clip(path: Path) -> Any:
+    """The movie as a clip, the one that is there or a new one. InputError when it is no movie."""
+    known = set(bpy.data.movieclips)
+    try:
+        clip = bpy.data.movieclips.load(str(path), check_existing=True)
+    except RuntimeError:
+        clip = None
+    # Blender loads whatever is a file; what it cannot read has no frame rate.
+    if clip is None or clip.frame_duration < 1 or clip.fps <= 0:
+        if clip is not None and clip not in known:
+            bpy.data.movieclips.remove(clip)
+        raise InputError(f"{path}: Blender cannot read this movie; give another")
+    return clip
+
+
 def _shown(context: Any) -> Any:
     clip = getattr(context, "edit_movieclip", None) or getattr(context.scene, "active_clip", None)
     if clip is None and len(bpy.data.movieclips) == 1:
@@ -132,6 +147,7 @@ def _load(context: Any, name: str, label: str, start: float, pace: float) -> str
     empty = curves.load_curves(context.scene, path, label, start, pace, read_face())
     for other in context.selected_objects:
         other.select_set(False)
+    context.view_layer.update()  # else it does not know the new Empty yet
     if empty.name in context.view_layer.objects:
         empty.select_set(True)
         context.view_layer.objects.active = empty
@@ -149,14 +165,7 @@ def _save(context: Any, name: str, controls: str) -> str:
 
 def _add(context: Any, name: str, clip_name: str, footage: str, offset: int) -> str:
     track = load_track(_file(name, "the track"))
-    if footage:
-        try:
-            movie = str(_file(footage, ""))
-            clip = bpy.data.movieclips.load(movie, check_existing=True)
-        except RuntimeError:
-            raise InputError(f"{footage}: Blender cannot read this movie; give another") from None
-    else:
-        clip = find_clip(context, clip_name)
+    clip = load_clip(_file(footage, "")) if footage else find_clip(context, clip_name)
     count = markers.add_markers(clip, track, offset)
     return f"{clip.name}: {count} tracks; move their markers, then apply them"
 

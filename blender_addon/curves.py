@@ -247,6 +247,10 @@ def _add_curve(
         ("handle_right_type", _AUTO_CLAMPED),
     ):  # fmt: skip
         points.foreach_set(name, np.full(count, number, np.int32))
+    # New keys are selected: a first G would move all of them.
+    for name in ("select_control_point", "select_left_handle", "select_right_handle"):
+        points.foreach_set(name, np.zeros(count, np.bool_))
+    curve.select = False
     curve.update()
 
 

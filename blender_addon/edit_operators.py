@@ -36,7 +36,11 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
     last: IntProperty(default=-1, description="Last frame; below the first: the scene's range")
 
     def execute(self, context: Any) -> set[str]:
-        return attempt(self, self._capture, context)
+        done = attempt(self, self._capture, context)
+        if bpy.app.background or done != {"FINISHED"}:
+            return done
+        # What goes on from here makes the undo step, when it has ended.
+        return {"INTERFACE"}
 
     def _capture(self, context: Any) -> str:
         name = folders.safe_name(

@@ -88,6 +88,7 @@ def lay(
     else:
         moved, span, shown = _kept_place(strip, span, timing.span())
         _set_folder(strip, placement.folder)
+        _read_as(strip, placement)  # the frames may have another format than those before
         _set_content(strip, names, begin + moved)
         versions.set_span(strip, shown[0] + moved, shown[1] + moved)
     if list(strip.get(_BOX, ())) != list(placement.box):
@@ -185,11 +186,16 @@ def _new_strip(
             f"{path}: {size[0]} x {size[1]} pixels, but head.json says "
             f"{placement.box[2]} x {placement.box[3]}; synthesize again"
         )
-    linear = path.suffix.lower() == ".exr"
-    strip.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
     strip.blend_type = "ALPHA_OVER"
-    strip.alpha_mode = "STRAIGHT" if placement.alpha == "straight" else "PREMUL"
+    _read_as(strip, placement)
     return strip
+
+
+def _read_as(strip: Any, placement: Placement) -> None:
+    """Colour space and alpha of the frames' files."""
+    linear = placement.pattern.lower().endswith(".exr")
+    strip.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
+    strip.alpha_mode = "STRAIGHT" if placement.alpha == "straight" else "PREMUL"
 
 
 def _names(placement: Placement, timing: Timing) -> list[str]:

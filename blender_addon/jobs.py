@@ -2,8 +2,8 @@
 """Jobs as Blender keeps them: a list on the scene, live progress beside it, results by undo steps.
 
 A step of the work registers a `Kind` that says what to do with a result. While a job runs nothing
-is written into the .blend: progress lives here, and what the job ended with is applied by one
-operator with an undo step of its own. So Ctrl-Z never meets data that changed behind its back.
+is written into the .blend: progress lives here, and what the job ended with is applied inside the
+undo step of the button that began it. So Ctrl-Z never meets data that changed behind its back.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import bpy
 
-from . import preferences, pump
+from . import preferences, pump, undo_steps
 from .client import Event
 from .errors import InputError, JobError
 
@@ -28,13 +29,17 @@ _INTERRUPTED = "interrupted when the file was closed; start it again"
 
 @dataclass(frozen=True)
 class Ticket:
-    """A job as its kind sees it. request: what the worker got; notes: the step's own facts."""
+    """A job as its kind sees it. request: what the worker got; notes: the step's own facts.
+
+    undo_step: name of the one that it belongs to.
+    """
 
     id: str
     kind: str
     label: str
     request: dict[str, Any]
     notes: dict[str, Any]
+    undo_step: str
 
 
 @dataclass(frozen=True)
@@ -136,13 +141,18 @@ def start(
     """
     scene = scene or context.scene
     name = begin(scene, kind, request, notes or {})
-    if bpy.app.background:
+    if inline():
         pump.wait(name)
         settle_now(context)
         item = scene.likeness_jobs[name]
         if item.state != "DONE":
             raise JobError(item.message or f"{item.label}: {item.state.lower()}")
     return name
+
+
+def inline() -> bool:
+    """Does a job run to its end where it starts? Without a window there are no ticks."""
+    return bool(bpy.app.background)
 
 
 def begin(scene: Any, kind: str, request: dict[str, Any], notes: dict[str, Any]) -> str:
@@ -153,7 +163,7 @@ def begin(scene: Any, kind: str, request: dict[str, Any], notes: dict[str, Any])
     else:
         request = _completed(request)
         name = pump.submit(request, lambda event: _arrived(name, event))
-    ticket = Ticket(name, kind, KINDS[kind].label, request, notes)
+    ticket = Ticket(name, kind, KINDS[kind].label, request, notes, undo_steps.current())
     _live[name] = _Live(ticket, scene.session_uid)
     item = scene.likeness_jobs.add()
     item.name, item.kind, item.label = name, kind, ticket.label
@@ -199,9 +209,12 @@ def running(scene: Any, kind: str | None = None) -> list[Any]:
     return [item for item in items if kind is None or item.kind == kind]
 
 
-def at_work() -> str | None:
-    """The id of the job that the status bar shows: the oldest that has not ended, in any scene."""
-    return next((name for name, live in _live.items() if live.ending is None), None)
+def at_work(scene: Any = None) -> str | None:
+    """The id of the oldest job that has not ended, of a scene or, as in the status bar, of any."""
+    for name, live in _live.items():
+        if live.ending is None and (scene is None or live.scene == scene.session_uid):
+            return name
+    return None
 
 
 def overview() -> list[tuple[str, str, Progress]]:
@@ -210,25 +223,32 @@ def overview() -> list[tuple[str, str, Progress]]:
 
 
 def settle() -> None:
-    """Between ticks: end jobs whose line was undone, apply what has ended in one undo step."""
+    """Between ticks: end jobs whose line was undone, apply what has ended in its undo step."""
     for name, live in list(_live.items()):
         if _find(name)[1] is None:
             pump.cancel(name)
             if live.ending is not None:
                 del _live[name]
-    if not any(live.ending for live in _live.values()):
+    steps = dict.fromkeys(live.ticket.undo_step for live in _live.values() if live.ending)
+    if not steps:
         return
     windows = bpy.context.window_manager.windows
     # An undo step in the middle of a drag would mix with the drag's own.
     if not windows or any(len(window.modal_operators) for window in windows):
         return
-    with bpy.context.temp_override(window=windows[0]):
-        bpy.ops.likeness.jobs_settle("EXEC_DEFAULT", True)
+    for step in steps:
+        undo_steps.join(step, partial(settle_now, bpy.context, step))
 
 
-def settle_now(context: Any) -> None:
-    """Apply what every ended job brought. Never raises: a fault is the job's one line."""
-    for name, live in [(name, live) for name, live in _live.items() if live.ending]:
+def settle_now(context: Any, step: str = "") -> None:
+    """Apply what every ended job brought, or those alone that belong to an undo step.
+
+    Never raises: a fault is the job's one line.
+    """
+    ended = [(name, live) for name, live in _live.items() if live.ending]
+    for name, live in ended:
+        if step and live.ticket.undo_step != step:
+            continue
         del _live[name]
         scene, item = _find(name)
         if item is None or live.ending is None:

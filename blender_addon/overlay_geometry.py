@@ -26,6 +26,7 @@ class StripPlace:
 
     size: of the picture; out: of the frame, both in pixels. offset in pixels, y up; origin in
     shares of the picture, y up; rotation in radians; flip: whether the frame is mirrored.
+    percentage: of the frame's size at which Blender puts it together, to show it at full size.
     """
 
     size: tuple[int, int]
@@ -35,11 +36,16 @@ class StripPlace:
     rotation: float = 0
     origin: tuple[float, float] = (0.5, 0.5)
     flip: tuple[bool, bool] = (False, False)
+    percentage: int = 100
 
 
 def on_frame(points: NDArray[np.floating], place: StripPlace) -> Points:
-    """Pixels of a strip's picture (..., 2), y down -> the preview, from its centre, y up."""
-    size, out = np.array(place.size, np.float64), np.array(place.out, np.float64)
+    """Pixels of a strip's picture (..., 2), y down -> the preview, from its centre, y up.
+
+    In pixels of the whole frame. `strips` says how Blender places a strip.
+    """
+    share = place.percentage / 100
+    size, out = np.array(place.size, np.float64), np.trunc(np.array(place.out) * share)
     upright = np.stack([points[..., 0], size[1] - points[..., 1]], axis=-1)
     pivot = np.array(place.origin) * size
     cos, sin = math.cos(place.rotation), math.sin(place.rotation)
@@ -48,8 +54,9 @@ def on_frame(points: NDArray[np.floating], place: StripPlace) -> Points:
         [cos * arm[..., 0] - sin * arm[..., 1], sin * arm[..., 0] + cos * arm[..., 1]], axis=-1
     )
     # Blender halves the difference in whole numbers.
-    placed = pivot + np.trunc((out - size) / 2) + place.offset + turned
-    return np.asarray((placed - out / 2) * np.where(place.flip, -1, 1))
+    moved = np.array(place.offset) + turned
+    placed = pivot + np.trunc((out - size) / 2) + share * moved
+    return np.asarray((placed - out / 2) / share * np.where(place.flip, -1, 1))
 
 
 def on_clip(points: NDArray[np.floating], size: tuple[int, int]) -> Points:
@@ -117,6 +124,23 @@ def contour_edges(face: Face) -> NDArray[np.int64]:
             around = [] if name.endswith("brow") else [(line[-1], line[0])]
             rows += [*zip(line, line[1:], strict=False), *around]
     return np.array(rows, np.int64)
+
+
+def corners(box: tuple[int, int, int, int]) -> Points:
+    """The corners (4, 2) of a box: left, top, width and height in pixels, y down."""
+    left, top, width, height = box
+    across, down = np.array([0, width, width, 0]), np.array([0, 0, height, height])
+    return np.column_stack([left + across, top + down]).astype(np.float64)
+
+
+def frame(points: Points, half: float) -> NDArray[np.float32]:
+    """Triangles, (24, 2), of a line along the sides of a quadrangle (4, 2), 2 * `half` wide."""
+    sides = np.roll(points, -1, axis=0) - points
+    along = sides / np.maximum(np.linalg.norm(sides, axis=1, keepdims=True), 1e-6) * half
+    across = np.column_stack([-along[:, 1], along[:, 0]])
+    begin, end = points - along, points + sides + along  # over the corners, so that they close
+    quads = np.stack([begin - across, end - across, end + across, begin + across], axis=1)
+    return quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 2).astype(np.float32)
 
 
 def squares(centres: Points, half: float) -> NDArray[np.float32]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import bpy
 
-from . import folders, head_strip, jobs, overlay, recordings, timing, versions
+from . import folders, head_strip, jobs, recordings, take_overlay, timing, versions
 from .errors import InputError
-from .properties import active_take, find_take, new_uid, settings
+from .properties import active_take, find_take, new_uid, scene_of, settings
 from .timing import Timing
 
 CAPTURE, CLEAN = "capture", "performance"
@@ -23,7 +23,7 @@ class Footage:
     """What is to be captured. frames: zero-based, both included; None: the whole file.
 
     start: frame of the timeline at which the first captured frame lies. pace: see `Timing`; 0: in
-    real time. strip: the strip's name, "" where there is none.
+    real time. strip, clip: names of what it lies on, "" where there is none.
     """
 
     path: Path
@@ -32,6 +32,7 @@ class Footage:
     pace: float = 0.0
     frames: tuple[int, int] | None = None
     strip: str = ""
+    clip: str = ""
 
 
 def footage_of_strip(scene: Any, name: str = "") -> Footage:
@@ -71,8 +72,9 @@ def footage_of_clip(clip: Any) -> Footage:
     path = folders.existing(clip.filepath, f"file of the clip '{clip.name}'")
     skipped = max(0, clip.frame_offset)
     return Footage(
-        path, clip.name, clip.frame_start, 0.0, (skipped, max(skipped, clip.frame_duration - 1))
-    )
+        path, clip.name, clip.frame_start, 0.0, (skipped, max(skipped, clip.frame_duration - 1)),
+        clip=clip.name,
+    )  # fmt: skip
 
 
 def footage_of_file(scene: Any, path: Path) -> Footage:
@@ -97,7 +99,7 @@ def capture(context: Any, footage: Footage, face: int = 0) -> str:
     notes = {
         "scene": scene.name, "uid": uid, "slug": slug, "name": name, "start": footage.start,
         "pace": footage.pace, "offset": footage.frames[0] if footage.frames else 0,
-        "source": folders.stored(footage.path), "strip": footage.strip,
+        "source": folders.stored(footage.path), "strip": footage.strip, "clip": footage.clip,
     }  # fmt: skip
     jobs.start(context, CAPTURE, request, notes)
     return ""
@@ -111,13 +113,10 @@ def apply_capture(context: Any, scene: Any, ticket: Any, result: dict[str, Any])
     take.uid, take.slug, take.source = notes["uid"], notes["slug"], notes["source"]
     take.pace, take.offset = notes["pace"], notes["offset"]
     gaps = int(result["gaps"])
-    if notes["strip"]:
-        _tag_footage(scene, notes["strip"], take)
-    if take.strip:
-        overlay.set_layer(
-            scene, f"take {take.uid}", folders.absolute(take.track), take.strip,
-            start=take.start, pace=1 / pace_of(scene, take),
-        )  # fmt: skip
+    if notes["strip"] and (strip := _tagged_footage(scene, notes["strip"], take)) is not None:
+        take_overlay.show_on_strip(scene, take, strip, take.start, pace_of(scene, take))
+    if (clip := bpy.data.movieclips.get(notes.get("clip", ""))) is not None:
+        take_overlay.show_on_clip(scene, take, clip)
     clean(context, take)
     return f"{notes['name']}: {result['frames']} frames, {_seen(gaps)}"
 
@@ -147,21 +146,29 @@ def clean(context: Any, take: Any) -> str:
         "do": CLEAN, "track": str(track), "out": str(out),
         "neutral": take.neutral if take.neutral >= 0 else None,
         "smooth_pose": take.smooth_pose, "smooth_expression": take.smooth_expression,
-        "fill": take.fill,
+        "fill": take.fill, "lens": take.lens,
     }  # fmt: skip
-    jobs.start(context, CLEAN, request, {"take": take.uid})
+    jobs.start(context, CLEAN, request, {"take": take.uid, "cleaning": cleaning(take)})
     return ""
+
+
+def cleaning(take: Any) -> str:
+    """The choices that `clean` works with, to be compared."""
+    smoothing = f"{take.smooth_pose:.4f} {take.smooth_expression:.4f}"
+    return f"{take.neutral} {smoothing} {take.fill} {take.lens:.2f}"
 
 
 def apply_clean(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
     """The take gets its performance."""
     take = find_take(ticket.notes["take"])
     take.performance = folders.stored(Path(ticket.request["out"]))
+    take.cleaned = ticket.notes.get("cleaning", "")
     aside = "; the edited curves were set aside" if take.edited else ""
     take.edited = ""
     take.gaps, take.filled = int(result["gaps"]), int(result["filled"])
     used = [int(frame) for frame in result.get("neutral") or ()]
     take.neutral_found = used[0] if used else -1
+    take_overlay.refresh(scene_of(take), take)
     bridged = f", {take.filled} bridged" if take.filled else ""
     return f"{take.name}: {_seen(take.gaps)}{bridged}{aside}"
 
@@ -183,7 +190,7 @@ def remove_take(scene: Any) -> str:
     """Forget the active take; its files and strips stay."""
     take = active_take(scene)
     name = take.name
-    overlay.remove_layer(scene, f"take {take.uid}")
+    take_overlay.hide(scene, take)
     takes = settings(scene).takes
     takes.remove(settings(scene).take_index)
     settings(scene).take_index = max(0, min(settings(scene).take_index, len(takes) - 1))
@@ -251,16 +258,19 @@ def drop_curves(take: Any) -> str:
     if not take.edited:
         raise InputError(f"'{take.name}' has no edited curves")
     take.edited = ""
+    take_overlay.refresh(scene_of(take), take)
     return ""
 
 
-def _tag_footage(scene: Any, name: str, take: Any) -> None:
-    """Remember which strip it was, for its sound; one that is gone meanwhile is no matter."""
+def _tagged_footage(scene: Any, name: str, take: Any) -> Any:
+    """The strip that it was, from now on known for its sound; None where it is gone meanwhile."""
     editor = scene.sequence_editor
     strip = versions.strips(editor).get(name) if editor is not None else None
-    if strip is not None and strip.type == "MOVIE":
-        take.strip = strip.get(head_strip.TAG) or f"footage:{take.uid}"
-        strip[head_strip.TAG] = take.strip
+    if strip is None or strip.type != "MOVIE":
+        return None
+    take.strip = strip.get(head_strip.TAG) or f"footage:{take.uid}"
+    strip[head_strip.TAG] = take.strip
+    return strip
 
 
 def _movie_facts(path: Path) -> tuple[int, Fraction]:

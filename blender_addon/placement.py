@@ -14,6 +14,7 @@ The worker writes the frames and this file:
     layer          "head", or "full" where the frames are whole pictures of the portrait's size
     alpha          "straight" or "premultiplied"
     matte          pattern of the mattes beside the frames; null or not there where none were asked
+    match          the colour match of the whole shot in figures, where there is one; not read here
 """
 
 from __future__ import annotations

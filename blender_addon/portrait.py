@@ -14,6 +14,7 @@ from . import folders, head_strip, jobs, overlay, versions
 from .errors import InputError, JobError
 from .properties import (
     MOST_PICTURES,
+    NO_BASIS,
     active_portrait,
     find_portrait,
     new_uid,
@@ -114,6 +115,12 @@ def remove_picture(scene: Any) -> str:
     if len(portrait.pictures) < 2:
         raise InputError("a portrait needs at least one picture; remove the portrait instead")
     index = min(portrait.picture_index, len(portrait.pictures) - 1)
+    if index == 0 and strip_of(scene, portrait) is not None:
+        # The next one would move then, over a strip that shows this one.
+        raise InputError(
+            "the first picture is the one that moves, and it lies on the sequencer; make a new "
+            "portrait of the others instead"
+        )
     portrait.pictures.remove(index)
     portrait.picture_index = max(0, index - 1)
     return ""
@@ -135,8 +142,12 @@ def choose_face(scene: Any, number: int) -> str:
 def record_consent(scene: Any, who: str, basis: str, note: str = "") -> str:
     """Keep whose face the active portrait shows and on what ground it may be animated."""
     portrait = active_portrait(scene)
-    if not who.strip():
-        raise InputError("say whose face this is: the consent note needs a name")
+    lacks = {} if who.strip() else {"a name": "say whose face this is"}
+    if basis == NO_BASIS:
+        lacks["a basis"] = "choose on what ground it may be animated"
+    if lacks:
+        raise InputError(f"the consent note needs {' and '.join(lacks)}: "
+                         f"{', and '.join(lacks.values())}")  # fmt: skip
     for picture in portrait.pictures:
         path = folders.existing(picture.path, "picture")
         picture.sha256 = folders.hash_of(path)
@@ -268,6 +279,7 @@ def apply_faces(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any])
     for found in result["faces"]:
         face = picture.faces.add()
         face.number, face.box = found["number"], [round(value) for value in found["box"]]
+        face.crop = found["crop"]
         face.thumbnail, face.points = found["thumbnail"], found["points"]
     count = len(picture.faces)
     if picture.face > count:
@@ -281,13 +293,14 @@ def apply_faces(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any])
 
 
 def _show_landmarks(scene: Any, portrait: Any, picture: Any) -> None:
-    """The chosen face's landmarks, for the overlay on the portrait's strip."""
+    """The chosen face's landmarks and crop, for the overlay on the portrait's strip."""
     strip = strip_of(scene, portrait)
     face = next((face for face in picture.faces if face.number == picture.face), None)
     if strip is not None and face is not None and picture.path == portrait.pictures[0].path:
         size = tuple(picture.size)
         own = tag(portrait)
-        overlay.set_layer(scene, own, folders.absolute(face.points), own, size=size)
+        points = folders.absolute(face.points)
+        overlay.set_layer(scene, own, points, own, size=size, crop=tuple(face.crop))
 
 
 def _check_strip(scene: Any, portrait: Any, picture: Any) -> None:

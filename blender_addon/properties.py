@@ -31,13 +31,19 @@ MOST_PICTURES = 32
 
 _RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
 
+NO_BASIS = "CHOOSE"
+# Files keep the number, so each keeps its own.
 BASES = (
-    ("OWN", "My own face", "You are the person in the picture"),
-    ("AGREED", "They agreed", "The person agreed to being animated, in writing"),
-    ("LICENSED", "Licensed", "A contract or a licence of the picture covers animating it"),
-    ("HISTORIC", "Historic", "A historic person, from a picture that is in the public domain"),
-    ("FICTION", "Not a real person", "A painted, sculpted or rendered person who never lived"),
-)
+    (NO_BASIS, "Choose...", "Nothing was chosen yet; that is no ground", "NONE", 5),
+    ("OWN", "My own face", "You are the person in the picture", "NONE", 0),
+    ("AGREED", "They agreed", "The person agreed to being animated, in writing", "NONE", 1),
+    ("LICENSED", "Licensed", "A contract or a licence of the picture covers animating it",
+     "NONE", 2),
+    ("HISTORIC", "Historic", "A historic person, from a picture that is in the public domain",
+     "NONE", 3),
+    ("FICTION", "Not a real person", "A painted, sculpted or rendered person who never lived",
+     "NONE", 4),
+)  # fmt: skip
 SOURCES = (
     ("STRIP", "Movie Strip", "The active movie strip, over the range that it shows"),
     ("CLIP", "Movie Clip", "A clip of the Movie Clip Editor"),
@@ -59,6 +65,13 @@ TIERS = (
     ("draft", "Draft", "The small network: quick on any machine"),
     ("final", "Final", "The large network: for delivery, best on a GPU"),
 )
+MATCHES = (
+    ("off", "Off", "The network's colours are taken as they come"),
+    ("portrait", "Portrait", "What the network paints keeps to the portrait's own colours: a "
+     "monochrome or toned print stays one"),
+    ("picture", "Picture", "The head strip is also graded, towards a still of the plate that it "
+     "is laid over; once for the whole shot"),
+)  # fmt: skip
 FORMATS = (
     ("png", "PNG 8 bit", "Straight alpha, display sRGB"),
     ("png16", "PNG 16 bit", "Straight alpha, display sRGB, for 16-bit portraits"),
@@ -71,6 +84,9 @@ class LikenessFace(PropertyGroup):
 
     number: IntProperty(description="From left to right, beginning with 1")
     box: IntVectorProperty(size=4, description="Left, top, width and height in pixels")
+    crop: IntVectorProperty(
+        size=4, description="The part that is made anew: left, top, width and height in pixels"
+    )
     thumbnail: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
     points: StringProperty(
         subtype="FILE_PATH", options=_RELATIVE, description="Landmarks, in pixels of the picture"
@@ -105,8 +121,9 @@ class LikenessPortrait(PropertyGroup):
         name="Whose Face", description="Name of the person who is shown", default=""
     )
     consent_basis: EnumProperty(
-        name="Basis", description="On what ground this face may be animated", items=BASES
-    )
+        name="Basis", description="On what ground this face may be animated", items=BASES,
+        default=NO_BASIS,
+    )  # fmt: skip
     consent_note: StringProperty(
         name="Note", description="Where the agreement or the licence is kept; optional"
     )
@@ -143,6 +160,7 @@ class LikenessTake(PropertyGroup):
     gaps: IntProperty(description="Frames in which no face was seen")
     filled: IntProperty(description="Frames of gaps that were bridged")
     neutral_found: IntProperty(default=-1)
+    cleaned: StringProperty(description="The choices that the performance was made with")
 
     start: FloatProperty(
         name="Starts At",
@@ -162,7 +180,7 @@ class LikenessTake(PropertyGroup):
         default=-1,
     )
     find_neutral: BoolProperty(
-        name="Find Neutral Frame",
+        name="Find Neutral",
         description="Look through the take for a frame in which the actor's face is at rest",
         get=lambda self: self.neutral < 0,
         set=lambda self, find: setattr(self, "neutral", -1 if find else max(0, self.neutral_found)),
@@ -173,7 +191,7 @@ class LikenessTake(PropertyGroup):
         min=0, max=1, default=0.3, subtype="FACTOR",
     )  # fmt: skip
     smooth_expression: FloatProperty(
-        name="Smooth Expression",
+        name="Smooth Face",
         description="Strength of smoothing of the face; blinks and closed lips are kept",
         min=0, max=1, default=0.2, subtype="FACTOR",
     )  # fmt: skip
@@ -181,6 +199,12 @@ class LikenessTake(PropertyGroup):
         name="Fill Gaps",
         description="Longest gap that is bridged, in frames; longer ones stay gaps",
         min=0, soft_max=60, default=12,
+    )  # fmt: skip
+    lens: FloatProperty(
+        name="Lens (mm)",
+        description="Focal length of the actor's camera in millimetres, of a sensor 36 wide, for "
+        "a face that is near or far from the middle; 0: unknown",
+        min=0, max=1000, default=0, precision=1,
     )  # fmt: skip
 
 
@@ -222,7 +246,7 @@ class LikenessSettings(PropertyGroup):
     gaze: _gain("Gaze", "the direction of the look")
     transfer: EnumProperty(name="Transfer", items=TRANSFERS)
     neutralize: BoolProperty(
-        name="Neutralize Portrait",
+        name="Neutralize",
         description="Take the portrait's own expression away first, for one that smiles or speaks",
     )
     tier: EnumProperty(name="Quality", items=TIERS)
@@ -233,6 +257,18 @@ class LikenessSettings(PropertyGroup):
         name="Feather",
         description="Softness of the strip's edge in percent of its width; 0: as narrow as it is",
         min=0, max=25, default=0, subtype="PERCENTAGE",
+    )  # fmt: skip
+    match: EnumProperty(
+        name="Match Colours", description="What the head's colours agree with", items=MATCHES,
+        default="portrait",
+    )  # fmt: skip
+    match_picture: StringProperty(
+        name="Picture", subtype="FILE_PATH", options=_RELATIVE,
+        description="A graded still of the shot, best with a face in it, that the head is to match",
+    )  # fmt: skip
+    match_strength: FloatProperty(
+        name="Match Strength", description="How far the head's colours are led there",
+        min=0, max=1, default=1, subtype="FACTOR",
     )  # fmt: skip
     matte: BoolProperty(
         name="Matte",

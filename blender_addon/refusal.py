@@ -6,13 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import undo_steps
 from .errors import InputError, JobError, RenderError
 
 
 def attempt(operator: Any, work: Callable[..., str], *arguments: Any) -> set[str]:
-    """Run an operator's work and report the line that it returns, or its refusal."""
+    """Run an operator's work and report the line that it returns, or its refusal.
+
+    What jobs that it starts will bring belongs to the operator's undo step.
+    """
     try:
-        line = work(*arguments)
+        with undo_steps.begun_by(operator.bl_label):
+            line = work(*arguments)
     except (InputError, RenderError, JobError) as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}

@@ -32,6 +32,8 @@ def paths(scene: Any) -> Iterator[tuple[Any, str]]:
     for take in scene.likeness.takes:
         for name in ("source", "track", "performance", "edited"):
             yield take, name
+    for layer in scene.likeness_overlay.layers:
+        yield layer, "path"
 
 
 def relative_to(folder: Path) -> None:

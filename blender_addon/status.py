@@ -10,29 +10,19 @@ import bpy
 
 from . import jobs, preferences, pump
 from .client import Event
-from .errors import InputError, JobError
+from .errors import InputError
+from .refusal import attempt
 from .registration import register_classes, unregister_classes
 
-# Where ESC ends a job: keymap and editor. Everything else that ESC does there goes first to those
-# who take it, since the item only answers while a job runs.
-_ESC = (("Sequencer", "SEQUENCE_EDITOR"), ("Clip", "CLIP_EDITOR"), ("3D View", "VIEW_3D"))
+# ESC ends a job where the panels are: over timeline, preview and sidebar of the sequencer. Not over
+# other editors, where it is pressed for other reasons. Text fields, menus and what has the mouse
+# take the key before any keymap does.
+_KEYMAP, _EDITOR = "Video Sequence Editor", "SEQUENCE_EDITOR"
 _keys: list[tuple[Any, Any]] = []
 
 
-class LIKENESS_OT_jobs_settle(bpy.types.Operator):
-    """Apply what the worker's jobs brought"""
-
-    bl_idname = "likeness.jobs_settle"
-    bl_label = "Likeness result"
-    bl_options = {"UNDO", "INTERNAL"}
-
-    def execute(self, context: Any) -> set[str]:
-        jobs.settle_now(context)
-        return {"FINISHED"}
-
-
 class LIKENESS_OT_job_cancel(bpy.types.Operator):
-    """End this job; frames that are finished are kept"""
+    """End this job (also by ESC over the sequencer); frames that are finished are kept"""
 
     bl_idname = "likeness.job_cancel"
     bl_label = "Cancel job"
@@ -45,8 +35,8 @@ class LIKENESS_OT_job_cancel(bpy.types.Operator):
         return jobs.at_work() is not None
 
     def execute(self, context: Any) -> set[str]:
+        name = self.job or jobs.at_work(context.scene)
         # While something plays, ESC ends the playback.
-        name = self.job or jobs.at_work()
         screen = getattr(context, "screen", None)
         if name is None or (not self.job and screen and screen.is_animation_playing):
             return {"PASS_THROUGH"}
@@ -65,12 +55,11 @@ class LIKENESS_OT_job_again(bpy.types.Operator):
     job: bpy.props.StringProperty(options={"SKIP_SAVE"})
 
     def execute(self, context: Any) -> set[str]:
-        try:
-            jobs.again(context, self.job)
-        except (InputError, JobError) as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        return attempt(self, self._again, context)
+
+    def _again(self, context: Any) -> str:
+        jobs.again(context, self.job)
+        return ""
 
 
 class LIKENESS_OT_jobs_clear(bpy.types.Operator):
@@ -190,7 +179,6 @@ def _draw_status_bar(header: Any, _context: Any) -> None:
 
 
 _CLASSES = (
-    LIKENESS_OT_jobs_settle,
     LIKENESS_OT_job_cancel,
     LIKENESS_OT_job_again,
     LIKENESS_OT_jobs_clear,
@@ -202,8 +190,8 @@ def register() -> None:
     register_classes(*_CLASSES)
     bpy.types.STATUSBAR_HT_header.prepend(_draw_status_bar)
     keys = bpy.context.window_manager.keyconfigs.addon
-    for name, space in _ESC if keys else ():  # none in the background
-        keymap = keys.keymaps.new(name=name, space_type=space)
+    if keys is not None and not _keys:
+        keymap = keys.keymaps.new(name=_KEYMAP, space_type=_EDITOR)
         _keys.append((keymap, keymap.keymap_items.new("likeness.job_cancel", "ESC", "PRESS")))
 
 

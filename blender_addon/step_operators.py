@@ -7,7 +7,7 @@ Without a window each runs to its end and returns {'FINISHED'} with everything d
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
@@ -24,7 +24,7 @@ from . import (
     versions,
 )  # fmt: skip
 from .errors import InputError
-from .properties import BASES, SOURCES, active_portrait, active_take, settings
+from .properties import BASES, NO_BASIS, SOURCES, active_portrait, active_take, settings
 from .refusal import attempt
 
 UNDO = {"REGISTER", "UNDO"}
@@ -121,13 +121,20 @@ class LIKENESS_OT_consent_record(_Step):
     bl_idname = "likeness.consent_record"
     bl_label = "Record Consent"
 
-    who: StringProperty(name="Whose Face", description="Name of the person who is shown")
+    who: StringProperty(
+        name="Whose Face", description="Name of the person who is shown", options={"SKIP_SAVE"}
+    )
     basis: EnumProperty(
-        name="Basis", description="On what ground this face may be animated", items=BASES
-    )
+        name="Basis", description="On what ground this face may be animated", items=BASES,
+        default=NO_BASIS, options={"SKIP_SAVE"},
+    )  # fmt: skip
     note: StringProperty(
-        name="Note", description="Where the agreement or the licence is kept; optional"
-    )
+        name="Note", description="Where the agreement or the licence is kept; optional",
+        options={"SKIP_SAVE"},
+    )  # fmt: skip
+
+    # What was typed when OK was refused, by portrait: nobody should have to type it again.
+    _typed: ClassVar[dict[str, tuple[str, str, str]]] = {}
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         try:
@@ -135,13 +142,19 @@ class LIKENESS_OT_consent_record(_Step):
         except InputError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.who, self.basis = known.consent_who, known.consent_basis
-        self.note = known.consent_note
+        # A note that is missing, or for other pictures, wants a ground that is chosen now.
+        basis = NO_BASIS if portrait.consent_missing(known) else known.consent_basis
+        kept = known.consent_who, basis, known.consent_note
+        self.who, self.basis, self.note = self._typed.pop(known.uid, kept)
         return set(context.window_manager.invoke_props_dialog(self, width=360))
 
     def execute(self, context: Any) -> set[str]:
         scene = versions.sequencer_scene(context)
-        return attempt(self, portrait.record_consent, scene, self.who, self.basis, self.note)
+        typed = self.who, self.basis, self.note
+        done = attempt(self, portrait.record_consent, scene, *typed)
+        if "CANCELLED" in done and settings(scene).portraits:
+            self._typed[active_portrait(scene).uid] = typed
+        return done
 
 
 class LIKENESS_OT_capture_footage(_Step):
@@ -178,6 +191,8 @@ class LIKENESS_OT_capture_footage(_Step):
             footage = performance.footage_of_strip(scene, self.strip)
         elif self.source == "CLIP":
             named = bpy.data.movieclips.get(self.clip) if self.clip else settings(scene).clip
+            if self.clip and named is None:
+                raise InputError(f"there is no clip '{self.clip}'; open its movie as a clip")
             footage = performance.footage_of_clip(named)
         else:
             footage = performance.footage_of_file(scene, folders.absolute(self.filepath))
@@ -289,28 +304,6 @@ class LIKENESS_OT_synthesize(_Step):
         return attempt(self, composite.synthesize, context)
 
 
-class LIKENESS_OT_show_frames(bpy.types.Operator):
-    """Show the frames that have been made so far"""
-
-    bl_idname = "likeness.show_frames"
-    bl_label = "Likeness Frames"
-    bl_options = {"INTERNAL", "UNDO_GROUPED"}
-    bl_undo_group = "likeness frames"
-
-    portrait: StringProperty(options={"SKIP_SAVE"})
-    take: StringProperty(options={"SKIP_SAVE"})
-    begin: IntProperty(options={"SKIP_SAVE"})
-    end: IntProperty(options={"SKIP_SAVE"})
-    had_strip: BoolProperty(options={"SKIP_SAVE"})
-
-    def execute(self, _context: Any) -> set[str]:
-        try:
-            composite.show(self.portrait, self.take, (self.begin, self.end), self.had_strip)
-        except InputError:
-            return {"CANCELLED"}  # the job's own end says what is wrong
-        return {"FINISHED"}
-
-
 class LIKENESS_OT_align(_Step):
     """Lay the head strip over the portrait strip again, after that was moved or scaled"""
 
@@ -346,7 +339,7 @@ CLASSES = (
     LIKENESS_OT_capture_footage, LIKENESS_OT_take_update, LIKENESS_OT_take_remove,
     LIKENESS_OT_take_set, LIKENESS_OT_test_frame, LIKENESS_OT_test_clear,
     LIKENESS_OT_personalize, LIKENESS_OT_person_remove, LIKENESS_OT_before_after,
-    LIKENESS_OT_synthesize, LIKENESS_OT_show_frames, LIKENESS_OT_align, LIKENESS_OT_open_output,
+    LIKENESS_OT_synthesize, LIKENESS_OT_align, LIKENESS_OT_open_output,
 )  # fmt: skip
 
 

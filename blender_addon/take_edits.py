@@ -7,8 +7,9 @@ from typing import Any
 
 import bpy
 
-from . import curves, folders, markers, performance, recordings
+from . import curves, folders, markers, performance, recordings, take_overlay
 from .canonical import read_face
+from .curve_operators import load_clip
 from .errors import InputError
 from .properties import active_take
 
@@ -42,7 +43,12 @@ def keep_curves(scene: Any) -> str:
     if not edited:
         return f"{empty.name}: no curve was edited"
     take.edited = folders.stored(out)
-    return f"{len(edited)} frames were edited; Synthesize makes just these anew"
+    take_overlay.refresh(scene, take)
+    many = len(edited) != 1
+    return (
+        f"{len(edited)} frame{'s were' if many else ' was'} edited; Synthesize makes just "
+        f"{'these' if many else 'this one'} anew"
+    )
 
 
 def controls_of(scene: Any, take: Any) -> Any:
@@ -55,11 +61,12 @@ def controls_of(scene: Any, take: Any) -> Any:
 
 
 def add_markers(scene: Any) -> str:
-    """Show landmarks of the active take as tracking markers on its footage's clip."""
+    """Show landmarks of the active take as tracking markers on its footage's clip, and the take."""
     take = active_take(scene)
     track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
     clip = _clip_of(take, load=True)
-    count = markers.add_markers(clip, track, take.offset)
+    count = markers.add_markers(clip, track, take_overlay.shift_of(take, clip))
+    take_overlay.show_on_clip(scene, take, clip)
     return f"{clip.name}: {count} markers in the Movie Clip Editor; move them, then Apply"
 
 
@@ -67,13 +74,16 @@ def apply_markers(context: Any, scene: Any) -> str:
     """The landmarks go where the markers were moved to, and the take is cleaned anew."""
     take = active_take(scene)
     track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
-    moved, changed = markers.moved(_clip_of(take), track, take.offset)
+    clip = _clip_of(take)
+    shift = take_overlay.shift_of(take, clip)
+    moved, changed = markers.moved(clip, track, shift)
     if not changed:
         return "no marker was moved"
     out = performance.take_file(take.slug, MARKED)
     recordings.save_track(moved, out)
     take.track = folders.stored(out)
-    markers.add_markers(_clip_of(take), moved, take.offset)
+    markers.add_markers(clip, moved, shift)
+    take_overlay.show_on_clip(scene, take, clip)
     performance.clean(context, take)
     return f"{len(changed)} frames were moved"
 
@@ -85,16 +95,13 @@ def has_markers(take: Any) -> bool:
 
 
 def _clip_of(take: Any, load: bool = False) -> Any:
+    if not take.source:
+        raise InputError(f"'{take.name}' was not captured from footage; edit it as curves instead")
     path = folders.existing(take.source, f"footage of '{take.name}'")
     clip = _found_clip(take)
     if clip is None and not load:
         raise InputError(f"'{take.name}' has no markers yet; press Add Markers first")
-    if clip is None:
-        try:
-            clip = bpy.data.movieclips.load(str(path))
-        except RuntimeError:
-            raise InputError(f"{path}: Blender cannot read this movie") from None
-    return clip
+    return load_clip(path) if clip is None else clip
 
 
 def _found_clip(take: Any) -> Any:
@@ -110,6 +117,7 @@ def _found_clip(take: Any) -> Any:
 def _select(context: Any, empty: Any) -> None:
     """Make it the active object, where the view layer has it."""
     layer = context.view_layer
+    layer.update()  # else it does not know an Empty that was made just now
     if empty.name not in layer.objects:
         return
     for other in list(layer.objects.selected):

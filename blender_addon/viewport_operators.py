@@ -362,9 +362,10 @@ def _announce(operator: Any, kind: str, path: Path, first: int, rate: Fraction) 
         try:
             callback(kind, path, first, rate)
         except Exception as error:
-            # The file is written; who listens must not undo that. The artist is told.
+            # The file is written; who listens must not undo that. The artist is told, and a
+            # script hears of it as of any refusal.
             line = " ".join(str(error).split()) or type(error).__name__
-            operator.report({"WARNING"}, f"{path.name} was written, but is no take yet: {line}")
+            operator.report({"ERROR"}, f"{line} (the recording {path.name} is kept)")
 
 
 def _movie_length(path: Path) -> int:

@@ -57,7 +57,7 @@ def _performance(options: argparse.Namespace) -> int:
 
     job = PerformanceJob(
         options.track, options.out, options.neutral, options.smooth_pose,
-        options.smooth_expression, options.fill,
+        options.smooth_expression, options.fill, options.lens,
     )  # fmt: skip
     result = run_performance(job)
     calm = ", ".join(str(frame) for frame in result.neutral)
@@ -101,6 +101,8 @@ def _synthesize(options: argparse.Namespace) -> int:
         smooth_pose=options.smooth_pose,
         smooth_expression=options.smooth_expression,
         matte=options.matte,
+        match=options.match,
+        match_strength=options.match_strength,
     )
     result = synthesize(job, progress_line("synthesize"))
     print(
@@ -151,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     perform.add_argument("--neutral", type=int, help="the neutral frame; default: found")
     _add_smoothing(perform)
     perform.add_argument("--fill", type=int, default=0, help="bridge gaps of so many frames")
+    perform.add_argument(
+        "--lens", type=float, default=0.0, metavar="MM",
+        help="the camera's focal length on 36 mm film, for a face that is near; default: unknown",
+    )  # fmt: skip
     perform.set_defaults(run=_performance)
 
     take = commands.add_parser("take", help="cut, join, mix, retime, mirror; to and from tables")
@@ -187,6 +193,13 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--layer", choices=LAYERS, default="head")
     synth.add_argument(
         "--matte", action="store_true", help="also write the face's own region of each frame"
+    )
+    synth.add_argument(
+        "--match", default="portrait", metavar="off|portrait|PICTURE",
+        help="match colours to the portrait's own palette (default), or to a graded plate",
+    )  # fmt: skip
+    synth.add_argument(
+        "--match-strength", type=float, default=1.0, metavar="S", help="0 to 1; default: 1"
     )
     synth.add_argument("--format", choices=FORMATS, default="png")
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")

@@ -8,6 +8,8 @@ changes nothing, and a 4K portrait keeps its own sharpness.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from inference.portrait import Portrait
 from inference.warp.mesh import BORDER
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Plane = NDArray[np.float32]
+Match = Callable[[Plane, Plane, Plane], tuple[Plane, Plane]]
 
 # Alpha at which detail is kept whole: a hair below the untrained value, for rounding's sake.
 _WHOLE_DETAIL = ALPHA_UNTRAINED - 1e-3
@@ -28,15 +32,25 @@ _WHOLE_DETAIL = ALPHA_UNTRAINED - 1e-3
 EDGE = 0.02
 
 
-def merge(answer: GeneratorOutput, warped_small: NDArray[np.uint8], warped_full: Pixels) -> Pixels:
+def merge(
+    answer: GeneratorOutput,
+    warped_small: NDArray[np.uint8],
+    warped_full: Pixels,
+    match: Match | None = None,
+) -> Pixels:
     """The head's colours (H, W, 3), of `warped_full`'s size and type.
 
     warped_small: (S, S, 3), the same warp at the network's size, its residual flow included.
+    match: gets the warp at S, the blend with the network's colours and alpha, and gives the first
+    two as the colour match wants them; `warped_full` is as it wants already.
     """
     small = warped_small.astype(np.float32) * np.float32(1 / 255)
     alpha = answer.alpha[..., None]
     detail = np.minimum(alpha * np.float32(1 / _WHOLE_DETAIL), 1)
-    broad = alpha * small + (1 - alpha) * answer.colour - detail * small
+    blend = alpha * small + (1 - alpha) * answer.colour
+    if match:
+        small, blend = match(small, blend, answer.alpha)
+    broad = blend - detail * small
     top = np.iinfo(warped_full.dtype).max
     size = (warped_full.shape[1], warped_full.shape[0])
     merged = cv2.resize(broad * np.float32(top), size, interpolation=cv2.INTER_LINEAR)

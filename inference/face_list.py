@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ from inference.frames import file_error, written_whole
 from inference.jobs import FacesJob
 from inference.landmarks import OVAL
 from inference.pictures import read_picture
+from inference.portrait import crop_box
 
 _THUMBNAIL = 256  # pixels of its longer side
 _MARGIN = 0.35  # around the face's outline, in units of its own side
@@ -28,12 +29,14 @@ _MARGIN = 0.35  # around the face's outline, in units of its own side
 class ListedFace:
     """number: from left to right, 1 and up, as `SynthesizeJob.portrait_face` takes it.
 
-    box: x, y, width, height of its outline in pixels; points: a .npy of (478, 3) float32 in
-    pixels of the picture.
+    box: x, y, width, height of its outline in pixels; crop: of the part of the picture that its
+    head layer would cover, which may reach beyond it; points: a .npy of (478, 3) float32 in pixels
+    of the picture.
     """
 
     number: int
     box: tuple[int, int, int, int]
+    crop: tuple[int, int, int, int]
     thumbnail: Path
     points: Path
 
@@ -80,7 +83,8 @@ def list_faces(
         _write_png(thumbnail, _thumbnail(rgb, box))
         with written_whole(landmarks) as part, part.open("wb") as file:
             np.save(file, points.astype(np.float32))
-        faces.append(ListedFace(number, box, thumbnail, landmarks))
+        crop = astuple(crop_box(points, picture.size))
+        faces.append(ListedFace(number, box, crop, thumbnail, landmarks))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return FaceList(path, picture.size, digest, tuple(faces))
 

@@ -35,7 +35,8 @@ class PerformanceJob:
     """Track -> an editable performance at `out`.
 
     neutral: the driver's neutral frame; None: found. smooth_pose, smooth_expression: 0 (as
-    captured) to 1. fill: the longest gap, in frames, that is bridged.
+    captured) to 1. fill: the longest gap, in frames, that is bridged. lens: the camera's focal
+    length in mm where the picture's longer side is 36 mm, 8 to 1000; 0: unknown.
     """
 
     track: Path
@@ -44,6 +45,7 @@ class PerformanceJob:
     smooth_pose: float = 0.0
     smooth_expression: float = 0.0
     fill: int = 0
+    lens: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class SynthesizeJob:
     feather: softness of the head's edge, in units of the crop's side, 0 (as narrow as it may be)
     to 0.25. matte: write the face's own region beside each frame, as an 8-bit grey picture.
     format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
+    match: "off"; "portrait": the network's colours keep to the portrait's palette; or a picture's
+    path: that, and the head is graded towards the picture. match_strength: 0 to 1 of it.
     """
 
     portrait: tuple[Path, ...]
@@ -82,6 +86,8 @@ class SynthesizeJob:
     smooth_pose: float = 0.0
     smooth_expression: float = 0.0
     matte: bool = False
+    match: str = "portrait"
+    match_strength: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from inference.pictures import StillPicture, read_picture
 # the outline's, in the same unit: room for hair above, for the neck below.
 _SIDE = 2.1
 _RAISE = 0.14
-_SMALLEST_FACE = 20.0  # pixels; below it the landmarks are guesses
+SMALLEST_FACE = 20.0  # pixels; below it the landmarks are guesses
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def open_portrait(path: Path, face: int | None = None) -> Portrait:
     faces = [points * np.float32(factor) for points in find_faces(small)]
     points = _choose(faces, face, path)
     side = float(np.ptp(points[list(OVAL), :2], axis=0).max())
-    if side < _SMALLEST_FACE:
+    if side < SMALLEST_FACE:
         raise InputError(f"{path}: the face is only {side:.0f} pixels high; use a larger picture")
     return Portrait(path, picture, points, crop_box(points, picture.size))
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.colour.match import OFF, ColourMatch, matches_picture
 from inference.frames import encode_frame, file_error, frame_suffix, write_frame, written_whole
 from inference.generator.person import IDENTITY
 from inference.jobs import SynthesizeJob
@@ -93,10 +94,15 @@ class FrameFolder:
 
 
 def prepare_folder(
-    job: SynthesizeJob, portrait: Portrait, track: LandmarkTrack, model: Path
+    job: SynthesizeJob,
+    portrait: Portrait,
+    track: LandmarkTrack,
+    model: Path,
+    match: ColourMatch | None = None,
 ) -> FrameFolder:
     """Make the folder, write its sidecars, and clear what can be no frame of this job.
 
+    match: the colour match that all frames get, for the record.
     Raises InputError when it cannot be written.
     """
     shared = _shared(job, model)
@@ -120,7 +126,7 @@ def prepare_folder(
         shown = UPRIGHT
         form = "png16" if portrait.picture.rgb.dtype == np.uint16 else "png"
         write_frame(job.out / UPRIGHT, encode_frame(portrait.picture.rgb, None, form))
-    placement = {
+    placement: dict[str, object] = {
         "likeness": _VERSION,
         "portrait": shown,
         "portrait_size": list(size),
@@ -134,6 +140,8 @@ def prepare_folder(
         "alpha": "premultiplied" if job.format == "exr" else "straight",
         "gaps": [i for i, valid in enumerate(track.valid.tolist()) if not valid],
     }
+    if match:
+        placement["match"] = match.facts()
     _write(job.out / PLACEMENT, placement)
     asked = {key: _plain(value) for key, value in asdict(job).items()}
     _write(job.out / JOB, {"fingerprint": fingerprint, "job": {"do": "synthesize", **asked}})
@@ -151,6 +159,13 @@ def _shared(job: SynthesizeJob, model: Path) -> bytes:
     for path in (*code, *job.portrait, model, *person):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     skipped = _NOT_THE_PICTURE | _THE_TARGET
+    if job.match == OFF or job.match_strength == 0:
+        skipped = skipped | {"match", "match_strength"}
+    elif matches_picture(job.match):
+        # What the match is made from, not what was made: that may differ by a rounding on another
+        # machine of the farm, which then would clear away this one's frames.
+        digest.update(hashlib.sha256(Path(job.match).read_bytes()).digest())
+        skipped = skipped | {"match"}
     choices = {k: _plain(v) for k, v in asdict(job).items() if k not in skipped}
     digest.update(json.dumps(choices, sort_keys=True).encode())
     return digest.digest()

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
 from inference.composite import Pixels, confine, face_region, feather, lay_over, merge
 from inference.errors import Cancelled, InputError
 from inference.frames import (
@@ -75,7 +76,9 @@ class Scene:
     """Everything that frames share: made once, then only read, by all threads.
 
     identity: (256,) the person's vector. small, full: the portrait's crop at the network's size
-    and at its own. alpha: (H, W) the head layer's own, 0 to 1.
+    and at its own, graded if the match says so. alpha: (H, W) the head layer's own, 0 to 1.
+    match: of the colours, or None. below: the portrait that the layer "full" lies over, graded as
+    the head is; None: the portrait.
     """
 
     portrait: Portrait
@@ -87,6 +90,8 @@ class Scene:
     full: WarpSource
     alpha: NDArray[np.float32]
     layer: str
+    match: ColourMatch | None = None
+    below: Portrait | None = None
 
 
 @dataclass
@@ -124,7 +129,7 @@ def synthesize(
         targets[frame] = scene.retarget(frame)
         if cancelled():
             raise Cancelled(f"{job.out}: cancelled before the first new frame")
-    folder = prepare_folder(job, scene.portrait, track, scene.generator.path)
+    folder = prepare_folder(job, scene.portrait, track, scene.generator.path, scene.match)
     wanted = folder.missing(targets)
     scene = replace(scene, retarget=targets.__getitem__)
     kept = len(frames) - len(wanted)
@@ -167,10 +172,12 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack, motion: Motion | None 
     if job.model and job.person:
         raise InputError("a model and a person's folder were both given; choose one of them")
     check_gains(job.gains)
+    check_match(job.match, job.match_strength)
     person = open_person(job.person) if job.person else None
     generator = load_generator(person.model if person else job.model or job.tier, job.provider)
     portrait = open_portrait(job.portrait[0], job.portrait_face)
     others = [open_portrait(path) for path in job.portrait[1:]]
+    match = colour_match(job.match, job.match_strength, portrait)
     if job.transfer == "absolute":
         retarget = retarget_absolute(portrait.points, fill_gaps(track))
     else:
@@ -180,6 +187,14 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack, motion: Motion | None 
     mouth = open_mouth(portrait, others)
     full = warp_source(crop, points, mouth=mouth)
     small = _at_model_size(full, generator.size)
+    below = None
+    if match and match.grade:
+        # The network sees the portrait as it is; what is shown of it is graded here, once.
+        if job.layer == "full":
+            below = graded_portrait(portrait, match.grade)
+        if mouth:
+            mouth = replace(mouth, pixels=match.grade.of_picture(mouth.pixels))
+        full = warp_source(match.grade.of_picture(crop), points, mouth=mouth)
     size = (portrait.box.width, portrait.box.height)
     return Scene(
         portrait=portrait,
@@ -191,6 +206,8 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack, motion: Motion | None 
         full=full,
         alpha=feather(portrait, job.feather),
         layer=job.layer,
+        match=match,
+        below=below,
     )
 
 
@@ -214,7 +231,8 @@ def render_frame(
         if residual.any():
             small, _ = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)
         full, _ = warp(scene.full, target, size, residual)
-        head = merge(answer, _rgb8(small), full)
+        match = scene.match.of_network if scene.match else None
+        head = merge(answer, _rgb8(small), full, match)
         alpha = scene.alpha
         transparent = portrait.crop_alpha()
         if transparent is not None:
@@ -222,7 +240,7 @@ def render_frame(
             alpha = alpha * (warp_plane(transparent, target, size, residual) / np.float32(top))
         if scene.layer == "head":
             return head, alpha
-        whole, whole_alpha = lay_over(portrait, head, scene.alpha)
+        whole, whole_alpha = lay_over(scene.below or portrait, head, scene.alpha)
         if whole_alpha is None:
             return whole, None
         return whole, whole_alpha.astype(np.float32) / np.iinfo(whole_alpha.dtype).max

@@ -4,6 +4,7 @@
 In:  {"id": "7", "do": "capture" | "performance" | "synthesize" | "faces" | "check" | "cancel" |
       "stop", ...}
      The other keys are the fields of `inference.jobs`' dataclasses; "id" is any text.
+     The "match" of "synthesize" is "off", "portrait" or a picture's path.
 Out: {"event": "ready", "version": 1, "pid": n}
      {"event": "queued" | "started", "id": "7"}
      {"event": "progress", "id": "7", "done": n, "total": n, "rate": frames a second,
@@ -194,6 +195,7 @@ def _listed(result: FaceList) -> dict[str, Any]:
             {
                 "number": face.number,
                 "box": list(face.box),
+                "crop": list(face.crop),
                 "thumbnail": str(face.thumbnail),
                 "points": str(face.points),
             }

@@ -17,6 +17,8 @@ from inference.performance.performance import SUFFIX, save_performance
 from inference.performance.smooth import smooth_performance
 from inference.track import load_track
 
+_FRAME = 36.0  # mm: the longer side of the picture that a lens is told for
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -37,16 +39,17 @@ def run_performance(job: PerformanceJob) -> Recorded:
     Raises InputError for what the user can mend, LikenessError for a full disk.
     """
     if not job.out.name.endswith(SUFFIX):
-        raise InputError(
-            f"{job.out}: a performance's name ends in {SUFFIX}; choose such a name"
-        )
+        raise InputError(f"{job.out}: a performance's name ends in {SUFFIX}; choose such a name")
     for name, value in (("pose", job.smooth_pose), ("expression", job.smooth_expression)):
         if not 0 <= value <= 1:
             raise InputError(f"the {name} cannot be smoothed by {value:g}; choose from 0 to 1")
+    if job.lens and not 8 <= job.lens <= 1000:
+        raise InputError(f"a lens of {job.lens:g} mm cannot be; give 8 to 1000, or 0 for unknown")
     track = load_track(job.track)
+    focal = job.lens / _FRAME * max(track.size) if job.lens else None
     check_writable(job.out)
     calm = calm_frames(track) if job.neutral is None else (job.neutral,)
-    performance = fill_performance(decompose(track, job.neutral), job.fill)
+    performance = fill_performance(decompose(track, job.neutral, focal), job.fill)
     if job.smooth_pose or job.smooth_expression:
         performance = smooth_performance(performance, job.smooth_pose, job.smooth_expression)
     p, at = performance, calm[0]

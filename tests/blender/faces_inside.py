@@ -27,6 +27,8 @@ from blender_addon import (
     markers,
     output,
     overlay,
+    overlay_drawing,
+    overlay_geometry,
     puppet,
     recordings,
     versions,
@@ -391,12 +393,13 @@ def overlay_life(given: dict[str, Any]) -> dict[str, Any]:
     facts = {
         "layers": [[x.name, x.target, x.start, x.pace] for x in shown.layers], "mesh": shown.mesh
     }  # fmt: skip
-    overlay.add_handlers()
-    overlay._draw("preview")  # there is no region: it must say so once, and not raise
-    overlay._draw("preview")
-    overlay.remove_handlers()
-    overlay.remove_handlers()
-    facts["handlers"] = len(overlay._handlers)
+    overlay_drawing.add_handlers(overlay.layers_of)
+    # There is no region: it must say so once, and not raise.
+    overlay_drawing.draw("preview", overlay.layers_of)
+    overlay_drawing.draw("preview", overlay.layers_of)
+    overlay_drawing.remove_handlers()
+    overlay_drawing.remove_handlers()
+    facts["handlers"] = len(overlay_drawing._handlers)
     return facts
 
 
@@ -412,12 +415,16 @@ def preview(given: dict[str, Any]) -> dict[str, Any]:
     for name, value in given["transform"].items():
         setattr(strip.transform, name, value)
     strip.use_flip_x, strip.use_flip_y = given["flip"]
+    strip.crop.min_x, strip.crop.max_y = given["crop"]
     scene.render.resolution_x, scene.render.resolution_y = given["frame"]
-    scene.render.resolution_percentage = 100
+    scene.render.resolution_percentage = given["percentage"]
     output.set_still(scene)
     scene.view_settings.view_transform = "Standard"
     output.render_still(scene, Path(given["out"]), 1)
-    return {}
+    size = strip.elements[0].orig_width, strip.elements[0].orig_height
+    place = overlay_drawing.place_of(strip, size, scene.render, None)
+    dot = overlay_geometry.on_frame(np.array(given["dot"], np.float64), place)
+    return {"drawn": dot.tolist()}
 
 
 if __name__ == "__main__":

@@ -144,6 +144,27 @@ def save_linear_exr(path: Path, frame: np.ndarray) -> Path:
     return path
 
 
+def load_linear_exr(path: Path) -> np.ndarray:
+    """A linear, premultiplied EXR as float64 sRGB RGBA, straight, in 0..255."""
+    raw = path.with_suffix(".npy")
+    # In a process of its own: OpenCV looks once, early, whether it may read EXR.
+    script = (
+        "import sys, cv2, numpy\n"
+        "numpy.save(sys.argv[2], cv2.imread(sys.argv[1], cv2.IMREAD_UNCHANGED))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, path, raw],
+        env={**os.environ, "OPENCV_IO_ENABLE_OPENEXR": "1"},
+        check=True,
+    )
+    pixels = cv2.cvtColor(np.load(raw), cv2.COLOR_BGRA2RGBA).astype(np.float64)
+    raw.unlink()
+    alpha = pixels[..., 3:]
+    linear = pixels[..., :3] / np.maximum(alpha, 1e-6)
+    colour = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.dstack([colour, alpha]) * 255
+
+
 def load(path: Path) -> np.ndarray:
     """An 8-bit picture as (H, W, 3) float64 RGB in 0..255."""
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)

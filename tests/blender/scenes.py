@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs scenarios of faces_inside.py in Blenders of their own; and real performances for them."""
+"""Runs scenarios of the *_inside.py in Blenders of their own; and real performances for them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,42 @@ def scenario_in(blender: str, folder: Path) -> Scenario:
         facts: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         assert facts["version"][:2] == ([5, 0] if blender == "this" else [4, 5])
         facts["stderr"] = done.stderr
+        return facts
+
+    return run
+
+
+def steps_in(blender: str, inside: Path, folder: Path, footage: Path) -> Scenario:
+    """`run("walk", still=...)` of a file like steps_inside.py, with the real worker; its report.
+
+    Every scenario is given the sample's clip and picture, and a folder of its own.
+    """
+    python = sys.executable if blender == "this" else os.environ.get(VARIABLE_45, "")
+    if not python:
+        pytest.skip(f"{VARIABLE_45} does not name a Python with bpy 4.5")
+
+    def run(name: str, **given: Any) -> dict[str, Any]:
+        home = folder / "ein Ordner"
+        home.mkdir()
+        given = {
+            "folder": home,
+            "clip": footage / "sample" / "s_grid_female_ccby4.mp4",
+            "picture": footage / "sample" / "s_mona_lisa_pd.jpg",
+            **given,
+        }
+        arguments, report = folder / "given.json", folder / "report.json"
+        arguments.write_text(json.dumps(given, default=str), encoding="utf-8")
+        environment = {
+            **os.environ, "PYTHONPATH": str(ROOT), "LIKENESS_PYTHON": sys.executable,
+            "LIKENESS_CACHE": str(folder / "cache"),
+        }  # fmt: skip
+        done = subprocess.run(
+            [python, str(inside), name, str(arguments), str(report)],
+            env=environment, capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 and report.is_file(), done.stderr[-3000:]
+        facts: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        assert facts["version"][:2] == ([5, 0] if blender == "this" else [4, 5])
         return facts
 
     return run

@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -350,44 +351,6 @@ def gone(given: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def undo(given: dict[str, Any]) -> dict[str, Any]:
-    """Every step can be undone and done again."""
-    scene = setup(given)
-    bpy.ops.ed.undo_push(message="begin")
-    steps: list[tuple[str, Callable[[], Any]]] = [
-        ("portrait", lambda: ops.portrait_from_strip("EXEC_DEFAULT", True, strip="lisa.jpg")),
-        ("consent", lambda: ops.consent_record("EXEC_DEFAULT", True, who="L", basis="HISTORIC")),
-        ("take", lambda: ops.capture_footage("EXEC_DEFAULT", True, source="STRIP", strip="actor")),
-        ("test", lambda: ops.test_frame("EXEC_DEFAULT", True)),
-        ("head", lambda: ops.synthesize("EXEC_DEFAULT", True)),
-    ]
-    scene.frame_current = 14
-    bpy.ops.ed.undo_push(message="frame")
-    seen = [_counts()]
-    for _, step in steps:
-        step()
-        seen.append(_counts())
-    back = []
-    for _ in steps:
-        bpy.ops.ed.undo()
-        back.append(_counts())
-    forth = []
-    for _ in steps:
-        bpy.ops.ed.redo()
-        forth.append(_counts())
-    ops.synthesize()
-    return {"seen": seen, "back": back, "forth": forth, "then": last_job(bpy.context.scene)}
-
-
-def _counts() -> list[Any]:
-    scene = bpy.context.scene
-    found = scene.likeness
-    return [
-        len(found.portraits), bool(found.portraits and found.portraits[0].consent_who),
-        len(found.takes), sorted(strip_facts(scene)),
-    ]  # fmt: skip
-
-
 def elsewhere(given: dict[str, Any]) -> dict[str, Any]:
     """Saved under another name in another folder, everything is still found."""
     scene = prepared(given)
@@ -504,12 +467,23 @@ def puppet(given: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-if __name__ == "__main__":
+def go_through(scenarios: dict[str, Any]) -> None:
+    """Run the scenario that the command line names; does not return."""
     name, arguments, report = sys.argv[1:]
-    blender_addon.register()
-    result = globals()[name](json.loads(Path(arguments).read_text(encoding="utf-8")))
-    result["version"] = list(bpy.app.version)
-    blender_addon.unregister()
-    Path(report).write_text(json.dumps(result), encoding="utf-8")
+    code = 1
+    try:
+        blender_addon.register()
+        result = scenarios[name](json.loads(Path(arguments).read_text(encoding="utf-8")))
+        result["version"] = list(bpy.app.version)
+        blender_addon.unregister()
+        Path(report).write_text(json.dumps(result), encoding="utf-8")
+        code = 0
+    except Exception:
+        traceback.print_exc()
     sys.stdout.flush()
-    os._exit(0)  # Blender 4.5 as a library may hang when Python ends
+    sys.stderr.flush()
+    os._exit(code)  # Blender 4.5 as a library may hang when Python ends
+
+
+if __name__ == "__main__":
+    go_through(globals())

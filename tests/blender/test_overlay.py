@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 
 from blender_addon import overlay_geometry as geometry
 from blender_addon.canonical import EYE_DISTANCE, read_face
+from blender_addon.errors import InputError
+from blender_addon.overlay_recordings import recording_of
 from blender_addon.recordings import load_performance
+from inference.performance.decompose import decompose
 from inference.performance.performance import save_performance
 from inference.track import save_track
 from tests.blender.scenes import (
@@ -27,18 +31,22 @@ from tests.blender.scenes import (
 pytestmark = pytest.mark.blender
 
 FRAME, DOT = (400, 300), (60, 50)  # the dot's middle in the picture, y down
-PLACES: dict[str, tuple[tuple[int, int], dict[str, Any], tuple[bool, bool]]] = {
-    "as it is": ((200, 160), {}, (False, False)),
+CROPPED = (35, 20)  # pixels cut off at the left and at the top; the dot's stay
+CORNER = {"rotation": 0.3, "origin": (0.1, 0.8), "scale_x": 1.2, "scale_y": 0.9}
+# The picture's size, its transform, mirroring, crop, and the render's percentage.
+PLACES: dict[str, tuple[tuple[int, int], dict[str, Any], tuple[bool, bool], Any, int]] = {
+    "as it is": ((200, 160), {}, (False, False), (0, 0), 100),
     "moved and larger": (
         (201, 161), {"offset_x": 30, "offset_y": -20, "scale_x": 1.5, "scale_y": 1.5},
-        (False, False),
+        (False, False), (0, 0), 100,
     ),
-    "turned about a corner": (
-        (200, 160), {"rotation": 0.3, "origin": (0.1, 0.8), "scale_x": 1.2, "scale_y": 0.9},
-        (False, False),
+    "turned about a corner": ((200, 160), CORNER, (False, False), (0, 0), 100),
+    "mirrored": ((200, 160), {"offset_x": 40, "offset_y": 10}, (True, False), (0, 0), 100),
+    "upside down": ((200, 161), {"offset_x": 40, "offset_y": 10}, (False, True), (0, 0), 100),
+    "cropped": ((200, 160), {"offset_x": 30, **CORNER}, (False, False), CROPPED, 100),
+    "at half the size": (
+        (200, 160), {"offset_x": 40, "offset_y": 10, **CORNER}, (True, False), CROPPED, 50
     ),
-    "mirrored": ((200, 160), {"offset_x": 40, "offset_y": 10}, (True, False)),
-    "upside down": ((200, 161), {"offset_x": 40, "offset_y": 10}, (False, True)),
 }  # fmt: skip
 
 
@@ -49,25 +57,39 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Scenario:
 
 @pytest.mark.parametrize("name", PLACES)
 def test_points_lie_over_the_strips_pixels(scenario: Scenario, tmp_path: Path, name: str) -> None:
-    size, transform, flip = PLACES[name]
+    size, transform, flip, crop, percentage = PLACES[name]
     picture = np.zeros((size[1], size[0], 3), np.uint8)
     picture[DOT[1] - 5 : DOT[1] + 5, DOT[0] - 5 : DOT[0] + 5] = 255
     path, out = tmp_path / "dot.png", tmp_path / "frame.png"
     cv2.imwrite(str(path), picture)
-    scenario("preview", picture=path, transform=transform, flip=flip, frame=FRAME, out=out)
+    facts = scenario(
+        "preview", picture=path, transform=transform, flip=flip, crop=crop, frame=FRAME, out=out,
+        percentage=percentage, dot=DOT,
+    )  # fmt: skip
     rendered = cv2.imread(str(out))[..., 0].astype(float)
-    rows, columns = np.mgrid[: FRAME[1], : FRAME[0]] + 0.5
+    height, width = rendered.shape
+    rows, columns = np.mgrid[:height, :width] + 0.5
     total = rendered.sum()
     found = np.array([(columns * rendered).sum(), (rows * rendered).sum()]) / total
+    # The preview shows the frame at its full size, whatever it was put together at.
+    x, y = facts["drawn"]
+    seen = (width / 2 + x * percentage / 100, height / 2 - y * percentage / 100)
+    assert seen == pytest.approx(tuple(found), abs=0.2)
 
-    place = geometry.StripPlace(
-        size, FRAME,
-        (transform.get("offset_x", 0), transform.get("offset_y", 0)),
-        (transform.get("scale_x", 1), transform.get("scale_y", 1)),
-        transform.get("rotation", 0), transform.get("origin", (0.5, 0.5)), flip,
-    )  # fmt: skip
-    x, y = geometry.on_frame(np.array(DOT, np.float64), place)
-    assert (FRAME[0] / 2 + x, FRAME[1] / 2 - y) == pytest.approx(tuple(found), abs=0.2)
+
+def test_the_crops_line_has_its_width_everywhere() -> None:
+    corners = geometry.corners((10, 20, 30, 40))
+    assert corners.tolist() == [[10, 20], [40, 20], [40, 60], [10, 60]]
+    triangles = geometry.frame(corners, 2).reshape(8, 3, 2)
+    covered = np.zeros((80, 60), np.uint8)
+    for triangle in triangles:
+        cv2.fillConvexPoly(covered, np.round(triangle * 16).astype(np.int32), 1, shift=4)
+    assert not covered[24:57, 14:37].any()  # 2 to each side, and OpenCV's own rim
+    filled = covered.copy()
+    filled[21:60, 11:40] = 1
+    assert filled[19:62, 9:42].all()
+    filled[17:64, 7:44] = 0
+    assert not filled.any()
 
 
 def test_layers_survive_a_reload_and_drawing_never_raises(
@@ -80,6 +102,35 @@ def test_layers_survive_a_reload_and_drawing_never_raises(
     assert facts["mesh"]
     assert facts["handlers"] == 0
     assert facts["stderr"].count("the overlay is off") == 1
+
+
+def test_every_file_is_drawn_as_the_face_it_holds(samples: Path, tmp_path: Path) -> None:
+    track = real_track(samples, 6, gap=(2,))
+    seen = track.points[..., :2]
+    path = tmp_path / "take.track.npz"
+    save_track(track, path)
+    drawn = recording_of(path)
+    assert (drawn.count, drawn.size, drawn.confidence) == (6, track.size, None)
+    assert drawn.points(4) == pytest.approx(seen[4], abs=1e-4)
+    for name, focal in (("weak", None), ("lens", 1.2 * max(track.size))):
+        path = tmp_path / f"{name}.performance.npz"
+        performance = decompose(track, focal=focal)
+        save_performance(performance, path)
+        drawn = recording_of(path)
+        assert drawn.confidence == pytest.approx(performance.confidence)
+        for index in (0, 5):
+            assert drawn.points(index) == pytest.approx(seen[index], abs=0.02)
+        assert np.isnan(drawn.points(2)).all()  # a gap
+    # A take that was made anew is read anew.
+    save_performance(decompose(real_track(samples, 3)), path)
+    os.utime(path, ns=(1, 1))
+    assert recording_of(path).count == 3
+    still = tmp_path / "face.npy"
+    np.save(still, track.points[0])
+    assert recording_of(still, (64, 48)).size == (64, 48)
+    for wrong in (tmp_path / "gone.npy", path.with_name("face.track.npz")):
+        with pytest.raises(InputError, match=wrong.name):
+            recording_of(wrong)
 
 
 def test_the_face_in_the_3d_view_is_the_performers(samples: Path, tmp_path: Path) -> None:

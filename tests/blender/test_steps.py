@@ -3,14 +3,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -18,48 +12,19 @@ import numpy as np
 import pytest
 
 from tests.blender import material
-from tests.blender.conftest import ROOT, VARIABLE_45
+from tests.blender.scenes import BLENDERS, Scenario, steps_in
 from tests.movies import read_clip, write_movie
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
 INSIDE = Path(__file__).with_name("steps_inside.py")
-Scenario = Callable[..., dict[str, Any]]
 HEAD = [f"head_{index:06d}.png" for index in range(8)]
 
 
-@pytest.fixture(params=["this", "4.5"])
+@pytest.fixture(params=BLENDERS)
 def scenario(request: pytest.FixtureRequest, tmp_path: Path, footage: Path) -> Scenario:
     """Run a scenario of steps_inside.py in each Blender; returns its report."""
-    python = sys.executable if request.param == "this" else os.environ.get(VARIABLE_45, "")
-    if not python:
-        pytest.skip(f"{VARIABLE_45} does not name a Python with bpy 4.5")
-
-    def run(name: str, **given: Any) -> dict[str, Any]:
-        folder = tmp_path / "ein Ordner"
-        folder.mkdir()
-        given = {
-            "folder": str(folder),
-            "clip": str(footage / "sample" / "s_grid_female_ccby4.mp4"),
-            "picture": str(footage / "sample" / "s_mona_lisa_pd.jpg"),
-            **given,
-        }
-        arguments, report = tmp_path / "given.json", tmp_path / "report.json"
-        arguments.write_text(json.dumps(given), encoding="utf-8")
-        environment = {
-            **os.environ, "PYTHONPATH": str(ROOT), "LIKENESS_PYTHON": sys.executable,
-            "LIKENESS_CACHE": str(tmp_path / "cache"),
-        }  # fmt: skip
-        done = subprocess.run(
-            [python, str(INSIDE), name, str(arguments), str(report)],
-            env=environment, capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-        facts: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        assert facts["version"][:2] == ([5, 0] if request.param == "this" else [4, 5])
-        return facts
-
-    return run
+    return steps_in(request.param, INSIDE, tmp_path, footage)
 
 
 def test_the_artists_way(scenario: Scenario, tmp_path: Path, footage: Path) -> None:
@@ -207,9 +172,7 @@ REFUSALS = {
 }  # fmt: skip
 
 
-def test_what_cannot_be_done_is_one_line(
-    scenario: Scenario, tmp_path: Path, footage: Path
-) -> None:
+def test_what_cannot_be_done_is_one_line(scenario: Scenario, tmp_path: Path, footage: Path) -> None:
     blank = tmp_path / "blank.png"
     cv2.imwrite(str(blank), np.full((300, 300, 3), 127, np.uint8))
     second = footage / "sample" / "s_girl_pearl_earring_pd.jpg"
@@ -234,17 +197,6 @@ def test_what_went_missing_is_named(scenario: Scenario) -> None:
     assert "mine.jpg: the picture 1 of 'lisa' is not there any more" in facts["picture gone"]
     assert "is not there any more" in facts["take gone"]
     assert "the portrait that this was for was removed" in facts["portrait removed"]
-
-
-def test_every_step_can_be_undone_and_redone(scenario: Scenario) -> None:
-    facts = scenario("undo")
-    seen = facts["seen"]
-    assert seen[0] == [0, False, 0, ["actor", "lisa.jpg"]]
-    assert seen[1][:1] == [1] and seen[2][1] and seen[3][2] == 1
-    assert "test" in seen[4][3] and "head" in seen[5][3] and "test" not in seen[5][3]
-    assert facts["back"] == seen[-2::-1]
-    assert facts["forth"] == seen[1:]
-    assert facts["then"]["message"].startswith("0 frames made, 6 kept")
 
 
 def test_a_file_saved_elsewhere_still_finds_everything(scenario: Scenario) -> None:

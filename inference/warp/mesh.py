@@ -5,6 +5,10 @@ The mesh is a disc: 852 triangles of skin, 46 that close eyes and mouth, and rin
 that lead from the face's outline to a border that never moves. A map of a disc that leaves the
 border where it is covers every point with at least one triangle that was not turned over; so
 triangles that turn over can be hidden, and there is never a hole.
+
+A portrait that is turned hides a part of itself behind its far cheek: there the outline lies inside
+the silhouette. The rings begin at the silhouette, with a hidden band between it and the outline;
+what comes to light when the head turns back, `inference.warp.hidden` knows.
 """
 
 from __future__ import annotations
@@ -17,11 +21,12 @@ from numpy.typing import NDArray
 
 from inference.landmarks import OVAL, SKIN_COUNT, face_triangles, hole_triangles
 from inference.performance.pose import fit_pose
+from inference.warp.hidden import Hidden, find_hidden
 
 Points = NDArray[np.float32]
 
-# Where the rings lie between the outline (0) and the border (1).
-RINGS = (0.07, 0.16, 0.27, 0.4, 0.55, 0.7, 0.85, 1.0)
+# Where the rings lie between the silhouette (0) and the border (1).
+RINGS = (0.0, 0.07, 0.16, 0.27, 0.4, 0.55, 0.7, 0.85, 1.0)
 # How far hair reaches beyond the outline and moves with the skull, in units of the face's height:
 # above the head, and at its sides; below the chin there is only the neck, which yields at once.
 _HAIR_ABOVE, _HAIR_BESIDE = 0.42, 0.2
@@ -38,12 +43,24 @@ class WarpMesh:
     vertices: (V, 3) float32, skin then anchors, ring by ring; z as the landmarks'.
     rigid: (A,) share with which each anchor follows the skull; skin: (A,) share of what is then
     taken from the nearest outline point's own motion instead.
+    hidden: what lies between outline and silhouette.
     """
 
     points: Points
     vertices: Points
     rigid: NDArray[np.float32]
     skin: NDArray[np.float32]
+    hidden: Hidden
+
+
+@dataclass(frozen=True)
+class MovedMesh:
+    """vertices: (V, 3) float32, where the mesh goes. texture: (V, 2) float32, where in the crop
+    the pixels at each vertex come from: its own place, but for parts that the portrait hides.
+    """
+
+    vertices: Points
+    texture: Points
 
 
 def build_mesh(points: Points, size: tuple[int, int]) -> WarpMesh:
@@ -54,11 +71,11 @@ def build_mesh(points: Points, size: tuple[int, int]) -> WarpMesh:
     what moves in is the picture mirrored at its edge.
     """
     oval = points[list(OVAL)]
-    center = oval[:, :2].mean(axis=0)
     height = float(np.ptp(oval[:, 1]))
-    rays = oval[:, :2] - center
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    reach = _distance_to_border(oval[:, :2], rays, size)
+    hidden = find_hidden(points)
+    rays = hidden.rays.astype(np.float32)
+    start = oval[:, :2] + rays * hidden.width[:, None].astype(np.float32)
+    reach = _distance_to_border(start, rays, size)
 
     # up: 1 straight above the face, 0 at its sides, -1 below.
     up = -rays[:, 1]
@@ -70,7 +87,7 @@ def build_mesh(points: Points, size: tuple[int, int]) -> WarpMesh:
     vertices, rigid, skin = [points[:SKIN_COUNT]], [], []
     for ring in RINGS:
         distance = ring * reach
-        xy = oval[:, :2] + rays * distance[:, None]
+        xy = start + rays * distance[:, None]
         mix = min(1.0, ring * 4)
         z = (1 - mix) * oval[:, 2] + mix * depth
         vertices.append(np.column_stack([xy, z]).astype(np.float32))
@@ -81,28 +98,38 @@ def build_mesh(points: Points, size: tuple[int, int]) -> WarpMesh:
         np.concatenate(vertices),
         np.concatenate(rigid).astype(np.float32),
         np.concatenate(skin).astype(np.float32),
+        hidden,
     )
 
 
-def move_mesh(mesh: WarpMesh, target: Points) -> Points:
-    """The vertices (V, 3) for target landmarks (478, 3), both in pixels of the crop."""
+def move_mesh(mesh: WarpMesh, target: Points) -> MovedMesh:
+    """Lay the mesh over target landmarks (478, 3); all in pixels of the crop."""
     anchors = mesh.vertices[SKIN_COUNT:]
     pose = fit_pose(mesh.points, target)
     skull = pose.apply(anchors) - anchors
     outline = np.tile((target - mesh.points)[list(OVAL)], (len(RINGS), 1))
     own = mesh.skin[:, None]
-    motion = mesh.rigid[:, None] * (own * outline + (1 - own) * skull)
-    return np.concatenate([target[:SKIN_COUNT], (anchors + motion).astype(np.float32)])
+    motion = own * outline + (1 - own) * skull
+    motion[:, :2] += np.tile(mesh.hidden.shift(target, pose), (len(RINGS), 1))
+    motion *= mesh.rigid[:, None]
+    texture = mesh.vertices[:, :2].copy()
+    texture[:SKIN_COUNT] = mesh.hidden.texture(mesh.vertices[:SKIN_COUNT], pose)
+    return MovedMesh(
+        np.concatenate([target[:SKIN_COUNT], (anchors + motion).astype(np.float32)]), texture
+    )
 
 
 @cache
 def mesh_triangles() -> NDArray[np.int32]:
-    """All triangles (T, 3): the rings from the border inwards, then skin, eyes and mouth."""
+    """All triangles (T, 3): the band behind the cheek, the rings from the border inwards, then
+    skin, eyes and mouth.
+    """
     count = len(OVAL)
     loops = [np.array(OVAL)]
     loops += [SKIN_COUNT + ring * count + np.arange(count) for ring in range(len(RINGS))]
     rows = []
-    for inner, outer in reversed(list(zip(loops, loops[1:], strict=False))):
+    hidden, *rings = zip(loops, loops[1:], strict=False)
+    for inner, outer in (hidden, *reversed(rings)):
         following = np.roll(np.arange(count), -1)
         rows.append(np.column_stack([inner, inner[following], outer]))
         rows.append(np.column_stack([inner[following], outer[following], outer]))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.warp.mesh import WarpMesh, mesh_triangles, ring_triangle_count
+from inference.warp.mesh import MovedMesh, WarpMesh, mesh_triangles, ring_triangle_count
 
 Points = NDArray[np.float32]
 Map = NDArray[np.float32]
@@ -27,22 +27,26 @@ class Raster:
         add it to a pixel's own position to know where it comes from.
     stretch: (rows, columns) float32, log2 of target over source area, in [-1, 1].
     seen: (rows, columns) float32, 1 where the covering triangle faced the camera in the portrait.
+    face: (rows, columns) uint8, 1 where it is one of the face's.
+    corners: (F, 3, 2) int32, the face's triangles that were drawn, as in `Drawing`.
     """
 
     displacement: Map
     stretch: Map
     seen: Map
+    face: NDArray[np.uint8]
+    corners: NDArray[np.int32]
 
 
 def rasterise(
-    mesh: WarpMesh, moved: Points, crop_size: tuple[int, int], grid: tuple[int, int]
+    mesh: WarpMesh, moved: MovedMesh, crop_size: tuple[int, int], grid: tuple[int, int]
 ) -> Raster:
     """Draw the moved mesh on a grid.
 
-    moved: (V, 3) from `move_mesh`. crop_size, grid: (width, height).
+    moved: from `move_mesh`. crop_size, grid: (width, height).
     """
     drawing = draw_mesh(mesh, moved, crop_size, grid)
-    index = np.full((grid[1], grid[0]), len(drawing.table) - 1, np.int32)
+    index = np.full((grid[1], grid[0]), -1, np.int32)  # the table's last row
     fill = cv2.fillConvexPoly
     for i in drawing.order.tolist():
         fill(index, drawing.corners[i], i, cv2.LINE_8, SHIFT)
@@ -53,7 +57,10 @@ def rasterise(
     displacement = values[..., 0:2] * columns
     displacement += values[..., 2:4] * rows
     displacement += values[..., 4:6]
-    return Raster(displacement, values[..., 6], values[..., 7])
+    rings = ring_triangle_count()
+    face = (index >= rings).view(np.uint8)
+    corners = drawing.corners[drawing.order[drawing.order >= rings]]
+    return Raster(displacement, values[..., 6], values[..., 7], face, corners)
 
 
 @dataclass(frozen=True)
@@ -72,14 +79,14 @@ class Drawing:
 
 
 def draw_mesh(
-    mesh: WarpMesh, moved: Points, crop_size: tuple[int, int], grid: tuple[int, int]
+    mesh: WarpMesh, moved: MovedMesh, crop_size: tuple[int, int], grid: tuple[int, int]
 ) -> Drawing:
     """Everything about the moved mesh but which pixel lies in which triangle; as `rasterise`."""
     triangles = mesh_triangles()
     zoom = np.array([grid[0] / crop_size[0], grid[1] / crop_size[1]], np.float32)
     # Pixel centres are half a pixel in: position p of the crop is index p * zoom - 0.5.
-    target = moved[triangles][..., :2] * zoom - 0.5
-    source = mesh.vertices[triangles][..., :2] * zoom - 0.5
+    target = moved.vertices[triangles][..., :2] * zoom - 0.5
+    source = moved.texture[triangles] * zoom - 0.5
     area, source_area = _doubled_area(target), _doubled_area(source)
     with np.errstate(divide="ignore", invalid="ignore"):
         stretch = np.clip(np.log2(np.abs(area) / np.abs(source_area)), -1, 1)
@@ -89,7 +96,7 @@ def draw_mesh(
     table[:-1, 7] = source_area > 0
     table[-1, 7] = 1
     corners = np.round(target * (1 << SHIFT)).astype(np.int32)
-    return Drawing(corners, _draw_order(moved, triangles, area), table)
+    return Drawing(corners, _draw_order(moved.vertices, triangles, area), table)
 
 
 def _doubled_area(corners: Points) -> NDArray[np.float32]:
@@ -104,7 +111,7 @@ def _draw_order(
     """The triangles that face the camera, far ones first, the rings behind everything."""
     depth = moved[triangles, 2].mean(axis=1)
     rings = ring_triangle_count()
-    ring_order = np.arange(rings)  # the border first, the hairline last
+    ring_order = np.arange(rings)  # what is hidden, then from the border to the hairline
     skin_order = rings + np.argsort(-depth[rings:], kind="stable")
     order = np.concatenate([ring_order, skin_order])
     return order[area[order] > 0]

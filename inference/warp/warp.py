@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.performance.pose import fit_pose
+from inference.warp.contour import find_contour, sample
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth
 from inference.warp.openings import Patch, eye_patches, mouth_color, mouth_patch
@@ -90,8 +91,7 @@ def warp(
     """
     size = source.size
     extra = None if residual is None else _enlarged(residual, size, crop_size)
-    where = _origin(target, size, crop_size, extra)
-    warped = cv2.remap(source.pixels, where, None, interpolation, None, cv2.BORDER_REPLICATE)
+    warped = _moved(source.pixels, target, crop_size, extra, interpolation)
     points = target.points[:, :2] * (np.array(size, np.float32) / np.array(crop_size, np.float32))
     patches = eye_patches(source.points, points, target.scale, size)
     for patch in patches:
@@ -113,8 +113,35 @@ def warp_plane(
     """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
     size = (plane.shape[1], plane.shape[0])
     extra = None if residual is None else _enlarged(residual, size, crop_size)
+    return _moved(plane, target, crop_size, extra, cv2.INTER_LINEAR)
+
+
+def _moved(
+    pixels: Pixels,
+    target: TargetPose,
+    crop_size: tuple[int, int],
+    extra: NDArray[np.float32] | None,
+    interpolation: int,
+) -> Pixels:
+    """A picture (H, W, ...) of the crop, warped; face and background meet at a soft edge."""
+    size = (pixels.shape[1], pixels.shape[0])
     where = _origin(target, size, crop_size, extra)
-    return cv2.remap(plane, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    warped = cv2.remap(pixels, where, None, interpolation, None, cv2.BORDER_REPLICATE)
+    zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
+    contour = find_contour(target.raster, size, zoom)
+    if contour is None:
+        return warped
+    column, row = contour.at.T
+    here = contour.at.astype(np.float32)
+    if extra is not None:
+        here += extra[row, column]
+    front, back = (
+        sample(pixels, here + layer, interpolation).astype(np.float32).reshape(len(here), -1)
+        for layer in (contour.front, contour.back)
+    )
+    mixed = np.round(back + contour.share * (front - back))
+    warped[row, column] = mixed.reshape(-1, *pixels.shape[2:]).astype(pixels.dtype)
+    return warped
 
 
 def _enlarged(

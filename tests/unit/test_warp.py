@@ -15,7 +15,9 @@ from inference.landmarks import (
     MOUTH_UPPER,
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
+    face_triangles,
 )
+from inference.performance.folds import turned_over
 from inference.performance.retarget import retarget_relative
 from inference.portrait import Portrait, open_portrait
 from inference.track import load_track
@@ -80,7 +82,7 @@ def test_a_turned_head_leaves_no_hole_and_shows_no_flipped_triangle(
     inner[24:-24, 24:-24] = True
     covered_by_rings_at_rest = np.abs(raster.displacement).max() == 0
     assert not covered_by_rings_at_rest
-    hull = cv2.convexHull(moved[:468, :2] * 256 / np.array(size, np.float32))
+    hull = cv2.convexHull(moved.vertices[:468, :2] * 256 / np.array(size, np.float32))
     face = cv2.fillConvexPoly(np.zeros((256, 256), np.uint8), hull.astype(np.int32), 1)
     assert not (still & (face > 0)).any()
 
@@ -89,7 +91,7 @@ def test_triangles_that_turn_over_are_hidden(portrait: Portrait) -> None:
     size, points = crop_size(portrait), portrait.crop_points()
     mesh = build_mesh(points, size)
     moved = move_mesh(mesh, turned(points, 40))
-    corners = moved[mesh_triangles(), :2]
+    corners = moved.vertices[mesh_triangles(), :2]
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     flipped = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) < 0
     assert flipped.any(), "the turn is meant to be strong enough to flip some"
@@ -97,9 +99,58 @@ def test_triangles_that_turn_over_are_hidden(portrait: Portrait) -> None:
     turned_over = set(mesh_triangles()[flipped].ravel())
     lonely = sorted(turned_over - set(mesh_triangles()[~flipped].ravel()))
     assert lonely, "some corner is meant to belong to flipped triangles alone"
-    mesh.vertices[lonely] += 10_000
+    moved.texture[lonely] += 10_000
     raster = rasterise(mesh, moved, size, (256, 256))
     assert np.abs(raster.displacement).max() < 5_000
+
+
+@pytest.mark.parametrize("astray", [-3, 0, 3])
+@pytest.mark.parametrize("degrees", [-25, 25])
+def test_a_hidden_cheek_that_turns_back_has_one_contour(
+    portrait: Portrait, degrees: float, astray: int
+) -> None:
+    """Light skin before darkness; its contour lies `astray` pixels outside of the landmarks'."""
+    size, front = crop_size(portrait), portrait.crop_points()
+    points = turned(front, degrees)
+    skin = np.zeros((size[1], size[0]), np.uint8)
+    for corners in points[face_triangles(), :2]:
+        cv2.fillConvexPoly(skin, np.round(corners).astype(np.int32), 255)
+    skin = cv2.morphologyEx(skin, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    square = np.ones((2 * abs(astray) + 1, 2 * abs(astray) + 1), np.uint8)
+    skin = (cv2.erode if astray < 0 else cv2.dilate)(skin, square)
+    source = warp_source(cv2.merge([skin] * 3), points)
+    mesh = build_mesh(points, size)
+    for share in (0.15, 0.4, 0.7, 1.0):
+        target = points + np.float32(share) * (front - points)
+        warped, _ = warp(source, pose_target(mesh, target, size), size)
+        rows = slice(int(target[145, 1]) + 8, int(target[0, 1]) - 2)  # from below eyes to lips
+        light = warped[rows].mean(axis=-1) > 127
+        contours = np.abs(np.diff(light.astype(int), axis=1)).sum(axis=1)
+        assert (contours == 2).all(), f"{(contours > 2).sum()} of {len(contours)} rows show more"
+
+
+@pytest.mark.parametrize("degrees", [-30, -20, 20, 30])
+def test_nothing_of_what_a_turned_cheek_hides_shines_through_at_its_contour(
+    portrait: Portrait, degrees: float
+) -> None:
+    size, points = crop_size(portrait), portrait.crop_points()
+    mesh = build_mesh(points, size)
+    target = turned(points, degrees)
+    triangles = face_triangles()
+    hidden = turned_over(target)
+    # The skin well behind the contour: no corner of it is seen.
+    behind = hidden & ~np.isin(triangles, triangles[~hidden]).any(axis=1)
+    assert behind.any()
+    zoom = 4  # the larger the picture, the wider are the cells of the mesh's grid
+    picture = np.zeros((size[1] * zoom, size[0] * zoom, 3), np.uint8)
+    for corners in points[triangles[behind], :2] * zoom:
+        cv2.fillConvexPoly(picture, np.round(corners).astype(np.int32), (0, 255, 0))
+    assert (picture > 0).any()
+    source = warp_source(picture, points * np.float32(zoom))
+    warped, _ = warp(source, pose_target(mesh, target, size), size)
+    away = np.abs(np.indices(warped.shape[:2])[1] / zoom - target[4, 0]) > 7  # the nose hides too
+    shining = (warped[away] > 64).sum()
+    assert shining < 5, f"{shining} pixels show what is hidden"
 
 
 def test_closed_lids_and_lips_leave_no_opening(portrait: Portrait) -> None:

@@ -147,7 +147,6 @@ def _load(context: Any, name: str, label: str, start: float, pace: float) -> str
     empty = curves.load_curves(context.scene, path, label, start, pace, read_face())
     for other in context.selected_objects:
         other.select_set(False)
-    context.view_layer.update()  # else it does not know the new Empty yet
     if empty.name in context.view_layer.objects:
         empty.select_set(True)
         context.view_layer.objects.active = empty

@@ -67,7 +67,7 @@ def add_markers(scene: Any) -> str:
     clip = _clip_of(take, load=True)
     count = markers.add_markers(clip, track, take_overlay.shift_of(take, clip))
     take_overlay.show_on_clip(scene, take, clip)
-    return f"{clip.name}: {count} markers in the Movie Clip Editor; move them, then Apply"
+    return f"Open {clip.name} in the Movie Clip Editor, move its {count} markers, then Apply"
 
 
 def apply_markers(context: Any, scene: Any) -> str:

@@ -300,6 +300,9 @@ def edit(given: dict[str, Any]) -> dict[str, Any]:
         filepath=given["performance"], start=given["start"], pace=given["pace"], name="take"
     )
     empty = bpy.data.objects["take"]
+    # The Graph Editor shows what is selected, and a drag moves the keys that are.
+    shown = empty.select_get() and bpy.context.view_layer.objects.active == empty
+    held = sum(key.select_control_point for key in bag_keys(empty))
     untouched = curves.edited_frames(empty)
     ops.curves_save(filepath=given["untouched"])
     bag = versions.channelbag(empty)
@@ -315,7 +318,7 @@ def edit(given: dict[str, Any]) -> dict[str, Any]:
     ops.curves_save()
     ranges = [empty.id_properties_ui(name).as_dict() for name in ("gaze_x", "jaw_open")]
     return {
-        "untouched": untouched, "edited": edited,
+        "untouched": untouched, "edited": edited, "shown": shown, "held": held,
         "curves": len(versions.channelbag(empty).fcurves),
         "keys": len(bag_keys(empty)), "ranges": [[r["soft_min"], r["soft_max"]] for r in ranges],
     }  # fmt: skip

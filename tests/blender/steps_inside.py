@@ -395,6 +395,8 @@ def curves(given: dict[str, Any]) -> dict[str, Any]:
     facts["nothing to keep"] = refused(ops.take_curves_keep)
     ops.take_curves()
     empty = take_edits.controls_of(scene, scene.likeness.takes[0])
+    active = bpy.context.view_layer.objects.active
+    facts["shown"] = empty.select_get() and active == empty  # in the Graph Editor
     facts["span"] = [round(value, 3) for value in edited_curves.span_of(empty)]
     scene.frame_set(15)
     empty["jaw_open"] = 1.0

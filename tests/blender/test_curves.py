@@ -60,6 +60,7 @@ def test_edited_keys_change_their_frames_alone(
         edits=edits, blend=tmp_path / "shot.blend",
     )  # fmt: skip
     source, same, new = load_performance(take), load_performance(untouched), load_performance(out)
+    assert facts["shown"] and facts["held"] == 0
     assert facts["untouched"] == []
     assert changed(source, same) == {}
     assert facts["curves"] == len(CONTROL_NAMES) + 9

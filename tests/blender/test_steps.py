@@ -224,6 +224,7 @@ def test_edited_curves_make_just_their_frames_anew(scenario: Scenario) -> None:
     facts = scenario("curves")
     assert facts["first"].startswith("6 frames made")
     assert "press Edit as Curves first" in facts["nothing to keep"]
+    assert facts["shown"]
     assert facts["span"] == [12, 1]
     assert facts["edited"]
     assert facts["after"].startswith("1 frames made, 5 kept")

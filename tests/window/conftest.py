@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 from tests.window.window import FOLDER_VARIABLE, TOOL_VARIABLE, Tool, Window, open_window
 
 HERE = Path(__file__).resolve().parent
+MUCH_TOO_LONG = 3.0  # seconds from a click to what it shows
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -69,3 +70,13 @@ def window(tool: Tool, footage: Path, tmp_path: Path) -> Iterator[Window]:
     finally:
         tool.call("stop")
         shutil.copytree(opened.shots, ROOT / "out" / "window_shots", dirs_exist_ok=True)
+
+
+@pytest.fixture
+def reactions() -> Iterator[dict[str, float]]:
+    """What was clicked, and the seconds until something was to be seen; printed at the end."""
+    found: dict[str, float] = {}
+    yield found
+    for name, seconds in found.items():
+        print(f"{name:32} {seconds:.3f} s")
+        assert seconds < MUCH_TOO_LONG, f"{name}: {seconds:.1f} s"

@@ -35,17 +35,30 @@ def fingerprint() -> str:
     if not hasattr(scene, "likeness"):
         return ""
     chosen, editor = scene.likeness, scene.sequence_editor
-    jobs = sys.modules["bl_ext.user_default.likeness.jobs"]
     return repr(
         (
-            [progress.text for _id, _label, progress in jobs.overview()],
+            [progress.text for _id, _label, progress in the_jobs().overview()],
             [(item.label, item.state, item.message) for item in scene.likeness_jobs],
-            [(each.name, each.consent_who) for each in chosen.portraits],
-            [(each.name, each.frames) for each in chosen.takes],
+            [(each.name, each.consent_who, len(each.pictures)) for each in chosen.portraits],
+            [take_facts(each) for each in chosen.takes],
             [strip.name for strip in editor.strips_all] if editor else [],
             [thing.name for thing in scene.objects],
+            [(clip.name, len(clip.tracking.tracks)) for clip in bpy.data.movieclips],
+            [getattr(scene.likeness_overlay, name) for name in ("landmarks", "mesh", "preview")],
         )
     )
+
+
+def take_facts(take: Any) -> list[Any]:
+    """What a person chose and edited of a take."""
+    edges = take.first, take.last, take.neutral, take.neutral_found
+    files = take.track, take.performance, take.edited, take.cleaned
+    return [take.name, take.frames, *edges, *files, round(take.smooth_pose, 3)]
+
+
+def the_jobs() -> Any:
+    """The add-on's jobs."""
+    return sys.modules["bl_ext.user_default.likeness.jobs"]
 
 
 def note_drawn() -> None:
@@ -125,6 +138,69 @@ def place_of_playhead(frame: float) -> list[int]:
     found = region(sequencer(), "WINDOW")
     x, _y = found.view2d.view_to_region(frame, 1, clip=False)
     return [found.x + x, found.y + found.height - 10]
+
+
+def area_of(kind: str) -> Any:
+    """The area that shows this editor, in whichever window."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == kind:
+                return area
+    return None
+
+
+def in_area(area: Any, part: str, right: float, down: float) -> list[int]:
+    """A place on the screen, so many pixels from the upper left corner of an editor's region."""
+    found = region(area, part)
+    for window in bpy.context.window_manager.windows:
+        if area in list(window.screen.areas):
+            left, top = window.x + found.x, window.y + found.y + found.height
+            return [round(left + right), round(top - down)]
+    raise LookupError(f"the {area.type} was closed meanwhile")
+
+
+def corner(kind: str, part: str, right: float, down: float) -> list[int]:
+    """The same in the editor of a kind."""
+    return in_area(area_of(kind), part, right, down)
+
+
+def curve(name: str) -> Any:
+    """The control's F-curve on the Empty of the take."""
+    empty = next(thing for thing in bpy.data.objects if "likeness_performance" in thing)
+    bag = empty.animation_data.action.layers[0].strips[0].channelbags[0]
+    return bag.fcurves.find(f'["{name}"]')
+
+
+def keys(name: str) -> list[float]:
+    return [round(key.co[1], 5) for key in curve(name).keyframe_points]
+
+
+def place_of_key(name: str, frame: int) -> list[int]:
+    """Where in the window the Graph Editor shows a control's key."""
+    found = region(area_of("GRAPH_EDITOR"), "WINDOW")
+    key = next(key for key in curve(name).keyframe_points if round(key.co[0]) == frame)
+    x, y = found.view2d.view_to_region(*key.co, clip=False)
+    return [found.x + x, found.y + y]
+
+
+def place_of_marker(track: str) -> list[int]:
+    """Where in the window the Clip Editor shows a track's marker of the frame that it is at."""
+    area = area_of("CLIP_EDITOR")
+    found, space = region(area, "WINDOW"), area.spaces.active
+    marker = space.clip.tracking.tracks[track].markers.find_frame(space.clip_user.frame_current)
+    x, y = found.view2d.view_to_region(*marker.co, clip=False)
+    return [found.x + x, found.y + y]
+
+
+def checked() -> list[str]:
+    """What the check of the runtime said."""
+    return list(sys.modules["bl_ext.user_default.likeness.preferences"].CHECK.lines)
+
+
+def hint() -> str:
+    """What the panel says of a take that is not as its sliders are."""
+    hints = sys.modules["bl_ext.user_default.likeness.hints"]
+    return str(hints.for_take(bpy.context.scene.likeness.takes[0]))
 
 
 def animate_puppet() -> None:

@@ -120,18 +120,49 @@ class Window:
         self._xdotool("click", button)
         return Clicked(when, before)
 
-    def push(self, button: str) -> Clicked:
+    def click_twice(self, place: Sequence[float]) -> None:
+        """Click twice, which turns a number into a text to be typed."""
+        self.move(place)
+        self._xdotool("click", "--repeat", 2, "--delay", 60, 1)
+        time.sleep(0.4)
+
+    def click_too(self, place: Sequence[float]) -> None:
+        """Click with Ctrl held, which adds to what is selected."""
+        self.move(place)
+        self._xdotool("keydown", "ctrl", "click", 1, "keyup", "ctrl")
+        time.sleep(0.3)
+
+    def drag(self, place: Sequence[float], right: float, up: float) -> None:
+        """Press the button at a place, move the mouse by so many pixels, and let go."""
+        self.move(place)
+        self._xdotool("mousedown", 1)
+        for part in (0.1, 0.4, 0.7, 1):
+            self.move((place[0] + part * right, place[1] + part * up))
+        self._xdotool("mouseup", 1)
+        time.sleep(0.4)
+
+    def tap(self, key: str) -> Clicked:
+        """Press a key whose effect is waited for."""
+        before = self.ask("fingerprint()")
+        when = time.monotonic()
+        self._xdotool("key", key)
+        return Clicked(when, before)
+
+    def push(self, button: str, column: float | None = None) -> Clicked:
         """Find a button of the sidebar with the mouse, and press it.
 
         button: how its operator or property begins in Python: "likeness.synthesize(".
         """
-        return self.click(self.find(button))
+        return self.click(self.find(button, column))
 
-    def find(self, button: str) -> list[float]:
-        """Where in the sidebar a button is, scrolled to its upper half where that can be."""
+    def find(self, button: str, column: float | None = None) -> list[float]:
+        """Where in the sidebar a button is, scrolled to its upper half where that can be.
+
+        column: where in the sidebar's width, 0 to 1, to look; that saves time.
+        """
         x, y, width, height = self.ask("sidebar()")
         self.move((x + width * 0.5, y + height * 0.5))
-        for part in _COLUMNS:
+        for part in _COLUMNS if column is None else (column,):
             # First where the sidebar stands, then from its top downwards.
             for turns in (0, -60, *[7] * 7):
                 self.scroll(turns)
@@ -141,7 +172,7 @@ class Window:
                     lower, place = place, self._look(button, place[0], y, height)
                     if place is None or place[1] - lower[1] < _STEP:
                         break  # the sidebar's foot
-                if place is not None:
+                if place is not None and self._stays(button, place):
                     return place
         raise AssertionError(f"no button {button} is in the sidebar: {self.shot('not_found')}")
 
@@ -151,6 +182,12 @@ class Window:
             wheel = 5 if turns > 0 else 4
             self._xdotool("click", "--repeat", abs(turns), "--delay", 8, wheel)
             time.sleep(_SETTLED)
+
+    def _stays(self, button: str, place: Sequence[float]) -> bool:
+        """Is the button there still when the sidebar has come to rest?"""
+        time.sleep(_SETTLED)
+        self.move((place[0] + 1, place[1]))
+        return button in self.ask("under_mouse(sequencer())")
 
     def _look(self, button: str, x: float, y: float, height: float) -> list[float] | None:
         """Go down the sidebar with the mouse until it is over the button."""

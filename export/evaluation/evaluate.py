@@ -73,8 +73,8 @@ def evaluate(
 
     shots: how many sources, each a run of its own. model: a tier or an ONNX file. targets: frames
     of each clip. personalizing: also measure generators that are fine-tuned on the sources; cross
-    those on the most of them. reading, measuring, fitting: told of clips, of made frames and of
-    people, from 0 on.
+    and with one source those on the most of them. reading, measuring, fitting: told of clips, of
+    made frames and of people, from 0 on.
     Raises InputError when there is no clip, no face in any, or no such model.
     """
     generator = load_generator(model, provider)
@@ -95,9 +95,12 @@ def evaluate(
         people: dict[tuple[str, int], Path] = {}
         if personalizing is not None:
             how = replace(personalizing, threads=max(1, (os.cpu_count() or 1) // count))
-            tasks = [_Task(personalized_on, (clip, n, how)) for n in shots for clip in clips]
+            # Of one picture nothing is learnt: there the person of the most moves that picture.
+            learnt = [n for n in shots if n > 1] or [1]
+            tasks = [_Task(personalized_on, (clip, n, how)) for n in learnt for clip in clips]
             for task, made in run(tasks, fitting):
                 people[task.arguments[0].name, task.arguments[1]] = made
+            people |= {(clip.name, 1): people[clip.name, max(shots)] for clip in clips}
         using = (str(model), provider)
         tasks = [
             _Task(_self, (clip, n, *using, people.get((clip.name, n))), len(clip.targets))

@@ -81,6 +81,9 @@ def markdown(evaluated: Evaluated, own: dict[int, Summary], cross: Summary | Non
         lines += [*_people(summary, "warp", "generator"), ""]
         if summary.personal_gain:
             lines += [*_people(summary, "generator", PERSONALIZED), ""]
+            if shots == 1 and max(own) > 1:
+                lines += [f"Personalized on {max(own)} pictures, the first of which is moved, as "
+                          "`synthesize` moves it.", ""]  # fmt: skip
     if cross:
         lines += ["## Cross-reenactment, T = 1, relative transfer", "", *_table(cross), ""]
         if cross.personal_gain:

@@ -103,7 +103,7 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
     judge = Judge(pairs, start, config, losses, device)
 
     network = copy.deepcopy(start).requires_grad_(True)
-    average = copy.deepcopy(start)
+    average, candidate = copy.deepcopy(start), copy.deepcopy(start)
     optimizer = torch.optim.RAdam(network.parameters(), config.rate, betas=(0.5, 0.99))
     mark = fingerprint(config, pictures.hashes)
     run = load_unfinished(config.out, mark, network, average, optimizer)
@@ -131,17 +131,19 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
         _follow(average, network, min(config.ema, (1 + step) / (10 + step)))
         run.step = step + 1
         if run.step % config.judge_every == 0 or run.step == config.steps:
-            _judge(run, average, judge)
+            _between(candidate, start, average, config.keep)
+            _judge(run, candidate, judge)
             save_unfinished(config.out, mark, run, network, average, optimizer)
         line.show(run.step, _gain(run, judge))
     line.close()
     if run.seconds >= 60 * config.minutes:
-        _judge(run, average, judge)  # the last steps count too
+        _between(candidate, start, average, config.keep)
+        _judge(run, candidate, judge)  # the last steps count too
 
     kept = start
     if run.best is not None:
-        average.load_state_dict(run.best)
-        kept = average
+        candidate.load_state_dict(run.best)
+        kept = candidate
     return Personalized(
         pictures=pictures,
         generator=kept.cpu(),
@@ -177,12 +179,12 @@ def _loss(network: nn.Module, view: View, config: PersonalizeConfig, losses: Tra
     return torch.stack(list(objective(render(answer, view), view, losses).values())).sum()
 
 
-def _judge(run: Run, average: nn.Module, judge: Judge) -> None:
-    """Keep the averaged weights if they are the best so far, and no figure suffers."""
-    figures = judge.look(average)
+def _judge(run: Run, candidate: nn.Module, judge: Judge) -> None:
+    """Keep these weights if they are the best so far, and no figure suffers."""
+    figures = judge.look(candidate)
     best = run.best_figures or judge.before
     if judge.no_worse(figures) and judge.score(figures) < judge.score(best):
-        run.best = {name: value.detach().clone() for name, value in average.state_dict().items()}
+        run.best = {name: value.detach().clone() for name, value in candidate.state_dict().items()}
         run.best_figures, run.best_step, run.stale = figures, run.step, 0
     else:
         run.stale += 1
@@ -199,6 +201,14 @@ def _hold_on(network: nn.Module, start: nn.Module, share: float) -> None:
     """An L2 penalty on the change, apart from the gradient as in AdamW: some is taken back."""
     for weight, origin in zip(network.parameters(), start.parameters(), strict=True):
         weight.lerp_(origin, share)
+
+
+@torch.no_grad()
+def _between(result: nn.Module, start: nn.Module, end: nn.Module, share: float) -> None:
+    """Weights `share` of the way from start to end."""
+    parts = (result.parameters(), start.parameters(), end.parameters())
+    for weight, first, last in zip(*parts, strict=True):
+        weight.copy_(torch.lerp(first, last, share))
 
 
 @torch.no_grad()

@@ -177,10 +177,10 @@ def test_table_and_pictures_lie_beside(report: Report) -> None:
 
 def test_people_are_fine_tuned_on_and_measured_beside(folder: Path, tmp_path: Path) -> None:
     people, out = tmp_path / "people", tmp_path / "report.json"
-    more = ("--shots", 2, "--targets", 4, "--processes", 1, "--personalize", people)
+    more = ("--shots", 1, 2, "--targets", 4, "--processes", 1, "--personalize", people)
     run(folder, out, *more, "--minutes", 0.02)
     content = json.loads(out.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    for summary in (content["self"]["2"], content["cross"]):
+    for summary in (content["self"]["1"], content["self"]["2"], content["cross"]):
         assert set(summary["mean"]) == {"source", "warp", "generator", "personalized"}
         assert summary["personal_gain"].keys() == summary["mean"]["generator"].keys()
     text = out.with_suffix(".md").read_text(encoding="utf-8")
@@ -189,6 +189,8 @@ def test_people_are_fine_tuned_on_and_measured_beside(folder: Path, tmp_path: Pa
     sheet = cv2.imread(str(out.with_suffix(".png")))
     assert sheet.shape == (2 * 2 * 276, 5 * 256, 3)
 
+    # With one source it is the person of two who moves it.
+    assert "Personalized on 2 pictures, the first of which is moved" in text
     # Folders of the same pictures and weights are used again, others are not.
     made = sorted(people.iterdir())
     assert len(made) == 2

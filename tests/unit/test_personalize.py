@@ -21,6 +21,7 @@ from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.personalization import personalize as loop
 from export.personalization.config import PersonalizeConfig
 from export.personalization.folder import write_person
+from export.personalization.judge import Judge
 from export.personalization.pairs import Pairs, held_back
 from export.personalization.personalize import Personalized, embed, personalize
 from export.personalization.pictures import PICTURES, Album, AlbumClip, lay_out, open_pictures
@@ -260,6 +261,22 @@ def test_what_is_kept_is_better_and_no_figure_is_worse(
         assert getattr(made.after, name) <= 1.01 * getattr(made.before, name), name
     # The figures are those of the generator that is returned.
     assert made.judge.look(made.generator).plain() == pytest.approx(made.after.plain(), rel=1e-4)
+
+
+def test_only_a_share_of_the_change_is_kept(
+    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Judge, "no_worse", lambda judge, figures: True)
+    monkeypatch.setattr(Judge, "score", lambda judge, figures: float(figures is judge.before))
+    once = replace(plan(pictures, tmp_path, checkpoint), steps=12, rate=1e-3, judge_every=12)
+    whole = personalize(replace(once, out=tmp_path / "whole", keep=1.0))
+    part = personalize(replace(once, out=tmp_path / "part", keep=0.25))
+    assert whole.better and part.better
+    start = torch.cat([p.detach().flatten() for p in whole.feed_forward.parameters()])
+    assert (weights(whole) - start).abs().max() > 1e-4
+    torch.testing.assert_close(
+        weights(part) - start, 0.25 * (weights(whole) - start), rtol=1e-2, atol=1e-6
+    )
 
 
 def test_an_interrupted_run_goes_on_as_if_unbroken(

@@ -264,6 +264,8 @@ def prepare(environment: Environment, root: Path = ROOT) -> str:
     with locked(root / f"{environment.folder}.lock"):
         stamps = read_stamps(folder)
         if stamps is None:
+            if folder.is_symlink():  # making it anew would empty what somebody else works with
+                raise BuildError(f"{folder} is a link to another folder's environment: remove it")
             make_venv(folder)
             stamps = {"folder": str(folder), "installed": {}}
             write_stamps(folder, stamps)

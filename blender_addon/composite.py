@@ -134,8 +134,9 @@ def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> st
     scene = scene_of(find_portrait(notes["portrait"]))
     sounded = notes["sound"] and add_sound(scene, take, laid.strip)
     kept = f", {result['kept']} kept," if result["kept"] else ""
+    frames = "frame" if result["made"] == 1 else "frames"
     return (
-        f"{result['made']} frames made{kept} on {result['provider'].upper()}"
+        f"{result['made']} {frames} made{kept} on {result['provider'].upper()}"
         f"{', sound added' if sounded else ''}"
     )
 

@@ -30,6 +30,15 @@ def project() -> Path:
     return cache().with_name("likeness_unsaved")
 
 
+def to_browse() -> str:
+    """The folder in which a file is chosen first, as a file browser takes it: with no file name.
+
+    Left alone, the browser offers the .blend itself.
+    """
+    home = Path(bpy.path.abspath("//")) if bpy.data.filepath else Path.home()
+    return str(home).rstrip(os.sep) + os.sep
+
+
 def cache(*parts: str) -> Path:
     """A folder for what can be made again, from the preferences; made if absent."""
     from . import preferences

@@ -70,6 +70,12 @@ def found_neutral(scene: Any, take: Any) -> str:
     return f"Found: {found} (timeline {due.span()[0]})"
 
 
+def used_frames(scene: Any, take: Any) -> str:
+    """Where the take's in and out lie on the timeline."""
+    begin, end = performance.timing_of(scene, take).span()
+    return f"In and out: timeline {begin} to {end - 1}"
+
+
 def _active_strip(scene: Any) -> Any:
     editor = scene.sequence_editor
     return editor.active_strip if editor is not None else None

@@ -22,12 +22,12 @@ from .canonical import read_face
 from .errors import InputError
 from .head_strip import TAG
 from .overlay_recordings import Recording, performance_of, recording_of
+from .overlay_strips import hidden_by, is_due, place_of, size_of, strip_of
 
 _POINT, _OPACITY = 1.0, 0.9  # half a square's side in pixels of a plain screen
 _EDGE, _SHADE = 0.75, 1.75  # half the crop's line, and of the dark one under it, in such pixels
-_LETTERS, _MARGIN = 13, 16  # likewise
+_LETTERS, _SMALL, _MARGIN = 13, 11, 16  # likewise
 _FAR = 1000.0  # view units: where the view is measured, far apart as Blender rounds to pixels
-_SHARES = {"PROXY_25": 25, "PROXY_50": 50, "PROXY_75": 75, "PROXY_100": 100}
 
 Colour = tuple[float, float, float]
 Layers = Callable[[Any, str], Iterable[Any]]
@@ -95,17 +95,14 @@ def _draw_preview(context: Any, layers: Layers) -> None:
     view[0, 0] *= scene.render.pixel_aspect_x / scene.render.pixel_aspect_y
     words = _Words()
     for layer in layers(scene, "STRIP"):
-        strip = _strip(scene, layer.target)
+        strip = strip_of(scene, layer.target)
         # What is not selected is out of the way: landmarks must not hide the result above them.
-        if strip is None or strip.mute or not strip.select:
-            continue
-        begin, end = versions.span(strip)
-        if not begin <= scene.frame_current < end:
+        if strip is None or not strip.select or not is_due(scene, strip):
             continue
         recording = _recording(layer)
         if recording is None:
             continue
-        size = _strip_size(strip) or recording.size
+        size = size_of(strip) or recording.size
         if size is None:
             continue
         index = geometry.index_at(
@@ -116,7 +113,14 @@ def _draw_preview(context: Any, layers: Layers) -> None:
         place = place_of(strip, size, scene.render, context.space_data)
         zoom = np.array(size) / (recording.size or size)
         points = geometry.on_frame(recording.points(index) * zoom, place)
-        _paint(shown, geometry.on_screen(points, view), recording.confidence, index, words)
+        above = hidden_by(scene, strip, points, context.space_data)
+        if above is not None:
+            # Over another face the points would look like a wrong detection.
+            words.lines.append((f"{strip.name}: hidden by {above.name}", geometry.PLAIN))
+            continue
+        seen = geometry.on_screen(points, view)
+        _paint(shown, seen, recording.confidence, index, words)
+        words.name(strip.name, seen)
         if shown.crop and layer.crop[2] > 0:
             corners = geometry.on_frame(geometry.corners(tuple(layer.crop)) * zoom, place)
             _paint_crop(geometry.on_screen(corners, view))
@@ -126,18 +130,6 @@ def _draw_preview(context: Any, layers: Layers) -> None:
 def start_of(layer: Any, strip: Any) -> float:
     """The frame of the timeline on which a layer begins: a take goes along with its strip."""
     return float(layer.start + (versions.content_start(strip) if layer.take else 0))
-
-
-def place_of(strip: Any, size: tuple[int, int], render: Any, space: Any) -> geometry.StripPlace:
-    """How a sequencer shows a strip's picture of `size`. space: whose preview it is, or None."""
-    shown_at = getattr(space, "proxy_render_size", "SCENE")
-    transform = strip.transform
-    return geometry.StripPlace(
-        size, (render.resolution_x, render.resolution_y),
-        (transform.offset_x, transform.offset_y), (transform.scale_x, transform.scale_y),
-        transform.rotation, tuple(transform.origin), (strip.use_flip_x, strip.use_flip_y),
-        _SHARES.get(shown_at, render.resolution_percentage),
-    )  # fmt: skip
 
 
 def _draw_clip(context: Any, layers: Layers) -> None:
@@ -189,10 +181,17 @@ _DRAW = {"preview": _draw_preview, "clip": _draw_clip, "view3d": _draw_view3d}
 
 
 class _Words:
-    """Lines of text for the region's lower left corner, one above the other."""
+    """Lines of text for the region's lower left corner, one above the other; names of faces."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, Colour]] = []
+        self.names: list[tuple[str, float, float]] = []
+
+    def name(self, text: str, points: NDArray[np.floating]) -> None:
+        """A small text to the right of the topmost point of (N, 2); none where there is no face."""
+        if np.isfinite(points).all():
+            top = points[points[:, 1].argmax()]
+            self.names.append((text, float(top[0]), float(top[1])))
 
     def write(self) -> None:
         import blf  # not to be had without a window
@@ -202,6 +201,11 @@ class _Words:
         for number, (text, colour) in enumerate(self.lines):
             blf.color(0, *colour, 1)
             blf.position(0, _MARGIN * scale, (_MARGIN + 1.5 * _LETTERS * number) * scale, 0)
+            blf.draw(0, text)
+        blf.size(0, _SMALL * scale)
+        blf.color(0, *geometry.PLAIN, 1)
+        for text, x, y in self.names:
+            blf.position(0, x, y + 0.5 * _SMALL * scale, 0)
             blf.draw(0, text)
 
 
@@ -271,16 +275,3 @@ def _recording(layer: Any) -> Recording | None:
         _failed.add(layer.path)
         print(f"Likeness: not drawn: {error}", file=sys.stderr)
         return None
-
-
-def _strip(scene: Any, target: str) -> Any:
-    found = list(versions.strips(scene.sequence_editor))
-    tagged = [strip for strip in found if strip.get(TAG) == target]
-    return next(iter(tagged or [strip for strip in found if strip.name == target]), None)
-
-
-def _strip_size(strip: Any) -> tuple[int, int] | None:
-    elements = getattr(strip, "elements", None)
-    if not elements or not elements[0].orig_width:
-        return None
-    return elements[0].orig_width, elements[0].orig_height

@@ -133,6 +133,18 @@ def corners(box: tuple[int, int, int, int]) -> Points:
     return np.column_stack([left + across, top + down]).astype(np.float64)
 
 
+def share_inside(points: Points, corners: Points) -> float:
+    """Share, 0 to 1, of points (N, 2) in a convex quadrangle (4, 2); points that are NaN are not.
+
+    A quadrangle without an area holds nothing.
+    """
+    sides = np.roll(corners, -1, axis=0) - corners
+    away = points[:, None] - corners
+    turns = sides[:, 0] * away[..., 1] - sides[:, 1] * away[..., 0]
+    inside = (turns > 0).all(axis=1) | (turns < 0).all(axis=1)  # mirrored, they go the other way
+    return float(inside.mean())
+
+
 def frame(points: Points, half: float) -> NDArray[np.float32]:
     """Triangles, (24, 2), of a line along the sides of a quadrangle (4, 2), 2 * `half` wide."""
     sides = np.roll(points, -1, axis=0) - points

@@ -79,6 +79,8 @@ def footage_of_clip(clip: Any) -> Footage:
 
 def footage_of_file(scene: Any, path: Path) -> Footage:
     """A movie file, in real time from the scene's first frame on."""
+    if path.is_dir():
+        raise InputError("no movie was chosen; choose one")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; choose a movie")
     _movie_facts(path)

@@ -78,6 +78,8 @@ class LIKENESS_PT_clean(StepPanel):
         column.prop(take, "start")
         for name, what in (("first", "IN"), ("last", "OUT")):
             _draw_frame(column, take, name, what)
+        if take.frames:
+            column.label(text=hints.used_frames(scene, take))
         column.prop(take, "find_neutral")
         if take.neutral >= 0:
             _draw_frame(column, take, "neutral", "NEUTRAL")

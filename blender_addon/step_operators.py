@@ -71,14 +71,16 @@ class LIKENESS_OT_portrait_from_files(_Step):
     )
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
+        self.filepath = folders.to_browse()
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def execute(self, context: Any) -> set[str]:
         folder = Path(bpy.path.abspath(self.directory))
         paths = [folder / each.name for each in self.files if each.name]
-        if not paths and self.filepath:
-            paths = [folders.absolute(self.filepath)]
+        chosen = folders.absolute(self.filepath) if self.filepath else folder
+        if not paths and not chosen.is_dir():  # the browser gives its folder where none is chosen
+            paths = [chosen]
         return attempt(self, portrait.add_from_files, context, paths, self.extend)
 
 
@@ -178,6 +180,7 @@ class LIKENESS_OT_capture_footage(_Step):
         chosen = settings(versions.sequencer_scene(context))
         self.source, self.face = chosen.source, chosen.capture_face
         if self.source == "FILE":
+            self.filepath = folders.to_browse()
             context.window_manager.fileselect_add(self)
             return {"RUNNING_MODAL"}
         return self.execute(context)

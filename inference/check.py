@@ -87,7 +87,8 @@ def _picture(size: int) -> np.ndarray:
 
 
 def _model(generator: Generator) -> str:
-    trained = generator.training or "unknown"
+    """As a user needs it; how long and on what it was trained is in the model's card."""
+    trained = "untrained" if generator.training.startswith("untrained") else "trained"
     return f"{generator.path.name}, {generator.size} pixels, {trained}"
 
 

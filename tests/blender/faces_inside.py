@@ -29,6 +29,7 @@ from blender_addon import (
     overlay,
     overlay_drawing,
     overlay_geometry,
+    overlay_strips,
     puppet,
     recordings,
     versions,
@@ -425,9 +426,44 @@ def preview(given: dict[str, Any]) -> dict[str, Any]:
     scene.view_settings.view_transform = "Standard"
     output.render_still(scene, Path(given["out"]), 1)
     size = strip.elements[0].orig_width, strip.elements[0].orig_height
-    place = overlay_drawing.place_of(strip, size, scene.render, None)
+    place = overlay_strips.place_of(strip, size, scene.render, None)
     dot = overlay_geometry.on_frame(np.array(given["dot"], np.float64), place)
     return {"drawn": dot.tolist()}
+
+
+def hiding(given: dict[str, Any]) -> dict[str, Any]:
+    """A face in the middle of a strip, and another strip above: is it hidden, case by case?"""
+    return {name: _hidden(given, *case) for name, case in given["cases"].items()}
+
+
+def _hidden(given: dict[str, Any], where: str, values: dict[str, Any]) -> bool:
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = given["frame"]
+    editor = scene.sequence_editor_create()
+    actor, above = (
+        versions.strips(editor).new_image(
+            name=name, filepath=given["picture"], channel=channel, frame_start=1,
+            fit_method="ORIGINAL",
+        )
+        for name, channel in (("actor", 2), ("above", 3))
+    )  # fmt: skip
+    things = {"strip": above, "channel": editor.channels[3], "scene": scene}
+    thing = things.get(where) or getattr(above, where, above)
+    for name, value in values.items():
+        if where == "tag":
+            above[name] = value
+        else:
+            setattr(thing, name, value)
+    size = overlay_strips.size_of(actor)
+    assert size is not None
+    face = np.array([[0.4, 0.4], [0.6, 0.4], [0.5, 0.6]], np.float64) * size
+    points = overlay_geometry.on_frame(
+        face, overlay_strips.place_of(actor, size, scene.render, None)
+    )
+    found = overlay_strips.hidden_by(scene, actor, points)
+    assert found is None or found.name == "above"
+    return found is not None
 
 
 if __name__ == "__main__":

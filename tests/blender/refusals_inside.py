@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
 
-from blender_addon import folders, head_strip, jobs, pump, versions
+from blender_addon import folders, head_strip, hints, jobs, pump, step_operators, versions
 from tests.blender.steps_inside import (
     go_through,
     last_job,
@@ -37,6 +38,36 @@ def empty(given: dict[str, Any]) -> dict[str, Any]:
     return {
         "lines": lines, "things": sorted(thing.name for thing in bpy.data.objects),
         "jobs": len(scene.likeness_jobs),
+    }  # fmt: skip
+
+
+def browsed(given: dict[str, Any]) -> dict[str, Any]:
+    """What the file browser begins with, and its button pressed with nothing chosen."""
+    path = Path(given["folder"]) / "shot.blend"
+    scene = bpy.context.scene
+    scene.likeness.source = "FILE"
+
+    def offered() -> list[str]:
+        found: list[str] = []
+        button: Any = SimpleNamespace(filepath="", source="", face=0)
+        manager = SimpleNamespace(fileselect_add=lambda each: found.append(each.filepath))
+        context = SimpleNamespace(window_manager=manager, scene=scene)
+        for kind in (
+            step_operators.LIKENESS_OT_portrait_from_files,
+            step_operators.LIKENESS_OT_capture_footage,
+        ):
+            kind.invoke(button, context, None)
+        return found
+
+    unsaved = offered()
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    saved = offered()
+    folder = saved[0]
+    return {
+        "offered": {"unsaved": unsaved, "saved": saved}, "home": str(Path.home()),
+        "folder": str(path.parent),
+        "portrait": refused(ops.portrait_from_files, filepath=folder, directory=folder),
+        "footage": refused(ops.capture_footage, source="FILE", filepath=folder),
     }  # fmt: skip
 
 
@@ -76,6 +107,9 @@ def wrong(given: dict[str, Any]) -> dict[str, Any]:
     lines = {**_footage(scene, given), **_strips(scene, given)}
     scene = prepared(given)
     take, still = scene.likeness.takes[0], _strip(scene, "lisa.jpg")
+    take.first = 2
+    used = hints.used_frames(scene, take)
+    take.first = 0
     take.neutral = 6
     lines["no such frame"] = refused(ops.take_update)
     take.neutral = -1
@@ -116,7 +150,7 @@ def wrong(given: dict[str, Any]) -> dict[str, Any]:
     jobs.KINDS.pop("faces")
     lines["another version"] = refused(ops.job_again, job=scene.likeness_jobs[-1].name)
     return {"lines": lines, "cleared": cleared, "unedited": unedited,
-            "takes": len(scene.likeness.takes)}  # fmt: skip
+            "takes": len(scene.likeness.takes), "used": used}  # fmt: skip
 
 
 def _footage(scene: Any, given: dict[str, Any]) -> dict[str, str]:

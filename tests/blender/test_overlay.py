@@ -77,6 +77,35 @@ def test_points_lie_over_the_strips_pixels(scenario: Scenario, tmp_path: Path, n
     assert seen == pytest.approx(tuple(found), abs=0.2)
 
 
+# What is changed of a strip that lies above the actor's, just as large, and whether it hides it.
+ABOVE: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "as it is": ("strip", {}, True),
+    "a portrait of ours": ("tag", {"likeness": "portrait:a"}, True),
+    "a head of ours": ("tag", {"likeness": "head:a:b"}, False),
+    "muted": ("strip", {"mute": True}, False),
+    "its channel muted": ("channel", {"mute": True}, False),
+    "seen through": ("strip", {"blend_alpha": 0.5}, False),
+    "added": ("strip", {"blend_type": "ADD"}, False),
+    "aside": ("transform", {"offset_x": 150}, False),
+    "aside, the frame black": ("strip", {"blend_type": "REPLACE"}, True),
+    "turned": ("transform", {"rotation": 0.3}, True),
+    "mirrored": ("strip", {"use_flip_x": True}, True),
+    "cropped beside the face": ("crop", {"min_x": 130}, False),
+    "cropped above the face": ("crop", {"max_y": 20}, True),
+    "below": ("strip", {"channel": 1}, False),
+    "ended": ("scene", {"frame_current": 2}, False),
+}
+
+
+def test_what_another_strip_hides_is_not_drawn_over_it(scenario: Scenario, tmp_path: Path) -> None:
+    path = tmp_path / "grey.png"
+    cv2.imwrite(str(path), np.full((160, 200, 3), 90, np.uint8))
+    cases = {name: case[:2] for name, case in ABOVE.items()}
+    facts = scenario("hiding", picture=path, frame=FRAME, cases=cases)
+    found = {name: facts[name] for name in ABOVE}
+    assert found == {name: case[2] for name, case in ABOVE.items()}
+
+
 def test_the_crops_line_has_its_width_everywhere() -> None:
     corners = geometry.corners((10, 20, 30, 40))
     assert corners.tolist() == [[10, 20], [40, 20], [40, 60], [10, 60]]

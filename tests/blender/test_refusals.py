@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ def test_in_an_empty_file_every_button_says_what_is_missing(scenario: Scenario) 
     assert facts["things"] == ["Cube", "Likeness camera", "Likeness puppet", "Likeness puppet head"]
 
 
+def test_the_file_browser_begins_without_a_file_name(scenario: Scenario) -> None:
+    facts = scenario("browsed")
+    assert facts["offered"]["unsaved"] == [f"{facts['home']}{os.sep}"] * 2
+    assert facts["offered"]["saved"] == [f"{facts['folder']}{os.sep}"] * 2
+    _check(facts, "portrait", "no picture was chosen; choose 1 to 32")
+    _check(facts, "footage", "no movie was chosen; choose one")
+
+
 def test_it_works_in_a_file_that_is_not_saved_and_has_no_sequencer(
     scenario: Scenario, given: dict[str, Any]
 ) -> None:
@@ -122,6 +131,7 @@ def test_what_is_wrong_is_named(scenario: Scenario, given: dict[str, Any]) -> No
     for case, words in WRONG.items():
         _check(facts["lines"], case, words)
     assert facts["takes"] == 1
+    assert facts["used"] == "In and out: timeline 14 to 17"
     assert facts["cleared"] == [["FINISHED"], False]
     # Pressed twice there is one Empty; curves that nobody edited are nothing to keep.
     assert facts["unedited"] == [["FINISHED"], "", 1]

@@ -227,8 +227,8 @@ def test_edited_curves_make_just_their_frames_anew(scenario: Scenario) -> None:
     assert facts["shown"]
     assert facts["span"] == [12, 1]
     assert facts["edited"]
-    assert facts["after"].startswith("1 frames made, 5 kept")
-    assert facts["dropped"].startswith("1 frames made, 5 kept")
+    assert facts["after"].startswith("1 frame made, 5 kept")
+    assert facts["dropped"].startswith("1 frame made, 5 kept")
     assert "no edited curves" in facts["again"]
 
 

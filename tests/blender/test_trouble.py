@@ -31,14 +31,16 @@ def test_what_goes_away_while_a_job_runs_is_named(scenario: Scenario, footage: P
     assert killed["shown"] == killed["there"]
     assert again["state"] == "DONE"
     made, kept = 20 - len(killed["there"]), len(killed["there"])
-    assert again["message"].startswith(f"{made} frames made, {kept} kept")
+    assert again["message"].startswith(f"{made} frame{'s' * (made != 1)} made, {kept} kept")
     assert facts["rest"] == []
 
     cancelled = facts["cancelled"]
     assert cancelled["job"]["state"] == "CANCELLED"
     kept = len(cancelled["shown"])
     assert 3 <= kept < 20
-    assert facts["after"]["message"].startswith(f"{20 - kept} frames made, {kept} kept")
+    made = 20 - kept
+    said = f"{made} frame{'s' * (made != 1)} made, {kept} kept"
+    assert facts["after"]["message"].startswith(said)
 
     job, strips = facts["deleted"]
     assert job["state"] == "FAILED" and "was deleted meanwhile" in job["message"]

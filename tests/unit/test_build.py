@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The entry `build.py`: what it installs when, what it passes on, what it says when it cannot."""
 
+import json
 import os
 import re
 import shutil
@@ -140,6 +141,19 @@ def project(tmp_path: Path) -> Path:
 
 
 class TestStamps:
+    def test_another_folder_s_environment_is_not_cleared_through_a_link(
+        self, installs: Installs, project: Path, tmp_path: Path
+    ) -> None:
+        """A copy of the project with a link to the first one's environment."""
+        build.prepare(LARGE, project)
+        installs.take()
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        (copy / ".venv").symlink_to(project / ".venv")
+        with pytest.raises(build.BuildError, match="is a link"):
+            build.prepare(LARGE, copy)
+        assert installs.take() == ([], [])
+
     def test_a_second_call_installs_nothing(self, installs: Installs, project: Path) -> None:
         python = build.prepare(LARGE, project)
         assert python == str(project / ".venv" / "bin" / "python")
@@ -252,9 +266,12 @@ class TestCommandLine:
         )
         python.chmod(0o755)
         monkeypatch.setattr(build, "prepare", lambda environment: str(python))
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(project / "settings"))
         monkeypatch.setenv("PYTHONPATH", "/someone/elses/packages")
         monkeypatch.chdir(project)
         assert build.main(["demo", "--portrait", "Jürgen 1.png", "--out", "aus"]) == 7
+        note = project / "settings" / "likeness" / "environment.json"
+        assert json.loads(note.read_text(encoding="utf-8")) == {"python": str(python)}
         assert capfd.readouterr().out.splitlines() == [
             str(project), str(build.ROOT),
             "-m", "inference", "demo", "--out", "aus", "--portrait", "Jürgen 1.png",

@@ -113,12 +113,14 @@ def _synthesize(options: argparse.Namespace) -> int:
 
 
 def _worker(options: argparse.Namespace) -> int:
-    from inference.worker import run_worker
+    from inference.worker import give_way, run_worker
 
     # Events alone may reach stdout: libraries that print there are sent to the log.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    if options.end_with_input:  # somebody sits before the program that holds the other end
+        give_way()
     return run_worker(sys.stdin, events, options.end_with_input)
 
 

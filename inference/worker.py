@@ -50,6 +50,9 @@ from inference.synthesis import Synthesized, synthesize
 
 VERSION = 1
 
+_GIVEN_WAY = 5  # niceness: a third of an ordinary process's share where cores are scarce
+_BELOW_NORMAL = 0x4000  # Windows' priority class
+
 Emit = Callable[..., None]
 Work = CaptureJob | PerformanceJob | SynthesizeJob | FacesJob | CheckJob
 
@@ -82,6 +85,17 @@ def run_worker(stdin: TextIO, stdout: TextIO, end_with_input: bool = False) -> i
         cancelled.discard(name)
     emit("stopped")
     return 0
+
+
+def give_way() -> None:
+    """Let the program that started this process come first: its window waits for the same cores."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), _BELOW_NORMAL)
+    else:
+        os.nice(_GIVEN_WAY)
 
 
 def _accept(

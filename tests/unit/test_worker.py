@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 class Worker:
     """A worker process and its events."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "inference", "worker"],
+            [sys.executable, "-m", "inference", "worker", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -170,3 +170,15 @@ def test_it_ends_when_its_client_goes_away(worker: Worker) -> None:
     assert worker.process.stdin
     worker.process.stdin.close()
     assert worker.process.wait(20) == 0
+
+
+def test_it_gives_way_to_the_program_that_waits_for_it(worker: Worker) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, worker.process.pid) == own
+    served = Worker("--end-with-input")
+    try:
+        assert served.event()["event"] == "ready"
+        assert os.getpriority(os.PRIO_PROCESS, served.process.pid) > own
+    finally:
+        served.process.kill()
+        served.process.wait()

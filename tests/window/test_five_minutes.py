@@ -111,9 +111,11 @@ def test_the_walk_with_the_puppet(window: Window, reactions: dict[str, float]) -
     reactions["Add Face Camera"] = window.reaction(window.push("likeness.puppet_camera("))
     go_to(window, "Layout")
     window.click((640, HEIGHT - 540))  # the cube that every new scene has
-    window.press("x", "Return")
-    time.sleep(0.5)
-    assert "Cube" not in window.ask("[each.name for each in bpy.context.scene.objects]")
+    window.wait("[each.name for each in bpy.context.selected_objects] == ['Cube']", 20)
+    window.press("x")
+    time.sleep(1)  # the question whether to delete it
+    window.press("Return")
+    window.wait("'Cube' not in bpy.context.scene.objects", 20)
     window.move(CAMERA_VIEW)
     time.sleep(0.5)
     window.click()

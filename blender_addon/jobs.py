@@ -237,7 +237,10 @@ def settle() -> None:
     if not windows or any(len(window.modal_operators) for window in windows):
         return
     for step in steps:
-        undo_steps.join(step, partial(settle_now, bpy.context, step))
+        if inline():  # without any undo step to join Blender crashes
+            settle_now(bpy.context, step)
+        else:
+            undo_steps.join(step, partial(settle_now, bpy.context, step))
 
 
 def settle_now(context: Any, step: str = "") -> None:

@@ -102,10 +102,11 @@ class WarpGenerator(nn.Module):
         assert flow is not None
         out = F.pixel_shuffle(self.picture_head(x), 2)
         colour = picture[:, :3] + out[:, :3]
+        alpha = torch.sigmoid(out[:, 3:4])
         head = out[:, 4:5]
         if head.dtype != torch.float32:
             head = head.float()  # half precision rounds to 1 early: from there nothing leads back
-        return flow, colour, torch.sigmoid(out[:, 3:4]), torch.sigmoid(head)
+        return flow, colour, alpha, torch.sigmoid(head)
 
     def fold(self, identity: Tensor) -> WarpGenerator:
         """A copy for one person, (IDENTITY_SIZE,): plain convolutions, the vector is ignored."""

@@ -236,11 +236,11 @@ def settle() -> None:
     # An undo step in the middle of a drag would mix with the drag's own.
     if not windows or any(len(window.modal_operators) for window in windows):
         return
+    if inline():  # without any undo step to join Blender crashes
+        settle_now(bpy.context)
+        return
     for step in steps:
-        if inline():  # without any undo step to join Blender crashes
-            settle_now(bpy.context, step)
-        else:
-            undo_steps.join(step, partial(settle_now, bpy.context, step))
+        undo_steps.join(step, partial(settle_now, bpy.context, step))
 
 
 def settle_now(context: Any, step: str = "") -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import bpy
 
@@ -59,15 +59,20 @@ class LIKENESS_PT_performance(StepPanel):
         status.draw_jobs(layout, context, (performance.CAPTURE, performance.CLEAN))
 
 
-class LIKENESS_PT_clean(StepPanel):
-    bl_label = "Trim and Clean"
+class TakePanel(StepPanel):
+    """Below the step, where there is a take."""
+
     bl_parent_id = "LIKENESS_PT_performance"
-    bl_options = {"DEFAULT_CLOSED"}
+    bl_options: ClassVar[set[str]] = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: Any) -> bool:
         scene = versions.sequencer_scene(context)
         return scene is not None and len(settings(scene).takes) > 0
+
+
+class LIKENESS_PT_clean(TakePanel):
+    bl_label = "Trim and Clean"
 
     def draw(self, context: Any) -> None:
         scene = versions.sequencer_scene(context)
@@ -94,15 +99,8 @@ class LIKENESS_PT_clean(StepPanel):
         self.layout.operator("likeness.take_update", icon="FILE_REFRESH")
 
 
-class LIKENESS_PT_edit(StepPanel):
+class LIKENESS_PT_edit(TakePanel):
     bl_label = "Edit by Hand"
-    bl_parent_id = "LIKENESS_PT_performance"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        scene = versions.sequencer_scene(context)
-        return scene is not None and len(settings(scene).takes) > 0
 
     def draw(self, context: Any) -> None:
         layout, scene = self.layout, versions.sequencer_scene(context)

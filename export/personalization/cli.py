@@ -54,7 +54,7 @@ def run_personalize(options: argparse.Namespace) -> None:
         run_paper_person(options)
         return
     config = read_config(options)
-    from export.personalization.folder import CARD, write_person
+    from export.personalization.folder import kept_line, write_person
     from export.personalization.personalize import personalize
 
     try:
@@ -65,9 +65,7 @@ def run_personalize(options: argparse.Namespace) -> None:
             f"{config.out}: interrupted; the same command goes on from the last judgement"
         ) from None
     count = len(made.pictures)
-    what = f"step {made.step} of {made.steps}" if made.better else "the feed-forward weights"
-    print(f"{config.out}: {what} kept, from {count} picture{'s' * (count > 1)} in "
-          f"{made.seconds:.0f} s; see {CARD}")  # fmt: skip
+    print(kept_line(config.out, made, count))
     if count < FEWEST_TO_TRAIN:
         print("nothing is trained on a single picture, which says nothing about other poses; give "
               "more, of other poses and with the mouth open")  # fmt: skip

@@ -18,6 +18,7 @@ from export.export_onnx import Port, export_onnx
 from export.personalization.card import write_card
 from export.personalization.config import PersonalizeConfig
 from export.personalization.judge import LOOKED_AT
+from export.personalization.paper import PaperPersonalized
 from export.personalization.personalize import Personalized
 from export.personalization.unfinished import UNFINISHED
 from inference.frames import encode_frame, write_frame, written_whole
@@ -61,6 +62,13 @@ def write_person(made: Personalized, config: PersonalizeConfig) -> None:
     with written_whole(folder / PERSON) as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+def kept_line(folder: Path, made: Personalized | PaperPersonalized, count: int) -> str:
+    """What came of a run on so many pictures."""
+    what = f"step {made.step} of {made.steps}" if made.better else "the feed-forward weights"
+    return (f"{folder}: {what} kept, from {count} picture{'s' * (count > 1)} in "
+            f"{made.seconds:.0f} s; see {CARD}")  # fmt: skip
 
 
 def before_after(made: Personalized) -> NDArray[np.uint8]:

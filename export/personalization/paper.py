@@ -33,6 +33,7 @@ from export.personalization.paper_weights import (
 )
 from export.personalization.progress import StepLine
 from export.personalization.unfinished import UNFINISHED
+from export.training.average import follow
 from export.training.balance import Balance, check_finite
 from export.training.losses import dssim, feature_matching, hinge_discriminator, hinge_generator
 from export.training.perceptual import FourierBlocks
@@ -206,7 +207,7 @@ class _Trial:
         self.first.zero_grad(set_to_none=True)
         torch.stack([weights[name] * term for name, term in terms.items()]).sum().backward()
         self.first.step()
-        _follow(self.average, self.network, min(config.ema, (1 + step) / (10 + step)))
+        follow(self.average, self.network, min(config.ema, (1 + step) / (10 + step)))
         both, twice = torch.cat([target, picture.detach()]), torch.cat([lines, lines])
         for _ in range(config.adversary_steps):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=config.half):
@@ -238,12 +239,3 @@ def _judge(
         run.best_score, run.best_step, run.stale = score, run.step, 0
     else:
         run.stale += 1
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Moving average of the weights; spectral norm's own vectors are taken as they are."""
-    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, 1 - keep)
-    for slow, fast in zip(average.buffers(), network.buffers(), strict=True):
-        slow.copy_(fast)

@@ -30,7 +30,7 @@ def add_paper_options(parser: argparse.ArgumentParser) -> None:
 def run_paper_person(options: argparse.Namespace) -> None:
     """Personalize as the options say and print what stands."""
     config = read_paper_config(options)
-    from export.personalization.folder import CARD
+    from export.personalization.folder import kept_line
     from export.personalization.paper import personalize_paper
     from export.personalization.paper_folder import write_paper_person
     from export.personalization.paper_judge import judge_unseen
@@ -59,10 +59,7 @@ def run_paper_person(options: argparse.Namespace) -> None:
         raise Cancelled(
             f"{config.out}: interrupted; the same command goes on from a minute or so before"
         ) from None
-    count = len(person.names)
-    what = f"step {made.step} of {made.steps}" if made.better else "the feed-forward weights"
-    print(f"{config.out}: {what} kept, from {count} picture{'s' * (count > 1)} in "
-          f"{made.seconds:.0f} s; see {CARD}")  # fmt: skip
+    print(kept_line(config.out, made, len(person.names)))
     print(f"held-back pictures: SSIM {made.before.ssim:.3f} -> {made.after.ssim:.3f}")
     if unseen is not None:
         print(unseen.line())

@@ -31,6 +31,7 @@ from export.personalization.unfinished import (
     load_unfinished,
     save_unfinished,
 )
+from export.training.average import follow
 from export.training.config import TrainConfig
 from export.training.objective import objective
 from export.training.render import View, render, view_batch
@@ -128,7 +129,7 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
         nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         optimizer.step()
         _hold_on(network, start, config.pull)
-        _follow(average, network, min(config.ema, (1 + step) / (10 + step)))
+        follow(average, network, min(config.ema, (1 + step) / (10 + step)))
         run.step = step + 1
         if run.step % config.judge_every == 0 or run.step == config.steps:
             _between(candidate, start, average, config.keep)
@@ -209,9 +210,3 @@ def _between(result: nn.Module, start: nn.Module, end: nn.Module, share: float) 
     parts = (result.parameters(), start.parameters(), end.parameters())
     for weight, first, last in zip(*parts, strict=True):
         weight.copy_(torch.lerp(first, last, share))
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, 1 - keep)

@@ -31,6 +31,7 @@ from export.data.workers import start_worker
 from export.networks.discriminator import PaperDiscriminator
 from export.networks.embedder import PaperEmbedder, person_vector
 from export.networks.paper import PaperGenerator
+from export.training.average import follow
 from export.training.balance import Balance, check_finite
 from export.training.config import PaperConfig
 from export.training.losses import (
@@ -129,7 +130,7 @@ def train_paper(config: PaperConfig) -> Path:
         optimizers[0].zero_grad(set_to_none=True)
         torch.stack(list(weighted.values())).sum().backward()
         optimizers[0].step()
-        _follow(average, learner, min(config.ema, (1 + step) / (10 + step)))
+        follow(average, learner, min(config.ema, (1 + step) / (10 + step)))
 
         for _ in range(config.adversary_steps if adverse else 0):
             with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
@@ -255,14 +256,6 @@ def _on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tens
 
     return signed("target"), signed("lines")[:, :3], signed("identity"), batch["person"].to(device)
 
-
-@torch.no_grad()
-def _follow(average: nn.Module, learner: nn.Module, keep: float) -> None:
-    """Moving average of the weights; spectral norm's own vectors are taken as they are."""
-    for slow, fast in zip(average.parameters(), learner.parameters(), strict=True):
-        slow.lerp_(fast, 1 - keep)
-    for slow, fast in zip(average.buffers(), learner.buffers(), strict=True):
-        slow.copy_(fast)
 
 
 @torch.no_grad()

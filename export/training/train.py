@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from export.checkpoint import load_embedder, load_weights
 from export.networks.embedder import WarpEmbedder, person_vector
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
+from export.training.average import follow
 from export.training.config import TrainConfig
 from export.training.critics import Critics
 from export.training.feed import Feed, validation_batches
@@ -113,7 +114,7 @@ def train(config: TrainConfig) -> Path:
         torch.stack(list(terms.values())).sum().backward()
         norm = nn.utils.clip_grad_norm_(learner.parameters(), config.clip_gradients)
         optimizer.step()
-        _follow(average, learner, min(config.ema, (1 + step) / (10 + step)))
+        follow(average, learner, min(config.ema, (1 + step) / (10 + step)))
         if processes.any(_progress(step, spent, config) >= config.adversary_from):
             for _ in range(config.adversary_steps):
                 for name, number in critics.learn(rendered, view, e).items():
@@ -151,12 +152,6 @@ def _progress(step: int, spent: float, config: TrainConfig) -> float:
     """How much of the run is over, 0 to 1; spent: minutes."""
     return max(step / config.steps, spent / config.minutes)
 
-
-@torch.no_grad()
-def _follow(average: nn.Module, learner: nn.Module, keep: float) -> None:
-    """Exponential moving average of the weights."""
-    for slow, fast in zip(average.parameters(), learner.parameters(), strict=True):
-        slow.lerp_(fast, 1 - keep)
 
 
 def _begin_with(path: Path, learner: Learner, average: Learner, config: TrainConfig) -> bool:

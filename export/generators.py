@@ -18,7 +18,7 @@ from export.networks.embedder import WarpEmbedder
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.quantize import Quantized, quantize
 from inference.errors import InputError
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.generator import contract
 from inference.generator.identity import embedder_path
 from inference.landmarks import TOPOLOGY

@@ -15,7 +15,7 @@ from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_floa
 
 from export.export_onnx import store_as_half, strip_traces
 from inference.errors import InputError, LikenessError
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.generator import contract
 from inference.generator.model import open_session
 

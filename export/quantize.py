@@ -29,7 +29,7 @@ from export.data.samples import SampleOptions, make_sample
 from export.data.shards import PreparedData
 from export.export_onnx import store_as_half, strip_traces
 from inference.errors import InputError, LikenessError
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.generator import contract
 from inference.generator.identity import embedder_path
 from inference.generator.model import load_generator, open_session

@@ -19,7 +19,8 @@ from inference.capture.video import open_footage, read_frames
 from inference.composite import Pixels, lay_over
 from inference.drawing import draw_track
 from inference.errors import LikenessError
-from inference.frames import encode_frame, write_frame
+from inference.files import write_whole
+from inference.frames import encode_frame
 from inference.jobs import SynthesizeJob
 from inference.pictures import read_picture
 from inference.portrait import Portrait, open_portrait
@@ -120,7 +121,7 @@ def _contact_sheet(portrait: Portrait, head: Path, driver: Path, path: Path) -> 
         alpha = layer[..., 3].astype(np.float32) / 255
         whole, _ = lay_over(portrait, cv2.cvtColor(layer, cv2.COLOR_BGRA2RGB), alpha)
         columns.append(np.vstack([_tile(acted), still, _tile(_close_up(portrait, whole))]))
-    write_frame(path, encode_frame(np.hstack(columns), None, "png"))
+    write_whole(path, encode_frame(np.hstack(columns), None, "png"))
 
 
 def _close_up(portrait: Portrait, picture: Pixels) -> Pixels:

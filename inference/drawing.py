@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.frames import encode_frame, write_frame
+from inference.files import write_whole
+from inference.frames import encode_frame
 from inference.generator.inputs import landmark_channels
 from inference.landmarks import face_triangles
 from inference.track import LandmarkTrack
@@ -28,7 +29,7 @@ def draw_track(track: LandmarkTrack, folder: Path) -> None:
         path = folder / f"driver_{index:06d}.png"
         if not path.is_file():
             picture = draw_landmarks(points[:, :2] * zoom, bool(track.valid[index]))
-            write_frame(path, encode_frame(picture, None, "png"))
+            write_whole(path, encode_frame(picture, None, "png"))
 
 
 def draw_landmarks(points: NDArray[np.float32], valid: bool = True) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inference.capture.detector import find_faces, shrink_for_detection
 from inference.capture.video import open_footage, read_frames
 from inference.errors import Cancelled, InputError
-from inference.frames import file_error, written_whole
+from inference.files import file_error, written_whole
 from inference.jobs import FacesJob
 from inference.landmarks import OVAL
 from inference.pictures import read_picture

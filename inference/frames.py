@@ -1,66 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are whole or absent, and head frames among them: PNG of 8 or 16 bits, or EXR."""
+"""A frame's pixels as a picture file: PNG of 8 or 16 bits, or EXR."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import InputError, LikenessError
+from inference.errors import LikenessError
 
 FORMATS = ("png", "png16", "exr")
-PART_SUFFIX = ".part"
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to; it becomes `path` when the block ends well.
-
-    Raises InputError when the folder cannot be written, LikenessError when the disk is full.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}{PART_SUFFIX}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
-    except BaseException as error:
-        _remove(part)
-        if isinstance(error, OSError):
-            raise file_error(error, path) from error
-        raise
-
-
-def check_writable(path: Path) -> None:
-    """Find out before long work whether `path` can be written; raises as `written_whole` does."""
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder; name a file in it")
-    part = path.with_name(f"{path.name}.{os.getpid()}{PART_SUFFIX}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-    except OSError as error:
-        raise file_error(error, path) from error
-    finally:
-        _remove(part)
-
-
-def file_error(error: OSError, path: Path) -> LikenessError:
-    """The clear line for an operating system's refusal to write `path`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return LikenessError(
-            f"{path}: the disk is full; free some space and run the same command again, "
-            "finished frames are kept"
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return InputError(f"{path.parent}: this folder cannot be written; choose another one")
-    return LikenessError(f"{path}: cannot be written ({error.strerror or error})")
 
 
 def frame_suffix(form: str) -> str:
@@ -100,18 +51,6 @@ def encode_grey(plane: NDArray[np.uint8]) -> bytes:
     return _encoded(".png", plane, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
-def write_frame(path: Path, data: bytes) -> None:
-    """Put an encoded frame under its name, whole or not at all."""
-    with written_whole(path) as part:
-        part.write_bytes(data)
-
-
-def remove_parts(folder: Path, name: str) -> None:
-    """Clear what a killed process left of the file `name`."""
-    for part in folder.glob(f"{name}.*{PART_SUFFIX}"):
-        _remove(part)
-
-
 def _encode_exr(
     rgb: NDArray[np.uint8] | NDArray[np.uint16], alpha: NDArray[np.float32] | None
 ) -> bytes:
@@ -140,8 +79,3 @@ def _encoded(suffix: str, pixels: NDArray[np.generic], how: list[int]) -> bytes:
     if not ok:
         raise LikenessError(f"a {suffix} frame of {pixels.shape} could not be encoded")
     return bytes(data)
-
-
-def _remove(part: Path) -> None:
-    with contextlib.suppress(OSError):  # an unreachable folder: the error that led here says more
-        part.unlink(missing_ok=True)

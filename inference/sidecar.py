@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.colour.match import OFF, ColourMatch, matches_picture
-from inference.frames import encode_frame, file_error, frame_suffix, write_frame, written_whole
+from inference.files import file_error, write_whole, written_whole
+from inference.frames import encode_frame, frame_suffix
 from inference.generator.person import IDENTITY
 from inference.jobs import SynthesizeJob
 from inference.portrait import Portrait
@@ -125,7 +126,7 @@ def prepare_folder(
         # Blender shows the pixels as they are stored: it gets an upright copy.
         shown = UPRIGHT
         form = "png16" if portrait.picture.rgb.dtype == np.uint16 else "png"
-        write_frame(job.out / UPRIGHT, encode_frame(portrait.picture.rgb, None, form))
+        write_whole(job.out / UPRIGHT, encode_frame(portrait.picture.rgb, None, form))
     placement: dict[str, object] = {
         "likeness": _VERSION,
         "portrait": shown,

@@ -25,14 +25,8 @@ from numpy.typing import NDArray
 from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
 from inference.composite import Pixels, confine, face_region, feather, lay_over, merge
 from inference.errors import Cancelled, InputError
-from inference.frames import (
-    FORMATS,
-    encode_frame,
-    encode_grey,
-    file_error,
-    remove_parts,
-    write_frame,
-)
+from inference.files import file_error, write_whole
+from inference.frames import FORMATS, encode_frame, encode_grey
 from inference.generator.identity import person_vector
 from inference.generator.inputs import generator_input
 from inference.generator.model import Generator, load_generator
@@ -139,14 +133,12 @@ def synthesize(
     def make(frame: int) -> None:
         path, matte = folder.frame(frame), folder.matte_of(frame)
         if job.matte and not matte.is_file():
-            remove_parts(job.out, matte.name)
-            write_frame(matte, encode_grey(face_matte(scene, frame)))
+            write_whole(matte, encode_grey(face_matte(scene, frame)))
         if path.is_file():
             return
-        remove_parts(job.out, path.name)
         rgb, alpha = render_frame(scene, frame, clock)
         with clock.stage("write"):
-            write_frame(path, encode_frame(rgb, alpha, job.format))
+            write_whole(path, encode_frame(rgb, alpha, job.format))
 
     cv2.setNumThreads(1)  # frames run in parallel; threads inside of each would only wait
     for done in _in_parallel(make, wanted, cancelled, job.out):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.landmarks import POINT_COUNT, TOPOLOGY
 
 SUFFIX = ".track.npz"

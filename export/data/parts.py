@@ -26,7 +26,7 @@ from export.data.layout import INDEX, SETTINGS, ClipRecord, shard_name
 from export.data.packing import PackedClip, pack_clip
 from export.data.shards import PreparedData, StoredClip
 from inference.errors import InputError, LikenessError
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.progress import Progress
 
 MANIFEST = "parts.json"

@@ -45,7 +45,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from export.evaluation.clips import RUN
     from export.evaluation.evaluate import evaluate
     from export.evaluation.report import check_name, write_report
-    from inference.frames import check_writable
+    from inference.files import check_writable
 
     shots = sorted(set(options.shots))
     if shots[0] < 1:

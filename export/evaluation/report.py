@@ -20,7 +20,8 @@ from export.evaluation.reenact import PERSONALIZED
 from export.evaluation.score import ClipResult, Shown
 from export.evaluation.summary import MEASURES, Summary, identity_scale, summarise
 from inference.errors import InputError
-from inference.frames import encode_frame, written_whole
+from inference.files import written_whole
+from inference.frames import encode_frame
 
 Picture = NDArray[np.uint8]
 

@@ -36,7 +36,7 @@ def add_retargeting(commands: Any) -> None:
 def run_retargeting(options: argparse.Namespace) -> None:
     """Measure all pairs, write the report and print it."""
     from export.evaluation.retargeting import compare_all, report
-    from inference.frames import check_writable, written_whole
+    from inference.files import check_writable, written_whole
 
     if options.every < 1:
         raise InputError(f"--every {options.every}: name a number from 1 up")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.performance.canonical import CanonicalFace
 from inference.performance.controls import CONTROLS
 

@@ -28,7 +28,7 @@ def run_face(options: argparse.Namespace) -> None:
     from export.face.clips import read_clips
     from export.face.face import make_face
     from export.face.locality import locality
-    from inference.frames import check_writable
+    from inference.files import check_writable
     from inference.performance.canonical import save_face
     from inference.performance.controls import CONTROLS
 

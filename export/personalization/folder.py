@@ -21,7 +21,8 @@ from export.personalization.judge import LOOKED_AT
 from export.personalization.paper import PaperPersonalized
 from export.personalization.personalize import Personalized
 from export.personalization.unfinished import UNFINISHED
-from inference.frames import encode_frame, write_frame, written_whole
+from inference.files import write_whole, written_whole
+from inference.frames import encode_frame
 from inference.generator import contract
 from inference.generator.person import GENERATOR, IDENTITY, META_PERSON, PERSON, VERSION
 from inference.landmarks import TOPOLOGY
@@ -42,7 +43,7 @@ def write_person(made: Personalized, config: PersonalizeConfig) -> None:
     _write_generator(made, config.tier, folder / GENERATOR)
     with written_whole(folder / IDENTITY) as part, part.open("wb") as file:
         np.save(file, made.identity.numpy().astype(np.float32))
-    write_frame(folder / PICTURE, encode_frame(before_after(made), None, "png"))
+    write_whole(folder / PICTURE, encode_frame(before_after(made), None, "png"))
     with written_whole(folder / CARD) as part:
         part.write_text(write_card(made, config), encoding="utf-8")
     content = {

@@ -37,7 +37,7 @@ from export.training.average import follow
 from export.training.balance import Balance, check_finite
 from export.training.losses import dssim, feature_matching, hinge_discriminator, hinge_generator
 from export.training.perceptual import FourierBlocks
-from inference.frames import check_writable
+from inference.files import check_writable
 
 _SAVE_EVERY = 60.0  # seconds, and at every judgement
 

@@ -20,7 +20,8 @@ from export.personalization.paper_config import PaperPersonConfig
 from export.personalization.paper_judge import Picture, Unseen, as_pictures
 from export.personalization.paper_pictures import SIZE
 from export.personalization.unfinished import UNFINISHED
-from inference.frames import encode_frame, write_frame, written_whole
+from inference.files import write_whole, written_whole
+from inference.frames import encode_frame
 from inference.generator import contract
 from inference.generator.person import GENERATOR, IDENTITY, META_PERSON
 from inference.landmarks import TOPOLOGY
@@ -45,7 +46,7 @@ def write_paper_person(
     _write_onnx(made.generator, words, folder / GENERATOR)
     with written_whole(folder / IDENTITY) as part, part.open("wb") as file:
         np.save(file, made.identity.numpy().astype(np.float32))
-    write_frame(folder / PICTURE, encode_frame(before_after(made, unseen), None, "png"))
+    write_whole(folder / PICTURE, encode_frame(before_after(made, unseen), None, "png"))
     with written_whole(folder / CARD) as part:
         part.write_text(_card(made, config, unseen), encoding="utf-8")
     content = {

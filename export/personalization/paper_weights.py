@@ -19,7 +19,7 @@ from export.networks.embedder import PaperEmbedder
 from export.networks.paper import PaperGenerator
 from export.personalization.paper_config import PaperPersonConfig
 from inference.errors import InputError
-from inference.frames import written_whole
+from inference.files import written_whole
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from export.training.config import TrainConfig
 from export.training.objective import objective
 from export.training.render import View, render, view_batch
 from inference.errors import LikenessError
-from inference.frames import check_writable
+from inference.files import check_writable
 from inference.generator.contract import IDENTITY_SIZE
 from inference.generator.identity import embedder_input
 

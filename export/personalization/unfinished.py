@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from export.personalization.config import PersonalizeConfig
 from export.personalization.judge import Figures
-from inference.frames import written_whole
+from inference.files import written_whole
 
 UNFINISHED = "unfinished.pt"
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from export.training.render import Rendered, View
-from inference.frames import encode_frame, write_frame
+from inference.files import write_whole
+from inference.frames import encode_frame
 
 
 def write_grid(path: Path, batches: list[tuple[View, Rendered]]) -> None:
@@ -28,7 +29,7 @@ def write_grid(path: Path, batches: list[tuple[View, Rendered]]) -> None:
             torch.cat([column[i] for column in columns], dim=2) for i in range(len(view.target))
         ]
     if rows:
-        write_frame(path, encode_frame(_pixels(torch.cat(rows, dim=1)), None, "png"))
+        write_whole(path, encode_frame(_pixels(torch.cat(rows, dim=1)), None, "png"))
 
 
 def _pixels(picture: Tensor) -> np.ndarray:

@@ -44,7 +44,8 @@ from export.training.losses import (
 from export.training.perceptual import FourierBlocks
 from export.training.processes import Processes
 from inference.errors import InputError
-from inference.frames import encode_frame, write_frame, written_whole
+from inference.files import write_whole, written_whole
+from inference.frames import encode_frame
 
 Batch = dict[str, Tensor]
 
@@ -282,7 +283,7 @@ def _validate(
     columns = [frames[:, 0, :3], lines, results, target]
     picture = torch.cat([torch.cat(list(column), dim=1) for column in columns], dim=2)
     pixels = ((picture.cpu().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).byte().numpy()
-    write_frame(config.out / f"grid-{step + 1:07d}.png", encode_frame(pixels, None, "png"))
+    write_whole(config.out / f"grid-{step + 1:07d}.png", encode_frame(pixels, None, "png"))
 
 
 def _means(window: dict[str, list[float]]) -> dict[str, float]:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from inference.errors import InputError
-from inference.frames import written_whole
+from inference.files import written_whole
 
 LIST = "result.json"
 PIECE = 15_000_000  # bytes

@@ -13,7 +13,7 @@ from torch import nn
 from export.training.config import TrainConfig
 from export.training.critics import Critics
 from inference.errors import InputError
-from inference.frames import written_whole
+from inference.files import written_whole
 
 
 @dataclass(frozen=True)

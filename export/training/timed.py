@@ -32,7 +32,7 @@ from export.training.results import (
     slim,
 )
 from inference.errors import InputError, LikenessError
-from inference.frames import written_whole
+from inference.files import written_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG, GRID = "log.jsonl", "grid.png"

@@ -18,7 +18,7 @@ from inference.capture.detector import FaceDetector, Points, shrink_for_detectio
 from inference.capture.faces import FaceNumbers, face_width
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError
-from inference.frames import check_writable
+from inference.files import check_writable
 from inference.jobs import CaptureJob
 from inference.landmarks import POINT_COUNT
 from inference.progress import Progress

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.landmarks import POINT_COUNT, SKIN_COUNT
 
 _DETECTOR = "modules/face_detection/face_detection_short_range.tflite"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inference.errors import InputError
-from inference.frames import check_writable
+from inference.files import check_writable
 from inference.jobs import PerformanceJob
 from inference.performance.decompose import decompose
 from inference.performance.gaps import fill_performance

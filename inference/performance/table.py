@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
-from inference.frames import written_whole
+from inference.files import written_whole
 from inference.performance.canonical import canonical_face
 from inference.performance.controls import CONTROL_NAMES, CONTROLS
 from inference.performance.performance import Performance

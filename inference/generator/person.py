@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +16,44 @@ from numpy.typing import NDArray
 
 from inference.errors import InputError
 from inference.generator.contract import IDENTITY_SIZE
+from inference.outputs import FolderKind
 
 VERSION = 1
 PERSON, GENERATOR, IDENTITY = "person.json", "generator.onnx", "identity.npy"
+CARD, PICTURE = "card.md", "before_after.png"
+UNFINISHED = "unfinished.pt"  # what an interrupted personalization goes on from
+_LONGEST = 10_000_000  # bytes of its names that are looked at
 META_PERSON = "likeness.person"  # "folded": the person's vector is in the weights
+
+
+def left_unfinished(folder: Path, word: bytes) -> bool:
+    """Did an interrupted personalization leave its state there? word: a name in that state."""
+    try:
+        with zipfile.ZipFile(folder / UNFINISHED) as file:
+            (name,) = (name for name in file.namelist() if name.endswith("/data.pkl"))
+            with file.open(name) as state:
+                content = state.read(_LONGEST)
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
+    return b"fingerprint" in content and word in content
+
+
+def _was_personalized(folder: Path) -> bool:
+    """A person's folder had no record before, but its own list, or what was interrupted."""
+    try:
+        said = json.loads((folder / PERSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict) and isinstance(said.get("likeness_person"), int):
+        return True
+    return left_unfinished(folder, b"best_figures")
+
+
+PERSON_FOLDER = FolderKind(
+    "a personalized generator",
+    tuple(re.escape(n) for n in (PERSON, GENERATOR, IDENTITY, CARD, PICTURE, UNFINISHED)),
+    _was_personalized,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +78,7 @@ def open_person(folder: Path) -> Person:
         model = folder / GENERATOR
         whole = hashlib.sha256(model.read_bytes()).hexdigest() == wanted
         identity = np.load(folder / IDENTITY, allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError):
         whole, version, identity = False, VERSION, np.zeros(0)
     if version != VERSION:
         raise InputError(f"{folder}: was made by another version; make it again with: "

@@ -119,6 +119,15 @@ def load_face(path: Path) -> CanonicalFace:
     return face
 
 
+def is_face(path: Path) -> bool:
+    """Is this file a canonical face, of whatever version?"""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {"format", "topology", "controls", "basis"} <= set(data.files)
+    except (*UNREADABLE, AttributeError):
+        return False
+
+
 _ARRAYS = ("mean", "triangles", "iris_triangles", "mirror", "low", "high", "basis")
 
 

@@ -173,6 +173,7 @@ def resume_from(folder: Path, out: Path) -> Path:
     Raises InputError when the results are not whole, or when `out` is not ours or a run that has
     come further.
     """
+    check_folder(out, TRAINING, [folder])
     results = read_results(folder)
     content = _start_of(folder, results)
     with writing(out, TRAINING, [folder]) as owned:

@@ -37,10 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _capture(options: argparse.Namespace) -> int:
     from inference.capture.capture import run_capture
-    from inference.track import SUFFIX
 
-    if not options.out.name.endswith(SUFFIX):
-        raise InputError(f"{options.out}: a track's name ends in {SUFFIX}; choose such a name")
     job = CaptureJob(options.footage, options.out, options.face, options.frames)
     captured = run_capture(job, progress_line("capture"))
     track = captured.track

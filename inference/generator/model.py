@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,10 @@ class GeneratorOutput:
 
 @dataclass(frozen=True)
 class Generator:
-    """A loaded model. provider: what really runs; reason: why that one, in words."""
+    """A loaded model. provider: what really runs; reason: why that one, in words.
+
+    sha256: of the file, as it was loaded, in hexadecimal.
+    """
 
     session: onnxruntime.InferenceSession
     path: Path
@@ -47,6 +51,7 @@ class Generator:
     checkpoint: str
     provider: str
     reason: str
+    sha256: str
 
     def run(
         self, picture: NDArray[np.float32], identity: NDArray[np.float32] | None = None
@@ -73,11 +78,13 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
     if not path.is_file():
         raise InputError(f"{path}: there is no such model; the tiers are "
                          f"{' and '.join(contract.TIERS)}")  # fmt: skip
-    session, reason = open_session(path, provider, threads)
+    data = path.read_bytes()
+    session, reason = open_session(path, provider, threads, data)
     ran = "cuda" if session.get_providers()[0] == _CUDA else "cpu"
     faster = path.with_name(path.stem + contract.INT8_SUFFIX)
     if ran == "cpu" and tier_or_file in contract.TIERS and faster.is_file():
-        path, session = faster, _session(faster, [_CPU], threads)
+        path, data = faster, faster.read_bytes()
+        session = _session(path, [_CPU], threads, data)
     meta = session.get_modelmeta().custom_metadata_map
     _check(session, meta, path)
     return Generator(
@@ -89,6 +96,7 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
         meta[contract.META_CHECKPOINT],
         ran,
         reason,
+        hashlib.sha256(data).hexdigest(),
     )
 
 
@@ -100,23 +108,26 @@ def model_path(tier_or_file: str | Path) -> Path:
 
 
 def open_session(
-    path: Path, provider: str, threads: int
+    path: Path, provider: str, threads: int, data: bytes | None = None
 ) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session on the provider, and why it is that one. Raises InputError."""
+    """A session on the provider, and why it is that one. Raises InputError.
+
+    data: the file's bytes, where they have been read already.
+    """
     if provider not in PROVIDERS:
         raise InputError(f"there is no provider '{provider}'; choose one of {', '.join(PROVIDERS)}")
     if provider != "cpu":
         missing = _why_no_cuda()
         if missing is None:
-            session = _session(path, [(_CUDA, _cuda_options()), _CPU], threads)
+            session = _session(path, [(_CUDA, _cuda_options()), _CPU], threads, data)
             # The list of available providers promises CUDA on every machine: only this tells.
             if session.get_providers()[0] == _CUDA:
                 return session, "a CUDA session was opened"
             missing = "its libraries could not be loaded, see the log"
         if provider == "cuda":
             raise InputError(f"CUDA cannot be used: {missing}; use --provider cpu or auto")
-        return _session(path, [_CPU], threads), f"CUDA cannot be used: {missing}"
-    return _session(path, [_CPU], threads), "the CPU was asked for"
+        return _session(path, [_CPU], threads, data), f"CUDA cannot be used: {missing}"
+    return _session(path, [_CPU], threads, data), "the CPU was asked for"
 
 
 def _why_no_cuda() -> str | None:
@@ -138,7 +149,8 @@ def _cuda_options() -> dict[str, str]:
 
 
 def _session(
-    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int
+    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int,
+    data: bytes | None,
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -146,7 +158,7 @@ def _session(
     # Spinning threads would take the cores from warping and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return onnxruntime.InferenceSession(data or str(path), options, providers=providers)
     except Exception as error:  # ONNX Runtime raises a dozen kinds
         first = str(error).splitlines()[0]
         raise InputError(

@@ -14,7 +14,7 @@ from inference.errors import InputError
 from inference.landmarks import POINT_COUNT, TOPOLOGY
 from inference.performance.canonical import canonical_face
 from inference.performance.controls import CONTROL_NAMES
-from inference.track import UNREADABLE, write_arrays
+from inference.track import UNREADABLE, is_recording, write_arrays
 
 SUFFIX = ".performance.npz"
 CAMERAS = ("weak", "perspective")
@@ -100,6 +100,11 @@ def save_performance(performance: Performance, path: Path) -> None:
     if p.rest is not None:
         arrays["rest"] = p.rest.astype(np.float64)
     write_arrays(path, arrays)
+
+
+def is_performance(path: Path) -> bool:
+    """Does the file's content show that it is a performance?"""
+    return is_recording(path, "controls")
 
 
 def load_performance(path: Path) -> Performance:

@@ -135,6 +135,15 @@ def is_table(header: Sequence[str]) -> bool:
     return bool(header) and header[0].strip().lower().startswith(f"# {_TITLE}")
 
 
+def is_table_file(path: Path) -> bool:
+    """Does the file's content show that it is a performance's table?"""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return is_table([file.readline(1000)])
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def still_performance(
     controls: NDArray[np.floating],
     rotation: NDArray[np.floating],

@@ -38,11 +38,7 @@ from inference.track import load_track
 CROP = 512
 COUNT = 150
 ROUNDS = 3
-BENCH = FolderKind(
-    "a benchmark", (r"(portrait\.png|performance\.mp4|paper\.onnx|bench\.json)",)
-)
-    "a benchmark", (r"portrait\.png", r"performance\.mp4", r".+\.onnx", r"bench\.json")
-)
+BENCH = FolderKind("a benchmark", (r"(portrait\.png|performance\.mp4|paper\.onnx|bench\.json)",))
 ROOT = Path(__file__).parents[2]
 
 

@@ -3,7 +3,28 @@
 
 Every message is one line: what was wrong, with which file, and what to do next.
 The command line prints it and exits with `exit_code`; the worker sends it as an event.
+Both put it through `one_line`, since names and texts of files that come from outside are in it.
 """
+
+import unicodedata
+
+_LONGEST = 2000  # characters
+# Controls (escape sequences for a terminal, line ends), marks that turn the direction of writing
+# around, halves of characters, and separators of lines and paragraphs.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"  # belong to the letters of some scripts and to emoji
+
+
+def one_line(text: str) -> str:
+    """The text as a terminal or a log may show it: one line, nothing in it but what is printed."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
+    return "".join(
+        ascii(sign)[1:-1]
+        if unicodedata.category(sign) in _UNPRINTABLE and sign not in _JOINERS
+        else sign
+        for sign in text
+    )
 
 
 class LikenessError(Exception):

@@ -134,7 +134,9 @@ def open_arrays(path: Path, what: str, advice: str) -> Iterator[Arrays]:
             yield Arrays(archive)
 
 
-def read_array(path: Path, what: str, advice: str, kind: DTypeLike, shape: tuple[int, ...]) -> NDArray:
+def read_array(
+    path: Path, what: str, advice: str, kind: DTypeLike, shape: tuple[int, ...]
+) -> NDArray:
     """The array of an .npy, of just this type and shape. Raises as `open_arrays` does."""
     wanted = np.dtype(kind)
     with opened(path, what, advice, _BYTES_A_FRAME + wanted.itemsize * math.prod(shape)) as file:
@@ -181,10 +183,10 @@ def _data(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...], fortran: bool
     array = np.zeros(count, dtype)
     if array.nbytes:
         # Piece by piece: the memory behind it is taken as the content comes, if it comes.
-        room = memoryview(array.view(np.uint8))
+        room = array.view(np.uint8)
         for start in range(0, len(room), _PIECE):
             piece = file.read(min(_PIECE, len(room) - start))
-            room[start : start + len(piece)] = piece
+            room[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
             if len(piece) < min(_PIECE, len(room) - start):
                 raise EOFError
     return array.reshape(shape, order="F" if fortran else "C")

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     except LikenessError as error:
         return _end(str(error), error.exit_code)
     except MemoryError:
-        return _end("there is not enough memory for this; give less at once", LikenessError.exit_code)
+        return _end("there is not enough memory; give less at once", LikenessError.exit_code)
     except KeyboardInterrupt:
         return _end("interrupted; no file is half-written", Cancelled.exit_code)
 
@@ -186,7 +186,9 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument(
         "--frames", type=_frames, metavar="A-B", help="of each; zero-based, inclusive"
     )
-    take.add_argument("--mix", type=_number, metavar="W", help="of two: 0 is the first, 1 the second")
+    take.add_argument(
+        "--mix", type=_number, metavar="W", help="of two: 0 is the first, 1 the second"
+    )
     take.add_argument("--rate", type=_ratio, metavar="R", help="frames a second: 25, 30000/1001")
     take.add_argument("--speed", type=_ratio, default=Fraction(1), help="2 is twice as fast")
     take.add_argument("--mirror", action="store_true", help="left becomes right")

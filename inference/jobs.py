@@ -209,7 +209,7 @@ def checked_number(value: float, where: str) -> float:
 
 
 def _path(text: str, where: str) -> Path:
-    """A file's name as the system can have it; bytes that are no text come as \\udc80 to \\udcff."""
+    """A name that a file can have; bytes that are no text come as \\udc80 to \\udcff."""
     try:
         os.fsencode(text)
     except UnicodeEncodeError:

@@ -125,7 +125,7 @@ def _drawable(points: Face, middle: NDArray[np.floating], unit: float, frame: in
     """The points as they go on. Raises InputError for what no pixel counts any more."""
     if not np.abs(points - middle).max() < _FARTHEST * unit:
         raise InputError(f"frame {frame} of the motion leads the portrait's face out of all "
-                         "bounds; leave it out with a range of frames, or mend the take")  # fmt: skip
+                         "bounds; leave it out with --frames, or mend the take")  # fmt: skip
     return points.astype(np.float32)
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from inference.errors import Cancelled, InputError, LikenessError, one_line
+from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.frames import FORMATS
 from inference.generator.contract import TIERS
 from inference.generator.model import PROVIDERS
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.run(options))
     except LikenessError as error:
         return _end(str(error), error.exit_code)
+    except OSError as error:
+        refusal = of_system(error)
+        return _end(str(refusal), refusal.exit_code)
     except MemoryError:
         return _end("there is not enough memory; give less at once", LikenessError.exit_code)
     except KeyboardInterrupt:

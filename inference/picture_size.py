@@ -36,6 +36,17 @@ def declared_size(data: bytes) -> tuple[int, int, int] | None:
 
 
 def _png(data: bytes) -> tuple[int, int, int]:
+    """A PNG's chunks must follow one another to its end: decoders wait for one that never comes."""
+    kinds: list[bytes] = []
+    at = 8
+    while not kinds or kinds[-1] != b"IEND":
+        length, kind = struct.unpack_from(">L4s", data, at)
+        at += 12 + length
+        if not kind.isalpha() or at > len(data):
+            raise ValueError("no chunk")
+        kinds.append(kind)
+    if kinds[0] != b"IHDR" or b"IDAT" not in kinds:
+        raise ValueError("no picture")
     width, height, bits = struct.unpack_from(">LLB", data, 16)
     return width, height, 8 if bits == 16 else 4
 

@@ -34,7 +34,7 @@ from typing import Any, BinaryIO, TextIO
 
 from inference.capture.capture import Captured, run_capture
 from inference.check import Checked, check_runtime
-from inference.errors import Cancelled, InputError, LikenessError, one_line
+from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.face_list import FaceList, list_faces
 from inference.inputs import parse_json
 from inference.jobs import (
@@ -222,9 +222,10 @@ def _run(
         emit("done", id=name, result=result)
     except Cancelled as error:
         emit("cancelled", id=name, message=str(error))
-    except LikenessError as error:
-        kind = "input" if isinstance(error, InputError) else "failure"
-        emit("error", id=name, kind=kind, message=str(error))
+    except (LikenessError, OSError) as error:
+        said = of_system(error) if isinstance(error, OSError) else error
+        kind = "input" if isinstance(said, InputError) else "failure"
+        emit("error", id=name, kind=kind, message=str(said))
     except _NobodyListensError:
         raise
     except Exception as error:

@@ -153,7 +153,8 @@ def _session(
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    # Exceptions say what is wrong with a model. Why CUDA's libraries do not load, the log alone.
+    options.log_severity_level = 4 if providers == [_CPU] else 3
     # Spinning threads would take the cores from warping and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Its bytes, not its name: so it cannot have further files read that lie elsewhere.

@@ -27,6 +27,7 @@ from inference.colour.tint import WEIGHTS, Colours, Palette, join, palette_of, s
 from inference.composite import face_region
 from inference.errors import InputError
 from inference.generator.inputs import landmark_channels
+from inference.inputs import check_file
 from inference.landmarks import OVAL
 from inference.pictures import StillPicture, read_picture
 from inference.portrait import SMALLEST_FACE, Portrait, crop_box
@@ -94,9 +95,9 @@ def check_match(match: str, strength: float) -> None:
     """Raises InputError for a strength out of range, and a picture that is not there."""
     if not 0 <= strength <= 1:
         raise InputError(f"the colour match's strength is {strength:g}; give 0 to 1")
-    if matches_picture(match) and not Path(match).is_file():
-        raise InputError(f"{match}: there is no such picture to match the colours to; check its "
-                         f"name, or say {OFF} or {PORTRAIT}")  # fmt: skip
+    if matches_picture(match):
+        check_file(Path(match), "picture to match the colours to",
+                   f"check its name, or say {OFF} or {PORTRAIT}")  # fmt: skip
 
 
 def matches_picture(match: str) -> bool:

@@ -21,7 +21,7 @@ from inference.arrays import UNREADABLE, Arrays, open_arrays
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT, TOPOLOGY
 from inference.performance.controls import CONTROL_NAMES
-from inference.track import write_arrays
+from inference.track import is_recording, write_arrays
 
 FILE_NAME = "canonical_face.npz"
 _FORMAT = 1
@@ -118,6 +118,11 @@ def load_face(path: Path) -> CanonicalFace:
     except UNREADABLE:
         raise InputError(f"{path}: the canonical face is damaged; install Likeness again") from None
     return face
+
+
+def is_face(path: Path) -> bool:
+    """Does the file's content show that it is a canonical face, of whatever version?"""
+    return is_recording(path, "basis")
 
 
 def _triangles(arrays: Arrays, name: str) -> NDArray[np.int32]:

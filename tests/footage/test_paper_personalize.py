@@ -20,15 +20,15 @@ from export.personalization import paper as loop
 from export.personalization import paper_cli
 from export.personalization.paper import personalize_paper
 from export.personalization.paper_config import PaperPersonConfig
-from export.personalization.paper_folder import CHECKPOINT, PERSON
+from export.personalization.paper_kind import CHECKPOINT, PERSON
 from export.personalization.paper_pictures import halve_clip, person_of_clip, unseen_view
 from export.personalization.paper_weights import MetaLearned, load_meta_learned
 from export.personalization.progress import StepLine
-from export.personalization.unfinished import UNFINISHED
 from export.training.config import PaperConfig
 from export.training.paper_train import train_paper
 from inference.errors import InputError
-from inference.generator.person import GENERATOR, IDENTITY
+from inference.generator.person import GENERATOR, IDENTITY, UNFINISHED
+from inference.outputs import RECORD
 
 CLIP = "s_obama_whitehouse_pd.mp4"
 STEPS = 2
@@ -90,7 +90,7 @@ def test_psi_is_free_and_everything_is_trained(person: Path, meta: MetaLearned) 
 
 def test_the_exported_file_shows_what_was_judged(person: Path, data: Path) -> None:
     assert {path.name for path in person.iterdir()} == {
-        GENERATOR, CHECKPOINT, IDENTITY, PERSON, "card.md", "before_after.png",
+        RECORD, GENERATOR, CHECKPOINT, IDENTITY, PERSON, "card.md", "before_after.png",
     }  # fmt: skip
     session = onnxruntime.InferenceSession(person / GENERATOR, providers=["CPUExecutionProvider"])
     assert [port.name for port in session.get_inputs()] == ["landmarks"]
@@ -116,7 +116,7 @@ def test_an_interrupted_run_goes_on_as_if_unbroken(
         patched.setattr(StepLine, "show", interrupt)
         with pytest.raises(KeyboardInterrupt):
             personalize_paper(config, meta, pictures)
-    assert [path.name for path in tmp_path.iterdir()] == [UNFINISHED]
+    assert {path.name for path in tmp_path.iterdir()} == {RECORD, UNFINISHED}
 
     steps: list[int] = []
     whole_step = loop._Trial.step

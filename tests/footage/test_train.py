@@ -18,8 +18,8 @@ from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.training import train as loop
 from export.training.config import TrainConfig
 from export.training.feed import Feed
+from export.training.folder import checkpoints
 from export.training.objective import objective
-from export.training.saved import checkpoints
 from inference.errors import InputError, LikenessError
 from inference.generator.model import load_generator
 

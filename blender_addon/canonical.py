@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import UNREADABLE, open_arrays
 from .errors import InputError
-from .recordings import POINT_COUNT, TOPOLOGY, UNREADABLE
+from .recordings import POINT_COUNT, TOPOLOGY
 
 FILE_NAME = "canonical_face.npz"
 EYE_DISTANCE = 0.063  # metres between a person's pupils; makes the face life-sized
@@ -73,25 +74,26 @@ def to_blender(points: NDArray[np.floating]) -> NDArray[np.float64]:
 @cache
 def _read(path: Path) -> Face:
     try:
-        with np.load(path, allow_pickle=False) as data:
-            if int(data["format"]) != 1 or str(data["topology"]) != TOPOLOGY:
+        with open_arrays(path) as data:
+            if data.read("format", "iu", ()) != 1 or data.text("topology") != TOPOLOGY:
                 raise InputError(f"{path}: a canonical face of another version; install again")
+            names = data.texts("controls")
+            mean = data.read("mean", "f", (POINT_COUNT, 3))
+            basis = data.read("basis", "f", (len(names), POINT_COUNT, 3))
             face = Face(
-                mean=data["mean"],
-                triangles=data["triangles"],
-                iris_triangles=data["iris_triangles"],
-                names=tuple(str(name) for name in data["controls"]),
-                low=data["low"],
-                high=data["high"],
-                basis=data["basis"],
+                mean=mean,
+                triangles=data.read("triangles", "i", (None, 3)),
+                iris_triangles=data.read("iris_triangles", "i", (None, 3)),
+                names=names,
+                low=data.read("low", "f", (len(names),)),
+                high=data.read("high", "f", (len(names),)),
+                basis=basis,
                 regions={
-                    name: data[name]
-                    for name in data.files
+                    name: data.read(name, "i", (None,))
+                    for name in sorted(data.names)
                     if name.startswith(("region_", "contour_"))
                 },
-                digest=hashlib.sha256(
-                    data["mean"].tobytes() + data["basis"].tobytes()
-                ).hexdigest(),
+                digest=hashlib.sha256(mean.tobytes() + basis.tobytes()).hexdigest(),
             )
     except FileNotFoundError:
         raise InputError(f"{path}: the canonical face is missing; install Likeness again") from None
@@ -99,7 +101,4 @@ def _read(path: Path) -> Face:
         raise
     except UNREADABLE:
         raise InputError(f"{path}: the canonical face is damaged; install again") from None
-    count = len(face.names)
-    if face.mean.shape != (POINT_COUNT, 3) or face.basis.shape != (count, POINT_COUNT, 3):
-        raise InputError(f"{path}: the canonical face has another shape; install Likeness again")
     return face

@@ -22,8 +22,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from .errors import InputError
-
-Event = dict[str, Any]
+from .events import ENDINGS, LONGEST_LINE, checked, parse_line
+from .events import Event as Event
 
 # How long a cancelled job may go on until its process is ended: a network's run cannot be asked.
 CANCEL_SECONDS = 5.0
@@ -130,7 +130,7 @@ class Process:
     def _read(self, arrived: SimpleQueue[tuple[Process, str | None]]) -> None:
         assert self._popen.stdout is not None
         with contextlib.suppress(OSError, ValueError):
-            for line in self._popen.stdout:
+            while line := self._popen.stdout.readline(LONGEST_LINE):
                 arrived.put((self, line))
         arrived.put((self, None))
 
@@ -293,17 +293,17 @@ class Client:
             if running.process is process and running.is_command:
                 self._lines[name].append(line.rstrip())
                 return [{"event": "line", "id": name, "line": line.rstrip()}]
-        try:
-            event = json.loads(line)
-        except ValueError:
+        said = parse_line(line)
+        if said is None:
             return []  # a library that talks
         process.heard = True
-        if not isinstance(event, dict) or event.get("id") not in self._running:
+        event = checked(said)
+        if event is None or event["id"] not in self._running:
             return []
         running = self._running[event["id"]]
         running.heard = True
-        running.begun = running.begun or event.get("event") in ("started", "progress")
-        if event.get("event") in ("done", "error", "cancelled"):
+        running.begun = running.begun or event["event"] in ("started", "progress")
+        if event["event"] in ENDINGS:
             del self._running[event["id"]]
         return [event]
 

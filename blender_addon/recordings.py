@@ -11,7 +11,6 @@ import contextlib
 import errno
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import UNREADABLE as UNREADABLE
+from .arrays import Arrays, WrongShapeError, open_arrays
 from .errors import InputError, RenderError
 
 TRACK_SUFFIX = ".track.npz"
@@ -27,11 +28,8 @@ PERFORMANCE_SUFFIX = ".performance.npz"
 TOPOLOGY = "mediapipe-478-1"
 POINT_COUNT = 478
 _FORMAT = 1
-# What NumPy, zip and zlib raise for a file that is none of theirs, or one with wrong bytes in it.
-UNREADABLE = (
-    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, ZeroDivisionError,
-    RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+_SLOWEST, _FASTEST = Fraction(1, 10), 1000  # frames a second
+_LONGEST_SIDE, _FARTHEST = 100_000, 1e9  # pixels
 
 
 @dataclass(frozen=True)
@@ -112,19 +110,19 @@ def save_track(track: Track, path: Path) -> None:
 def load_track(path: Path) -> Track:
     """Read a track. InputError when it is not one, empty, or of another topology."""
     with _opened(path, "landmark track") as data:
+        frames = data.length("valid")
         track = Track(
-            points=data["points"].astype(np.float32),
-            valid=data["valid"].astype(bool),
-            rate=Fraction(int(data["rate"][0]), int(data["rate"][1])),
-            size=(int(data["size"][0]), int(data["size"][1])),
-            cuts=tuple(int(cut) for cut in data["cuts"]),
-            source=str(data["source"]),
-            source_sha256=str(data["source_sha256"]),
+            points=data.read("points", "f", (frames, POINT_COUNT, 3)).astype(np.float32),
+            valid=data.read("valid", "b", (frames,)),
+            rate=_rate(data),
+            size=_size(data),
+            cuts=data.numbers("cuts"),
+            source=data.text("source"),
+            source_sha256=data.text("source_sha256"),
         )
-    frames = len(track.valid)
-    _check_shapes(path, {"points": (track.points, (frames, POINT_COUNT, 3))})
-    if not frames or not track.valid.any():
+    if not track.valid.any():
         raise InputError(f"{path}: the track is empty, no frame holds a face; capture another")
+    _check_numbers(path, "track", [track.points[track.valid]])
     return track
 
 
@@ -161,46 +159,34 @@ def save_performance(performance: Performance, path: Path) -> None:
 def load_performance(path: Path) -> Performance:
     """Read a performance. InputError when it is not one, empty, or of another topology."""
     with _opened(path, "performance") as data:
+        frames, names = data.length("valid"), data.texts("controls_names")
         performance = Performance(
-            names=tuple(str(name) for name in data["controls_names"]),
-            controls=data["controls"].astype(np.float32),
-            rotation=data["rotation"].astype(np.float64),
-            translation=data["translation"].astype(np.float64),
-            scale=data["scale"].astype(np.float64),
-            neutral=data["neutral"].astype(np.float32),
-            residual=data["residual"].astype(np.float32),
-            valid=data["valid"].astype(bool),
-            filled=data["filled"].astype(bool),
-            confidence=data["confidence"].astype(np.float32),
-            rate=Fraction(int(data["rate"][0]), int(data["rate"][1])),
-            size=(int(data["size"][0]), int(data["size"][1])),
-            cuts=tuple(int(cut) for cut in data["cuts"]),
-            source=str(data["source"]),
-            source_sha256=str(data["source_sha256"]),
-            canonical=str(data["canonical"]),
-            camera=str(data["camera"]),
-            focal=float(data["focal"]),
-            rest=data["rest"] if "rest" in data.files else None,
+            names=names,
+            controls=data.read("controls", "f", (frames, len(names))).astype(np.float32),
+            rotation=data.read("rotation", "f", (frames, 3)).astype(np.float64),
+            translation=data.read("translation", "f", (frames, 3)).astype(np.float64),
+            scale=data.read("scale", "f", (frames,)).astype(np.float64),
+            neutral=data.read("neutral", "f", (POINT_COUNT, 3)).astype(np.float32),
+            residual=data.read("residual", "f", (frames, POINT_COUNT, 3)).astype(np.float32),
+            valid=data.read("valid", "b", (frames,)),
+            filled=data.read("filled", "b", (frames,)),
+            confidence=data.read("confidence", "f", (frames,)).astype(np.float32),
+            rate=_rate(data),
+            size=_size(data),
+            cuts=data.numbers("cuts"),
+            source=data.text("source"),
+            source_sha256=data.text("source_sha256"),
+            canonical=data.text("canonical"),
+            camera=data.text("camera"),
+            focal=float(data.read("focal", "f", ())),
+            rest=data.read("rest", "f", (7,)) if "rest" in data.names else None,
         )
-    p, frames = performance, len(performance.valid)
-    _check_shapes(
-        path,
-        {
-            "controls": (p.controls, (frames, len(p.names))),
-            "rotation": (p.rotation, (frames, 3)),
-            "translation": (p.translation, (frames, 3)),
-            "scale": (p.scale, (frames,)),
-            "neutral": (p.neutral, (POINT_COUNT, 3)),
-            "residual": (p.residual, (frames, POINT_COUNT, 3)),
-            "filled": (p.filled, (frames,)),
-            "confidence": (p.confidence, (frames,)),
-        },
-    )
-    if not frames or not p.valid.any():
+    p = performance
+    if not p.valid.any():
         raise InputError(f"{path}: the performance is empty, no frame holds a face")
-    numbers = (p.controls, p.rotation, p.translation, p.scale, p.residual)
-    if not all(np.isfinite(values[p.valid]).all() for values in numbers):
-        raise InputError(f"{path}: the performance holds values that are not numbers; make it anew")
+    seen = (p.controls, p.rotation, p.translation, p.scale, p.residual)
+    whole = [np.array(p.focal), p.neutral, *([] if p.rest is None else [p.rest])]
+    _check_numbers(path, "performance", [*whole, *(values[p.valid] for values in seen)])
     return performance
 
 
@@ -247,11 +233,11 @@ def _write(path: Path, arrays: dict[str, object]) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, kind: str) -> Iterator[np.lib.npyio.NpzFile]:
+def _opened(path: Path, kind: str) -> Iterator[Arrays]:
     """The arrays of a file of this topology; whatever is wrong in it becomes an InputError."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            topology = str(data["topology"])
+        with open_arrays(path) as data:
+            topology = data.text("topology")
             if topology != TOPOLOGY:
                 raise InputError(
                     f"{path}: made for the topology '{topology}', this version reads '{TOPOLOGY}'"
@@ -259,15 +245,30 @@ def _opened(path: Path, kind: str) -> Iterator[np.lib.npyio.NpzFile]:
             yield data
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such {kind}; choose it again") from None
-    except InputError:
-        raise
-    except (*UNREADABLE, AttributeError):
+    except WrongShapeError as error:
+        raise InputError(f"{path}: {error}") from None
+    except UNREADABLE:
         raise InputError(f"{path}: not a {kind}, or a damaged one; make it again") from None
 
 
-def _check_shapes(
-    path: Path, wanted: dict[str, tuple[NDArray[np.generic], tuple[int, ...]]]
-) -> None:
-    for name, (array, shape) in wanted.items():
-        if array.shape != shape:
-            raise InputError(f"{path}: {name} has the shape {array.shape}, not {shape}")
+def _rate(data: Arrays) -> Fraction:
+    """Frames a second, as footage can have it. Raises one of UNREADABLE."""
+    numerator, denominator = data.numbers("rate")
+    rate = Fraction(numerator, denominator)
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise ValueError("no frame rate")
+    return rate
+
+
+def _size(data: Arrays) -> tuple[int, int]:
+    """Width and height in pixels. Raises one of UNREADABLE."""
+    width, height = data.numbers("size")
+    if not (0 < width <= _LONGEST_SIDE and 0 < height <= _LONGEST_SIDE):
+        raise ValueError("no picture's size")
+    return width, height
+
+
+def _check_numbers(path: Path, kind: str, arrays: list[NDArray[np.floating]]) -> None:
+    if not all((np.abs(values) <= _FARTHEST).all() for values in arrays):
+        raise InputError(f"{path}: the {kind} holds values that are not numbers, or too large; "
+                         "make it anew")  # fmt: skip

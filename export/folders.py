@@ -30,6 +30,20 @@ def check_folder(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) ->
 
 
 @contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Be the only one who writes to a folder while the block runs; it is made where it lacks.
+
+    what: is written, in words. Raises InputError when another run does, and where it cannot be.
+    """
+    with hold(folder / LOCK, what):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                (folder / LOCK).unlink()
+
+
+@contextlib.contextmanager
 def writing(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) -> Iterator[OwnedFolder]:
     """Make the folder ours and be the only one who writes to it while the block runs.
 
@@ -41,7 +55,7 @@ def writing(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) -> Iter
     made = not folder.exists()
     claim_folder(folder, kind)
     try:
-        with hold(folder / LOCK, str(folder)):
+        with alone(folder, kind.holds):
             owned = claim_folder(folder, kind)  # its last holder may just have given it back
             for part in owned.parts():
                 part.unlink(missing_ok=True)

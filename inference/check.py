@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.errors import Cancelled, LikenessError
+from inference.errors import Cancelled, InputError, LikenessError
 from inference.generator.contract import CHANNELS, TIERS
 from inference.generator.model import Generator, load_generator
 from inference.jobs import CheckJob
@@ -48,6 +48,8 @@ class Checked:
 def check_runtime(job: CheckJob, cancelled: Callable[[], bool] = lambda: False) -> Checked:
     """Load both tiers, run them, look for the sample's face. Raises InputError, Cancelled."""
     cores = os.cpu_count() or 1
+    if job.tier not in TIERS:
+        raise InputError(f"there is no tier '{job.tier}'; choose {' or '.join(TIERS)}")
     tiers: dict[str, tuple[Generator, float]] = {}
     for tier in TIERS:
         if cancelled():

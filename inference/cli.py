@@ -5,17 +5,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
-from inference.errors import InputError, LikenessError
+from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.frames import FORMATS
 from inference.generator.contract import TIERS
 from inference.generator.model import PROVIDERS
-from inference.jobs import LAYERS, TRANSFERS, CaptureJob, PerformanceJob, SynthesizeJob
+from inference.inputs import parse_ratio
+from inference.jobs import (
+    LAYERS,
+    TRANSFERS,
+    CaptureJob,
+    PerformanceJob,
+    SynthesizeJob,
+    checked_number,
+    checked_whole,
+)
 from inference.performance.gains import Gains
 from inference.progress import progress_line
 
@@ -28,24 +38,34 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         return int(options.run(options))
     except LikenessError as error:
-        print(f"likeness: {error}", file=sys.stderr)
-        return error.exit_code
+        return _end(str(error), error.exit_code)
+    except OSError as error:
+        refusal = of_system(error)
+        return _end(str(refusal), refusal.exit_code)
+    except MemoryError:
+        return _end("there is not enough memory; give less at once", LikenessError.exit_code)
     except KeyboardInterrupt:
-        print("likeness: interrupted; whatever was finished is whole and kept", file=sys.stderr)
-        return 130
+        return _end("interrupted; no file is half-written", Cancelled.exit_code)
+
+
+def _end(message: str, code: int) -> int:
+    say(f"likeness: {message}", sys.stderr)
+    return code
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print one line, whatever names and texts of files from outside are in it."""
+    print(one_line(text), file=stream or sys.stdout)
 
 
 def _capture(options: argparse.Namespace) -> int:
     from inference.capture.capture import run_capture
-    from inference.track import SUFFIX
 
-    if not options.out.name.endswith(SUFFIX):
-        raise InputError(f"{options.out}: a track's name ends in {SUFFIX}; choose such a name")
     job = CaptureJob(options.footage, options.out, options.face, options.frames)
     captured = run_capture(job, progress_line("capture"))
     track = captured.track
     faces = ", ".join(str(number) for number in captured.faces)
-    print(
+    say(
         f"{options.out}: face {captured.face} of {faces}, {len(track)} frames at "
         f"{track.rate} a second, {int((~track.valid).sum())} gaps, {len(track.cuts)} cuts"
     )
@@ -61,7 +81,7 @@ def _performance(options: argparse.Namespace) -> int:
     )  # fmt: skip
     result = run_performance(job)
     calm = ", ".join(str(frame) for frame in result.neutral)
-    print(
+    say(
         f"{options.out}: {result.frames} frames, {result.gaps} gaps, {result.filled} filled; "
         f"neutral as in frame {calm}"
     )
@@ -73,8 +93,8 @@ def _take(options: argparse.Namespace) -> int:
 
     edit = Edit(options.frames, options.mix, options.rate, options.speed, options.mirror)
     made = edit_takes(options.takes, options.out, edit)
-    print(f"{options.out}: {len(made)} frames at {made.rate} a second, "
-          f"{int((~made.valid).sum())} gaps")  # fmt: skip
+    say(f"{options.out}: {len(made)} frames at {made.rate} a second, "
+        f"{int((~made.valid).sum())} gaps")  # fmt: skip
     return 0
 
 
@@ -105,7 +125,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         match_strength=options.match_strength,
     )
     result = synthesize(job, progress_line("synthesize"))
-    print(
+    say(
         f"{options.out}: {result.made} frames made, {result.kept} kept, {result.gaps} gaps "
         f"bridged; ran on {result.provider} ({result.reason})"
     )
@@ -118,10 +138,9 @@ def _worker(options: argparse.Namespace) -> int:
     # Events alone may reach stdout: libraries that print there are sent to the log.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
-    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     if options.end_with_input:  # somebody sits before the program that holds the other end
         give_way()
-    return run_worker(sys.stdin, events, options.end_with_input)
+    return run_worker(sys.stdin.buffer, events, options.end_with_input)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -145,18 +164,18 @@ def _parser() -> argparse.ArgumentParser:
     capture = commands.add_parser("capture", help="footage -> landmark track")
     capture.add_argument("footage", type=Path)
     capture.add_argument("--out", type=Path, required=True, metavar="T.track.npz")
-    capture.add_argument("--face", type=int, help="its number, 1 and up; default: the largest")
+    capture.add_argument("--face", type=_whole, help="its number, 1 and up; default: the largest")
     capture.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
     capture.set_defaults(run=_capture)
 
     perform = commands.add_parser("performance", help="landmark track -> editable performance")
     perform.add_argument("track", type=Path)
     perform.add_argument("--out", type=Path, required=True, metavar="F.performance.npz")
-    perform.add_argument("--neutral", type=int, help="the neutral frame; default: found")
+    perform.add_argument("--neutral", type=_whole, help="the neutral frame; default: found")
     _add_smoothing(perform)
-    perform.add_argument("--fill", type=int, default=0, help="bridge gaps of so many frames")
+    perform.add_argument("--fill", type=_whole, default=0, help="bridge gaps of so many frames")
     perform.add_argument(
-        "--lens", type=float, default=0.0, metavar="MM",
+        "--lens", type=_number, default=0.0, metavar="MM",
         help="the camera's focal length on 36 mm film, for a face that is near; default: unknown",
     )  # fmt: skip
     perform.set_defaults(run=_performance)
@@ -167,7 +186,9 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument(
         "--frames", type=_frames, metavar="A-B", help="of each; zero-based, inclusive"
     )
-    take.add_argument("--mix", type=float, metavar="W", help="of two: 0 is the first, 1 the second")
+    take.add_argument(
+        "--mix", type=_number, metavar="W", help="of two: 0 is the first, 1 the second"
+    )
     take.add_argument("--rate", type=_ratio, metavar="R", help="frames a second: 25, 30000/1001")
     take.add_argument("--speed", type=_ratio, default=Fraction(1), help="2 is twice as fast")
     take.add_argument("--mirror", action="store_true", help="left becomes right")
@@ -180,11 +201,11 @@ def _parser() -> argparse.ArgumentParser:
     motion.add_argument("--performance", type=Path, metavar="F.performance.npz|F.csv",
                         help="or a table, or a Live Link Face take")  # fmt: skip
     synth.add_argument("--out", type=Path, required=True, metavar="DIR")
-    synth.add_argument("--portrait-face", type=int, help="its number from left to right")
+    synth.add_argument("--portrait-face", type=_whole, help="its number from left to right")
     synth.add_argument("--transfer", choices=TRANSFERS, default="relative")
-    synth.add_argument("--neutral", type=int, help="the driver's neutral frame; default: found")
+    synth.add_argument("--neutral", type=_whole, help="the driver's neutral frame; default: found")
     for name in _GAINS:
-        synth.add_argument(f"--gain-{name}", type=float, default=1.0, help="0 to 2", metavar="G")
+        synth.add_argument(f"--gain-{name}", type=_number, default=1.0, help="0 to 2", metavar="G")
     synth.add_argument(
         "--neutralize", action="store_true", help="take the portrait's own expression away first"
     )
@@ -201,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
         help="match colours to the portrait's own palette (default), or to a graded plate",
     )  # fmt: skip
     synth.add_argument(
-        "--match-strength", type=float, default=1.0, metavar="S", help="0 to 1; default: 1"
+        "--match-strength", type=_number, default=1.0, metavar="S", help="0 to 1; default: 1"
     )
     synth.add_argument("--format", choices=FORMATS, default="png")
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
@@ -226,21 +247,35 @@ def _parser() -> argparse.ArgumentParser:
 def _add_smoothing(parser: argparse.ArgumentParser) -> None:
     for name in ("pose", "expression"):
         parser.add_argument(
-            f"--smooth-{name}", type=float, default=0.0, metavar="S", help="0 (as it is) to 1"
+            f"--smooth-{name}", type=_number, default=0.0, metavar="S", help="0 (as it is) to 1"
         )
 
 
 def _frames(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdigit() and last.isdigit()):
+    found = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", text)
+    if not found:
         raise argparse.ArgumentTypeError(f"'{text}' is not a range such as 0-99")
-    return int(first), int(last)
+    return int(found[1]), int(found[2])
+
+
+def _whole(text: str) -> int:
+    try:
+        return checked_whole(int(text), "it")
+    except (ValueError, InputError):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number such as 12") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return checked_number(float(text), "it")
+    except (ValueError, InputError):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number such as 0.5") from None
 
 
 def _ratio(text: str) -> Fraction:
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        return parse_ratio(text)
+    except ValueError:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a number such as 25 or 30000/1001"
         ) from None

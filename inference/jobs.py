@@ -7,6 +7,7 @@ dataclass's fields; paths are strings, `frames` is [first, last], zero-based and
 
 from __future__ import annotations
 
+import os
 import types
 import typing
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import InputError
+from inference.inputs import LARGEST_WHOLE
 from inference.performance.gains import AS_ACTED, Gains
 
 LAYERS = ("head", "full")
@@ -176,11 +178,11 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
     if typing.get_origin(wanted) is tuple:
         return _convert_list(value, typing.get_args(wanted), where)
     if wanted is Path and isinstance(value, str) and value:
-        return Path(value)
+        return _path(value, where)
     if wanted is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return checked_whole(value, where)
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return checked_number(value, where)
     if (wanted is str and isinstance(value, str)) or (wanted is bool and isinstance(value, bool)):
         return value
     if is_dataclass(wanted) and isinstance(value, dict):
@@ -190,6 +192,31 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
         bool: "true or false", Gains: "an object",
     }  # fmt: skip
     raise InputError(f"{where} is {value!r}, but must be {names.get(wanted, wanted)}")
+
+
+def checked_whole(value: int, where: str) -> int:
+    """A whole number that can be meant. Raises InputError."""
+    if abs(value) > LARGEST_WHOLE:
+        raise InputError(f"{where} is a number of {value.bit_length()} bits, too large to be meant")
+    return value
+
+
+def checked_number(value: float, where: str) -> float:
+    """A number that can be meant: a finite one that a float holds. Raises InputError."""
+    if not abs(value) <= LARGEST_WHOLE:
+        raise InputError(f"{where} is too large to be meant, or no number")
+    return float(value)
+
+
+def _path(text: str, where: str) -> Path:
+    """A name that a file can have; bytes that are no text come as \\udc80 to \\udcff."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise InputError(f"{where} is no name that a file can have") from None
+    if "\0" in text:
+        raise InputError(f"{where} is no name that a file can have")
+    return Path(text)
 
 
 def _convert_list(value: Any, wanted: tuple[Any, ...], where: str) -> tuple[Any, ...]:

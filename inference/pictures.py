@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
+from inference.inputs import read_bytes
+from inference.picture_size import declared_size
 from inference.quiet import quiet_libraries
 
+_LARGEST_FILE = 1 << 30  # bytes
+_MOST_BYTES = 640_000_000  # of decoded pixels: 200 megapixels of a camera's 8 bits
 SMALLEST = 32  # pixels of the shorter side; below it there is no face to speak of
 
 
@@ -21,11 +26,13 @@ class StillPicture:
     """rgb: (H, W, 3) uint8 or uint16; alpha: (H, W) of the same type, or None when opaque.
 
     turned: the file's pixels lie otherwise and a camera's mark (EXIF) set them upright.
+    sha256: of the file, as it was read, in hexadecimal.
     """
 
     rgb: NDArray[np.uint8] | NDArray[np.uint16]
     alpha: NDArray[np.uint8] | NDArray[np.uint16] | None
     turned: bool = False
+    sha256: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,22 +51,21 @@ def read_picture(path: Path) -> StillPicture:
 
     Raises InputError when the file is missing, no picture, truncated, or too small.
     """
-    try:
-        data = np.fromfile(path, np.uint8)  # not cv2.imread: names beyond ASCII on Windows
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; check the portrait's name") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    # Not cv2.imread: names beyond ASCII on Windows.
+    content = read_bytes(path, "file", "check the portrait's name", _LARGEST_FILE)
+    _check_size(content, path)
+    data = np.frombuffer(content, np.uint8)
+    digest = hashlib.sha256(content).hexdigest()
     pixels = _decode(data, cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16) or _channels(pixels) == 2:
         raise InputError(f"{path}: not a picture that can be read; use PNG, JPEG, TIFF or WebP")
     if pixels.ndim == 2 or pixels.shape[2] == 3:
         # Only this way of reading applies a camera's rotation mark.
         depth = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         as_stored = _decode(data, depth | cv2.IMREAD_IGNORE_ORIENTATION)
         pixels = _decode(data, depth)
-        assert pixels is not None
-        assert as_stored is not None
+        if pixels is None or as_stored is None:
+            raise InputError(f"{path}: not a picture that can be read; save it again")
         turned = pixels.shape != as_stored.shape or not np.array_equal(pixels, as_stored)
     if min(pixels.shape[:2]) < SMALLEST:
         raise InputError(
@@ -70,13 +76,29 @@ def read_picture(path: Path) -> StillPicture:
         alpha = pixels[..., 3]
         opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
         rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
-        return StillPicture(np.ascontiguousarray(rgba[..., :3]), None if opaque else alpha.copy())
-    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None, turned)
+        rgb = np.ascontiguousarray(rgba[..., :3])
+        return StillPicture(rgb, None if opaque else alpha.copy(), sha256=digest)
+    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None, turned, digest)
+
+
+def _check_size(content: bytes, path: Path) -> None:
+    """Raises InputError for a picture whose pixels would take too much memory."""
+    declared = declared_size(content)
+    if declared is None:
+        raise InputError(f"{path}: not a picture that can be read; use PNG, JPEG, TIFF or WebP")
+    width, height, depth = declared
+    if width * height * depth > _MOST_BYTES:
+        raise InputError(f"{path}: says that it is {width} x {height} pixels, more than can be "
+                         "worked on; use a smaller picture")  # fmt: skip
+
+
+def _channels(pixels: NDArray) -> int:
+    return 1 if pixels.ndim == 2 else pixels.shape[2]
 
 
 def _decode(data: NDArray[np.uint8], how: int) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
     try:
         with quiet_libraries():  # libpng and others print what is wrong with a broken file
             return cv2.imdecode(data, how)
-    except cv2.error:
+    except (cv2.error, MemoryError, SystemError):
         return None

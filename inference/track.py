@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,17 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.arrays import UNREADABLE, Arrays, WrongArray, open_arrays
 from inference.errors import InputError
 from inference.files import written_whole
+from inference.inputs import checked_rate, checked_size
 from inference.landmarks import POINT_COUNT, TOPOLOGY
+from inference.plausible import check_faces
 
 SUFFIX = ".track.npz"
 _FORMAT = 1
-# What NumPy, zip and zlib raise for a file that is none of theirs, or one with wrong bytes in it.
-UNREADABLE = (
-    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, ZeroDivisionError,
-    RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,30 +70,47 @@ def save_track(track: LandmarkTrack, path: Path) -> None:
 def load_track(path: Path) -> LandmarkTrack:
     """Read a track and check it. Raises InputError when it is not one, or of another topology."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            topology = str(data["topology"])
+        with open_arrays(path, "track", "capture one first") as arrays:
+            topology = arrays.text("topology")
             if topology != TOPOLOGY:
                 raise InputError(
                     f"{path}: the track's topology is '{topology}', this version reads "
                     f"'{TOPOLOGY}'; capture the footage again"
                 )
+            frames = arrays.length("points")
             track = LandmarkTrack(
-                points=data["points"],
-                valid=data["valid"],
-                rate=Fraction(int(data["rate"][0]), int(data["rate"][1])),
-                size=(int(data["size"][0]), int(data["size"][1])),
-                cuts=tuple(int(cut) for cut in data["cuts"]),
-                source=str(data["source"]),
-                source_sha256=str(data["source_sha256"]),
+                points=arrays.read("points", np.float32, (frames, POINT_COUNT, 3)),
+                valid=arrays.read("valid", np.bool_, (frames,)),
+                rate=rate_of(arrays),
+                size=size_of(arrays),
+                cuts=arrays.numbers("cuts"),
+                source=arrays.text("source"),
+                source_sha256=arrays.text("source_sha256"),
             )
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such track; capture one first") from None
+    except WrongArray as error:
+        raise InputError(f"{path}: {error}; capture the footage again") from None
     except UNREADABLE:
         raise InputError(
             f"{path}: not a landmark track, or a damaged one; capture the footage again"
         ) from None
     _check(track, path)
     return track
+
+
+def rate_of(arrays: Arrays) -> Fraction:
+    """A recording's frame rate. Raises one of UNREADABLE."""
+    numerator, denominator = arrays.numbers("rate")
+    return checked_rate(numerator, denominator)
+
+
+def size_of(arrays: Arrays) -> tuple[int, int]:
+    """The size of the picture that a recording is told in, pixels. Raises one of UNREADABLE."""
+    width, height = arrays.numbers("size")
+    try:
+        return checked_size(width, height)
+    except ValueError:
+        raise WrongArray(f"a picture's size of {width} x {height} is not positive, or too "
+                         "large") from None  # fmt: skip
 
 
 def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:
@@ -113,6 +127,20 @@ def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:
         for name, value in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+
+
+def is_recording(path: Path, array: str) -> bool:
+    """Is the file one of our recordings, by the names in it: does it hold `array`?"""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {f"{array}.npy", "topology.npy"} <= set(archive.namelist())
+    except UNREADABLE:
+        return False
+
+
+def is_track(path: Path) -> bool:
+    """Does the file's content show that it is a landmark track?"""
+    return is_recording(path, "points")
 
 
 def fill_gaps(track: LandmarkTrack) -> LandmarkTrack:
@@ -148,19 +176,10 @@ def _nearest(frames: NDArray[np.int64], frame: int) -> int:
 
 
 def _check(track: LandmarkTrack, path: Path) -> None:
-    frames = len(track.points) if track.points.ndim else 0
-    if track.points.dtype != np.float32 or track.valid.dtype != np.bool_:
-        raise InputError(f"{path}: the track's arrays are of another type; capture it again")
-    if track.points.shape != (frames, POINT_COUNT, 3) or track.valid.shape != (frames,):
-        raise InputError(
-            f"{path}: the track's points have the shape {track.points.shape}, not "
-            f"(frames, {POINT_COUNT}, 3); capture the footage again"
-        )
-    if frames == 0 or not track.valid.any():
+    if not track.valid.any():
         raise InputError(f"{path}: the track is empty, no frame holds a face; capture another")
-    if not np.isfinite(track.points[track.valid]).all():
-        raise InputError(f"{path}: the track holds values that are not numbers; capture it again")
-    if track.rate <= 0 or min(track.size) <= 0:
-        raise InputError(f"{path}: the track's frame rate or picture size is not positive")
-    if list(track.cuts) != sorted(set(track.cuts) & set(range(1, frames))):
+    wrong = check_faces(track.points, track.valid, track.size)
+    if wrong:
+        raise InputError(f"{path}: {wrong}; capture the footage again")
+    if list(track.cuts) != sorted(set(track.cuts) & set(range(1, len(track)))):
         raise InputError(f"{path}: the track's cuts are not among its frames; capture it again")

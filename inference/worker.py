@@ -14,9 +14,11 @@ Out: {"event": "ready", "version": 1, "pid": n}
      {"event": "error", "id": "7" or null, "kind": "input" | "failure", "message": "one line"}
      {"event": "stopped"}
 Jobs run one after the other in the order in which they came; "cancel" acts at once. A line that
-is no valid job gives an error event and the worker lives on. It ends at "stop" or when stdin
-closes, after what is queued; with --end-with-input a closed stdin cancels what is queued, so that
-no work outlives a program that died. stderr is a log for people.
+is no valid job, whatever bytes it is made of, gives an error event and the worker lives on; so does
+one of more than a mebibyte. It ends at "stop" or when stdin closes, after what is queued; with
+--end-with-input a closed stdin cancels what is queued, so that no work outlives a program that
+died. Events are ASCII: names that are no text come as JSON's escapes, and messages hold nothing but
+what a terminal prints. stderr is a log for people.
 """
 
 from __future__ import annotations
@@ -25,15 +27,16 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from queue import Queue
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from inference.capture.capture import Captured, run_capture
 from inference.check import Checked, check_runtime
-from inference.errors import Cancelled, InputError, LikenessError
+from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.face_list import FaceList, list_faces
+from inference.inputs import parse_json
 from inference.jobs import (
     CancelJob,
     CaptureJob,
@@ -50,6 +53,9 @@ from inference.synthesis import Synthesized, synthesize
 
 VERSION = 1
 
+_LONGEST_LINE = 1 << 20  # bytes; a job of 32 long paths has a tenth of it
+_MOST_JOBS = 1000  # queued or running
+
 _GIVEN_WAY = 5  # niceness: a third of an ordinary process's share where cores are scarce
 _BELOW_NORMAL = 0x4000  # Windows' priority class
 
@@ -57,24 +63,40 @@ Emit = Callable[..., None]
 Work = CaptureJob | PerformanceJob | SynthesizeJob | FacesJob | CheckJob
 
 
-def run_worker(stdin: TextIO, stdout: TextIO, end_with_input: bool = False) -> int:
+class _NobodyListensError(Exception):
+    """The other end of stdout is gone, and with it whoever wanted the work."""
+
+
+def run_worker(stdin: BinaryIO, stdout: TextIO, end_with_input: bool = False) -> int:
     """Serve jobs until stdin ends or a stop job comes. Returns the exit code, 0.
 
     end_with_input: a stdin that ends without a stop job also cancels what is queued or runs.
     """
+    try:
+        _serve(stdin, stdout, end_with_input)
+    except _NobodyListensError:
+        print("worker: nobody reads the events any more", file=sys.stderr)
+    return 0
+
+
+def _serve(stdin: BinaryIO, stdout: TextIO, end_with_input: bool) -> None:
     emit = _emitter(stdout)
     queue: Queue[tuple[str, Work] | None] = Queue()
     cancelled: set[str] = set()
     unfinished: set[str] = set()
 
     def read() -> None:
-        for line in stdin:
-            if line.strip() and not _accept(line, queue, unfinished, cancelled, emit):
-                break
-        else:
-            if end_with_input:
-                cancelled.update(tuple(unfinished))
-        queue.put(None)
+        try:
+            for line in _lines(stdin):
+                if not _accept(line, queue, unfinished, cancelled, emit):
+                    break
+            else:
+                if end_with_input:
+                    cancelled.update(tuple(unfinished))
+        except _NobodyListensError:
+            cancelled.update(tuple(unfinished))
+        finally:
+            queue.put(None)  # whatever happens here, the worker ends
 
     emit("ready", version=VERSION, pid=os.getpid())
     threading.Thread(target=read, daemon=True).start()
@@ -84,7 +106,6 @@ def run_worker(stdin: TextIO, stdout: TextIO, end_with_input: bool = False) -> i
         unfinished.discard(name)
         cancelled.discard(name)
     emit("stopped")
-    return 0
 
 
 def give_way() -> None:
@@ -98,8 +119,26 @@ def give_way() -> None:
         os.nice(_GIVEN_WAY)
 
 
+def _lines(stdin: BinaryIO) -> Iterator[bytes | None]:
+    """The lines of input that are not blank; None for one that is too long, which is passed over.
+
+    An input that cannot be read any further has ended.
+    """
+    try:
+        while line := stdin.readline(_LONGEST_LINE + 1):
+            if len(line) <= _LONGEST_LINE:
+                if line.strip():
+                    yield line
+                continue
+            while line and not line.endswith(b"\n"):
+                line = stdin.readline(_LONGEST_LINE)
+            yield None
+    except (OSError, ValueError):
+        return
+
+
 def _accept(
-    line: str,
+    line: bytes | None,
     queue: Queue[tuple[str, Work] | None],
     unfinished: set[str],
     cancelled: set[str],
@@ -119,18 +158,34 @@ def _accept(
             cancelled.add(job.job)
         elif name in unfinished:
             raise InputError(f"a job '{name}' is queued or running already; use another id")
+        elif len(unfinished) >= _MOST_JOBS:
+            raise InputError(f"{_MOST_JOBS} jobs are queued already; wait until some are done")
         else:
             unfinished.add(name)
             emit("queued", id=name)
             queue.put((name, job))
     except InputError as error:
         emit("error", id=name, kind="input", message=str(error))
+    except _NobodyListensError:
+        raise
+    except Exception as error:
+        _fault(error, name, emit)
     return True
 
 
-def _parse(line: str) -> dict[str, Any]:
+def _fault(error: Exception, name: str | None, emit: Emit) -> None:
+    """A fault of ours: the log gets the trace, the artist one line, and the worker lives on."""
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+    emit("error", id=name, kind="failure", message=f"{type(error).__name__}: {error}")
+
+
+def _parse(line: bytes | None) -> dict[str, Any]:
+    if line is None:
+        raise InputError(f"a line of input has more than {_LONGEST_LINE} bytes")
     try:
-        message = json.loads(line)
+        message = parse_json(line.decode("utf-8"))
     except ValueError:
         raise InputError("a line of input is not JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("id"), str):
@@ -167,15 +222,14 @@ def _run(
         emit("done", id=name, result=result)
     except Cancelled as error:
         emit("cancelled", id=name, message=str(error))
-    except LikenessError as error:
-        kind = "input" if isinstance(error, InputError) else "failure"
-        emit("error", id=name, kind=kind, message=str(error))
+    except (LikenessError, OSError) as error:
+        said = of_system(error) if isinstance(error, OSError) else error
+        kind = "input" if isinstance(said, InputError) else "failure"
+        emit("error", id=name, kind=kind, message=str(said))
+    except _NobodyListensError:
+        raise
     except Exception as error:
-        # A fault of ours: the log gets the trace, the artist one line, and the worker lives on.
-        import traceback
-
-        traceback.print_exc(file=sys.stderr)
-        emit("error", id=name, kind="failure", message=f"{type(error).__name__}: {error}")
+        _fault(error, name, emit)
 
 
 def _captured(result: Captured) -> dict[str, Any]:
@@ -241,8 +295,14 @@ def _emitter(stdout: TextIO) -> Emit:
     lock = threading.Lock()
 
     def emit(event: str, **values: object) -> None:
+        if "message" in values:
+            values["message"] = one_line(str(values["message"]))
+        line = json.dumps({"event": event, **values})
         with lock:
-            stdout.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
-            stdout.flush()
+            try:
+                stdout.write(line + "\n")
+                stdout.flush()
+            except OSError:
+                raise _NobodyListensError from None
 
     return emit

@@ -17,15 +17,17 @@ from inference.capture.cuts import CutFinder
 from inference.capture.detector import FaceDetector, Points, shrink_for_detection
 from inference.capture.faces import FaceNumbers, face_width
 from inference.capture.video import Footage, Frame, open_footage, read_frames
-from inference.errors import Cancelled, InputError
+from inference.errors import Cancelled, InputError, one_line
 from inference.files import check_writable
+from inference.inputs import MOST_FRAMES
 from inference.jobs import CaptureJob
 from inference.landmarks import POINT_COUNT
+from inference.outputs import check_replaceable, refuse_inputs
 from inference.progress import Progress
-from inference.track import LandmarkTrack, save_track
+from inference.track import SUFFIX, LandmarkTrack, is_track, save_track
 
 _MAX_FACES = 4
-_READ_AHEAD = 8
+_READ_AHEAD, _READ_AHEAD_BYTES = 8, 400_000_000  # frames, of this size together at the most
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,14 @@ def capture_footage(
     Raises InputError when the file is no video, holds no face or not that one, and Cancelled.
     """
     footage = open_footage(path)
+    wanted = (footage.count if last is None else min(last + 1, footage.count)) - first
+    if wanted > MOST_FRAMES:
+        raise InputError(f"{path}: says that it has {footage.count} frames; capture {MOST_FRAMES} "
+                         "of them at the most, with --frames")  # fmt: skip
     if first < 0 or (last is not None and last < first):
         raise InputError(f"{path}: --frames {first}-{last} names no frame; the first one is 0")
     # The count is the container's word, off by a few at a varying rate: for progress alone.
-    total = (footage.count if last is None else min(last + 1, footage.count)) - first
+    total = wanted
     seen: dict[int, dict[int, Points]] = {}
     cuts: list[int] = []
     count = 0
@@ -76,7 +82,7 @@ def capture_footage(
     for index, found in seen[chosen].items():
         points[index], valid[index] = found, True
     track = LandmarkTrack(
-        points, valid, footage.rate, footage.size, tuple(cuts), path.name, _sha256(path)
+        points, valid, footage.rate, footage.size, tuple(cuts), one_line(path.name), _sha256(path)
     )
     return Captured(track, chosen, tuple(sorted(seen)))
 
@@ -86,7 +92,14 @@ def run_capture(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Captured:
-    """Capture as the job says and write its track. Raises as `capture_footage` does."""
+    """Capture as the job says and write its track. Raises as `capture_footage` does.
+
+    Raises InputError when the track's name is not one, or something else has that name.
+    """
+    if not job.out.name.endswith(SUFFIX):
+        raise InputError(f"{job.out}: a track's name ends in {SUFFIX}; choose such a name")
+    refuse_inputs([job.out], [job.footage])
+    check_replaceable(job.out, is_track, "a landmark track")
     check_writable(job.out)
     first, last = job.frames or (0, None)
     captured = capture_footage(job.footage, job.face, first, last, progress, cancelled)
@@ -116,7 +129,9 @@ def _find_faces(
 
 def _read_ahead(footage: Footage, first: int, last: int | None) -> Generator[Frame]:
     """Decode in a thread of its own, a few frames ahead of the detector."""
-    queue: Queue[Frame | Exception | None] = Queue(_READ_AHEAD)
+    width, height = footage.size
+    ahead = min(_READ_AHEAD, _READ_AHEAD_BYTES // (3 * width * height))
+    queue: Queue[Frame | Exception | None] = Queue(max(1, ahead))
     stop = Event()
 
     def decode() -> None:

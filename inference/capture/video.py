@@ -7,6 +7,7 @@ frame i is the picture on screen at i / rate seconds. Nothing is collected, fram
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,12 +17,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.capture.open_video import video_file
 from inference.errors import InputError
+from inference.inputs import LARGEST_WHOLE, MOST_FRAMES
 
 Picture = NDArray[np.uint8]
 
 # A clip may promise more frames than it has by this many: containers round their duration.
 _COUNT_SLACK = 3
+# Of a time stamp, in seconds, either way: what FFmpeg tells where there is none lies far beyond.
+_LATEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -45,32 +50,30 @@ class Frame:
 
 def open_footage(path: Path) -> Footage:
     """What a video file promises. Raises InputError when it is missing or no readable video."""
-    reader = _reader(path)
-    try:
-        ok, picture = reader.read()
+    with _reader(path) as reader:
+        ok, picture = _read(reader, path)
         if not ok:
             raise InputError(f"{path}: no frame can be read; is it a whole video file?")
+        promised = reader.get(cv2.CAP_PROP_FRAME_COUNT)
         return Footage(
             path=path,
             rate=rational_rate(reader.get(cv2.CAP_PROP_FPS), path),
             size=(picture.shape[1], picture.shape[0]),
-            count=max(1, int(reader.get(cv2.CAP_PROP_FRAME_COUNT))),
+            count=int(promised) if 1 <= promised <= LARGEST_WHOLE else 1,
         )
-    finally:
-        reader.release()
 
 
 def read_frames(footage: Footage, first: int = 0, last: int | None = None) -> Iterator[Frame]:
     """The frames `first` to `last` (zero-based, both included; None: to the end), in order.
 
-    Raises InputError when the file breaks off before the frames that it promises.
+    Raises InputError when the file breaks off before the frames that it promises, and when its
+    frames are more than a take can have.
     """
-    reader = _reader(footage.path)
-    try:
+    with _reader(footage.path) as reader:
         index = 0
         previous: Picture | None = None
         pictures = 0
-        for start, picture in _timed_pictures(reader, footage.rate):
+        for start, picture in _timed_pictures(reader, footage):
             pictures += 1
             # The previous picture stays on screen until this one starts.
             repeated = False
@@ -81,6 +84,11 @@ def read_frames(footage: Footage, first: int = 0, last: int | None = None) -> It
                 index += 1
                 if last is not None and index > last:
                     return
+                if index > MOST_FRAMES + first:
+                    raise InputError(
+                        f"{footage.path}: has more than {MOST_FRAMES} frames, or a picture that "
+                        "stands for as long; capture a part of it with --frames"
+                    )
             previous = picture
         if previous is not None:
             if index >= first:
@@ -93,8 +101,6 @@ def read_frames(footage: Footage, first: int = 0, last: int | None = None) -> It
                 f"{footage.path}: the video breaks off after frame {index} of {footage.count}; "
                 f"copy the file again, or capture what is there with --frames 0-{index - 1}"
             )
-    finally:
-        reader.release()
 
 
 def rational_rate(rate: float, path: Path) -> Fraction:
@@ -107,28 +113,35 @@ def rational_rate(rate: float, path: Path) -> Fraction:
     return Fraction(rate).limit_denominator(1001)
 
 
-def _reader(path: Path) -> cv2.VideoCapture:
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder; name a video file in it")
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; check the name of the footage")
-    reader = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    if not reader.isOpened():
-        raise InputError(f"{path}: not a video that can be read, or a truncated one")
-    # Off by default in some builds of OpenCV: phones mark the rotation instead of turning pixels.
-    reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-    return reader
+@contextlib.contextmanager
+def _reader(path: Path) -> Iterator[cv2.VideoCapture]:
+    with video_file(path) as reader:
+        # Off by default in some builds: phones mark the rotation instead of turning pixels.
+        reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        yield reader
 
 
-def _timed_pictures(reader: cv2.VideoCapture, rate: Fraction) -> Iterator[tuple[int, Picture]]:
+def _read(reader: cv2.VideoCapture, path: Path) -> tuple[bool, Picture]:
+    try:
+        return reader.read()
+    except (cv2.error, MemoryError):
+        raise InputError(f"{path}: a frame cannot be read; convert the file again") from None
+
+
+def _timed_pictures(reader: cv2.VideoCapture, footage: Footage) -> Iterator[tuple[int, Picture]]:
     """Each decoded RGB picture with the output frame from which on it is shown."""
+    start = -1
     origin: float | None = None
     while True:
-        ok, bgr = reader.read()
+        ok, bgr = _read(reader, footage.path)
         if not ok:
             return
         time = reader.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        origin = time if origin is None else origin
-        # A quarter of a frame of grace: time stamps are rounded to the container's clock.
-        start = int(np.ceil(float((time - origin) * rate) - 0.25))
+        if not abs(time) < _LATEST:
+            # A raw stream has no time stamps: one picture a frame.
+            start, origin = start + 1, None
+        else:
+            origin = time - (start + 1) / float(footage.rate) if origin is None else origin
+            # A quarter of a frame of grace: time stamps are rounded to the container's clock.
+            start = int(np.ceil(float((time - origin) * footage.rate) - 0.25))
         yield start, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)

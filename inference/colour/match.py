@@ -27,6 +27,7 @@ from inference.colour.tint import WEIGHTS, Colours, Palette, join, palette_of, s
 from inference.composite import face_region
 from inference.errors import InputError
 from inference.generator.inputs import landmark_channels
+from inference.inputs import check_file
 from inference.landmarks import OVAL
 from inference.pictures import StillPicture, read_picture
 from inference.portrait import SMALLEST_FACE, Portrait, crop_box
@@ -42,13 +43,14 @@ class ColourMatch:
     """palette: the portrait's; share: 0 to 1 of how far the network's tints are led to it.
 
     grade: of the whole head, to match another picture; None: to its own portrait alone.
-    by: what the grade was found from, in words.
+    by: what the grade was found from, in words. sha256: of the matched picture's file.
     """
 
     palette: Palette
     share: float
     grade: Grade | None = None
     by: str = "palette"
+    sha256: str = ""
 
     def of_network(
         self, warped: Colours, blended: Colours, alpha: NDArray[np.float32]
@@ -93,9 +95,9 @@ def check_match(match: str, strength: float) -> None:
     """Raises InputError for a strength out of range, and a picture that is not there."""
     if not 0 <= strength <= 1:
         raise InputError(f"the colour match's strength is {strength:g}; give 0 to 1")
-    if matches_picture(match) and not Path(match).is_file():
-        raise InputError(f"{match}: there is no such picture to match the colours to; check its "
-                         f"name, or say {OFF} or {PORTRAIT}")  # fmt: skip
+    if matches_picture(match):
+        check_file(Path(match), "picture to match the colours to",
+                   f"check its name, or say {OFF} or {PORTRAIT}")  # fmt: skip
 
 
 def matches_picture(match: str) -> bool:
@@ -115,8 +117,10 @@ def colour_match(match: str, strength: float, portrait: Portrait) -> ColourMatch
     palette = palette_of(_face_colours(portrait, skin=False))
     own = ColourMatch(palette, strength * (1 - palette.freedom))
     if matches_picture(match):
-        grade, by = _grade_to(portrait, Path(match))
-        return replace(own, grade=replace(grade, share=strength), by=by)
+        other = read_picture(Path(match))
+        grade, by = _grade_to(portrait, other, Path(match))
+        grade = replace(grade, share=strength)
+        return replace(own, grade=grade, by=by, sha256=other.sha256)
     return own if own.share > 0 else None
 
 
@@ -126,9 +130,8 @@ def graded_portrait(portrait: Portrait, grade: Grade) -> Portrait:
     return replace(portrait, picture=replace(picture, rgb=grade.of_picture(picture.rgb)))
 
 
-def _grade_to(portrait: Portrait, path: Path) -> tuple[Grade, str]:
+def _grade_to(portrait: Portrait, other: StillPicture, path: Path) -> tuple[Grade, str]:
     """The grade from the portrait to a picture, and what it was found from."""
-    other = read_picture(path)
     seen = _whole(other)
     if not len(seen):
         raise InputError(f"{path}: this picture is transparent all over; there is no colour in it "

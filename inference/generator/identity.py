@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import InputError
+from inference.errors import InputError, LikenessError
 from inference.generator import contract
 from inference.generator.inputs import landmark_channels
-from inference.generator.model import Generator, open_session
+from inference.generator.model import Generator, metadata, open_session, run_session
 from inference.portrait import Portrait
 
 
@@ -33,15 +33,21 @@ def person_vector(generator: Generator, pictures: list[Portrait]) -> NDArray[np.
         return np.zeros(contract.IDENTITY_SIZE, np.float32)
     # One run for each job: the CPU is as good as any.
     session, _ = open_session(path, "cpu", 1)
-    meta = session.get_modelmeta().custom_metadata_map
+    meta = metadata(session, path)
     if meta.get(contract.META_CHECKPOINT) != generator.checkpoint:
         raise InputError(
             f"{path}: this embedder was trained beside another generator than {generator.path}; "
             "export both from one checkpoint"
         )
     seen = np.stack([embedder_input(picture) for picture in pictures])
-    (vectors,) = session.run(["identity"], {"picture": seen})
-    return np.asarray(vectors, np.float32).mean(axis=0)
+    try:
+        (vectors,) = run_session(session, path, ("identity",), {"picture": seen})
+    except LikenessError as error:
+        raise InputError(str(error)) from None
+    if vectors.shape != (len(pictures), contract.IDENTITY_SIZE):
+        raise InputError(f"{path}: this embedder answers in the shape {vectors.shape}; export it "
+                         "again")  # fmt: skip
+    return vectors.mean(axis=0)
 
 
 def embedder_input(portrait: Portrait) -> NDArray[np.float32]:

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
+import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +15,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inference.errors import InputError
+from inference.errors import InputError, LikenessError
 from inference.generator import contract
+from inference.inputs import read_bytes
 from inference.landmarks import TOPOLOGY
 
 MODELS = Path(__file__).parents[1] / "models"
 PROVIDERS = ("auto", "cuda", "cpu")
+LARGEST = 1 << 30  # bytes of a model's file
+_LONGEST_TRIAL = 15.0  # seconds; the shipped ones take a third of a second
+_CHANNELS = {"flow": 2, "colour": 3, "alpha": 1, "matte": 1}
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 
@@ -37,7 +44,10 @@ class GeneratorOutput:
 
 @dataclass(frozen=True)
 class Generator:
-    """A loaded model. provider: what really runs; reason: why that one, in words."""
+    """A loaded model. provider: what really runs; reason: why that one, in words.
+
+    sha256: of the file, as it was loaded, in hexadecimal.
+    """
 
     session: onnxruntime.InferenceSession
     path: Path
@@ -47,15 +57,19 @@ class Generator:
     checkpoint: str
     provider: str
     reason: str
+    sha256: str
 
     def run(
         self, picture: NDArray[np.float32], identity: NDArray[np.float32] | None = None
     ) -> GeneratorOutput:
-        """One frame. picture: (11, S, S) float32; identity: (256,) or None. Thread-safe."""
+        """One frame. picture: (11, S, S) float32; identity: (256,) or None. Thread-safe.
+
+        Raises LikenessError when the network fails or answers with what are no numbers.
+        """
         if identity is None:
             identity = np.zeros(contract.IDENTITY_SIZE, np.float32)
         feed = {"picture": picture[None], "identity": identity[None]}
-        flow, colour, alpha, matte = self.session.run(list(contract.OUTPUTS), feed)
+        flow, colour, alpha, matte = run_session(self.session, self.path, contract.OUTPUTS, feed)
         return GeneratorOutput(
             np.moveaxis(flow[0], 0, -1), np.moveaxis(colour[0], 0, -1), alpha[0, 0], matte[0, 0]
         )
@@ -67,20 +81,20 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
     Where a tier's frames are made on the CPU, its 8-bit file is taken, if there is one.
     provider: "auto" takes CUDA where a session really gets it, else the CPU; "cuda" insists.
     threads: CPU threads that one frame may use; frames are made in parallel.
-    Raises InputError when the file is no such model or the provider cannot be had.
+    Raises InputError when the file is no such model or the provider cannot be had. A file that
+    somebody brought is run once, to see whether it answers as it must.
     """
     path = model_path(tier_or_file)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such model; the tiers are "
-                         f"{' and '.join(contract.TIERS)}")  # fmt: skip
-    session, reason = open_session(path, provider, threads)
+    data = _model_bytes(path)
+    session, reason = open_session(path, provider, threads, data)
     ran = "cuda" if session.get_providers()[0] == _CUDA else "cpu"
     faster = path.with_name(path.stem + contract.INT8_SUFFIX)
     if ran == "cpu" and tier_or_file in contract.TIERS and faster.is_file():
-        path, session = faster, _session(faster, [_CPU], threads)
-    meta = session.get_modelmeta().custom_metadata_map
+        path, data = faster, _model_bytes(faster)
+        session = _session(path, [_CPU], threads, data)
+    meta = metadata(session, path)
     _check(session, meta, path)
-    return Generator(
+    generator = Generator(
         session,
         path,
         meta[contract.META_TIER],
@@ -89,7 +103,11 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
         meta[contract.META_CHECKPOINT],
         ran,
         reason,
+        hashlib.sha256(data).hexdigest(),
     )
+    if tier_or_file not in contract.TIERS:
+        _try_out(generator)
+    return generator
 
 
 def model_path(tier_or_file: str | Path) -> Path:
@@ -100,23 +118,27 @@ def model_path(tier_or_file: str | Path) -> Path:
 
 
 def open_session(
-    path: Path, provider: str, threads: int
+    path: Path, provider: str, threads: int, data: bytes | None = None
 ) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session on the provider, and why it is that one. Raises InputError."""
+    """A session on the provider, and why it is that one. Raises InputError.
+
+    data: the file's bytes, where they have been read already.
+    """
+    data = _model_bytes(path) if data is None else data
     if provider not in PROVIDERS:
         raise InputError(f"there is no provider '{provider}'; choose one of {', '.join(PROVIDERS)}")
     if provider != "cpu":
         missing = _why_no_cuda()
         if missing is None:
-            session = _session(path, [(_CUDA, _cuda_options()), _CPU], threads)
+            session = _session(path, [(_CUDA, _cuda_options()), _CPU], threads, data)
             # The list of available providers promises CUDA on every machine: only this tells.
             if session.get_providers()[0] == _CUDA:
                 return session, "a CUDA session was opened"
             missing = "its libraries could not be loaded, see the log"
         if provider == "cuda":
             raise InputError(f"CUDA cannot be used: {missing}; use --provider cpu or auto")
-        return _session(path, [_CPU], threads), f"CUDA cannot be used: {missing}"
-    return _session(path, [_CPU], threads), "the CPU was asked for"
+        return _session(path, [_CPU], threads, data), f"CUDA cannot be used: {missing}"
+    return _session(path, [_CPU], threads, data), "the CPU was asked for"
 
 
 def _why_no_cuda() -> str | None:
@@ -134,24 +156,92 @@ def _why_no_cuda() -> str | None:
 def _cuda_options() -> dict[str, str]:
     """LIKENESS_GPU_MEMORY_MB limits what the session's arena may take of the GPU, in MiB."""
     limit = os.environ.get("LIKENESS_GPU_MEMORY_MB", "")
-    return {"gpu_mem_limit": str(int(limit) << 20)} if limit.isdigit() and int(limit) else {}
+    known = re.fullmatch("[0-9]{1,9}", limit) and int(limit)
+    return {"gpu_mem_limit": str(int(limit) << 20)} if known else {}
+
+
+def _model_bytes(path: Path) -> bytes:
+    return read_bytes(path, "model", f"the tiers are {' and '.join(contract.TIERS)}", LARGEST)
 
 
 def _session(
-    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int
+    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int,
+    data: bytes,
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    # Exceptions say what is wrong with a model. Why CUDA's libraries do not load, the log alone.
+    options.log_severity_level = 4 if providers == [_CPU] else 3
     # Spinning threads would take the cores from warping and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        # Its bytes, not its name: so it cannot have further files read that lie elsewhere.
+        return onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # ONNX Runtime raises a dozen kinds
-        first = str(error).splitlines()[0]
         raise InputError(
-            f"{path}: not an ONNX model, or a truncated one; copy it again ({first[:120]})"
+            f"{path}: not an ONNX model, or a truncated one; copy it again ({_first_line(error)})"
         ) from None
+
+
+def run_session(
+    session: onnxruntime.InferenceSession,
+    path: Path,
+    outputs: tuple[str, ...],
+    feed: dict[str, NDArray[np.float32]],
+    options: onnxruntime.RunOptions | None = None,
+) -> list[NDArray[np.float32]]:
+    """The network's answers. Raises LikenessError when it fails or they are no numbers."""
+    try:
+        answers = session.run(list(outputs), feed, options)
+    except Exception as error:  # ONNX Runtime raises a dozen kinds
+        raise LikenessError(f"{path}: the network failed ({_first_line(error)}); choose another "
+                            "model, or the CPU") from None  # fmt: skip
+    if not all(isinstance(a, np.ndarray) and a.dtype == np.float32 for a in answers):
+        raise LikenessError(f"{path}: the network's answers are of another type; export it again")
+    if not all(np.isfinite(answer).all() for answer in answers):
+        raise LikenessError(f"{path}: the network answers with what are no numbers; choose "
+                            "another model, or the CPU")  # fmt: skip
+    return answers
+
+
+def metadata(session: onnxruntime.InferenceSession, path: Path) -> dict[str, str]:
+    """What the file says of itself. Raises InputError when it is no text."""
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except ValueError:
+        raise InputError(f"{path}: what the model says of itself is no text; export it "
+                         "again") from None  # fmt: skip
+
+
+def _try_out(generator: Generator) -> None:
+    """Run a model once. Raises InputError when its answers are not those of the contract."""
+    size = generator.size
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4  # what it says is said by the exception, too
+    timer = threading.Timer(_LONGEST_TRIAL, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    feed = {
+        # As far as can be told from one picture: middling values on all channels.
+        "picture": np.full((1, len(contract.CHANNELS), size, size), 0.5, np.float32),
+        "identity": np.zeros((1, contract.IDENTITY_SIZE), np.float32),
+    }
+    try:
+        answers = run_session(generator.session, generator.path, contract.OUTPUTS, feed, options)
+    except LikenessError as error:
+        raise InputError(str(error)) from None
+    finally:
+        timer.cancel()
+    for name, answer in zip(contract.OUTPUTS, answers, strict=True):
+        side = size // contract.FLOW_STRIDE if name == "flow" else size
+        wanted = (1, _CHANNELS[name], side, side)
+        if answer.shape != wanted:
+            raise InputError(f"{generator.path}: the model's output '{name}' has the shape "
+                             f"{answer.shape}, not {wanted}; export it again")  # fmt: skip
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _check(session: onnxruntime.InferenceSession, meta: dict[str, str], path: Path) -> None:
@@ -166,13 +256,12 @@ def _check(session: onnxruntime.InferenceSession, meta: dict[str, str], path: Pa
             f"{path}: made for the topology '{meta[contract.META_TOPOLOGY]}', this version has "
             f"'{TOPOLOGY}'; export the model again"
         )
-    if (
-        not meta[contract.META_SIZE].isdigit()
-        or int(meta[contract.META_SIZE]) not in contract.SIZES
-    ):
+    if meta[contract.META_SIZE] not in map(str, contract.SIZES):
         raise InputError(
-            f"{path}: the model's size is '{meta[contract.META_SIZE]}', not one of "
+            f"{path}: the model's size is '{meta[contract.META_SIZE][:20]}', not one of "
             f"{', '.join(map(str, contract.SIZES))}; export it again"
         )
     if {value.name for value in session.get_inputs()} != {"picture", "identity"}:
         raise InputError(f"{path}: the model's inputs are of another version; export it again")
+    if not {value.name for value in session.get_outputs()} >= set(contract.OUTPUTS):
+        raise InputError(f"{path}: the model's outputs are of another version; export it again")

@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.arrays import UNREADABLE, read_array
 from inference.errors import InputError
 from inference.generator.contract import IDENTITY_SIZE
+from inference.generator.model import LARGEST
+from inference.inputs import read_bytes, read_json
 from inference.outputs import FolderKind
 
 VERSION = 1
@@ -23,6 +26,7 @@ PERSON, GENERATOR, IDENTITY = "person.json", "generator.onnx", "identity.npy"
 CARD, PICTURE = "card.md", "before_after.png"
 UNFINISHED = "unfinished.pt"  # what an interrupted personalization goes on from
 _LONGEST = 10_000_000  # bytes of its names that are looked at
+_AGAIN = "make the folder again with: python -m export personalize"
 META_PERSON = "likeness.person"  # "folded": the person's vector is in the weights
 
 
@@ -73,17 +77,22 @@ def open_person(folder: Path) -> Person:
         raise InputError(f"{folder}: is no person's folder (it has no {PERSON}), or an unfinished "
                          "one; make it with: python -m export personalize")  # fmt: skip
     try:
-        content = json.loads((folder / PERSON).read_text(encoding="utf-8"))
+        content = read_json(folder / PERSON, "person's record", _AGAIN)
+        if not isinstance(content, dict):
+            raise ValueError("no record")
         version, wanted = content["likeness_person"], content["generator_sha256"]
         model = folder / GENERATOR
-        whole = hashlib.sha256(model.read_bytes()).hexdigest() == wanted
-        identity = np.load(folder / IDENTITY, allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError):
+        data = read_bytes(model, "generator", _AGAIN, LARGEST)
+        whole = hashlib.sha256(data).hexdigest() == wanted
+        identity = read_array(
+            folder / IDENTITY, "person's vector", _AGAIN, np.float32, (IDENTITY_SIZE,)
+        )
+    except UNREADABLE:
         whole, version, identity = False, VERSION, np.zeros(0)
     if version != VERSION:
         raise InputError(f"{folder}: was made by another version; make it again with: "
                          "python -m export personalize")  # fmt: skip
-    if not whole or identity.shape != (IDENTITY_SIZE,) or not np.isfinite(identity).all():
+    if not whole or not np.isfinite(identity).all():
         raise InputError(f"{folder}: a file of this person's folder is missing or damaged; make "
                          "it again with: python -m export personalize")  # fmt: skip
-    return Person(model, identity.astype(np.float32))
+    return Person(model, identity)

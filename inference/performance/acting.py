@@ -6,6 +6,7 @@ from __future__ import annotations
 from inference.errors import InputError
 from inference.jobs import SynthesizeJob
 from inference.performance.motion import Motion, track_motion
+from inference.plausible import check_faces
 from inference.track import LandmarkTrack, fill_gaps, load_track
 
 
@@ -41,4 +42,8 @@ def _performance(job: SynthesizeJob, smooth: bool) -> tuple[LandmarkTrack, Motio
     performance = read_performance(job.performance)
     if smooth:
         performance = smooth_performance(performance, job.smooth_pose, job.smooth_expression)
-    return compose(performance), performance_motion(performance, job.neutral)
+    track = compose(performance)
+    wrong = check_faces(track.points, track.valid, track.size)
+    if wrong:
+        raise InputError(f"{job.performance}: {wrong}; mend the take, or make it anew")
+    return track, performance_motion(performance, job.neutral)

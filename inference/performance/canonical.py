@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.arrays import UNREADABLE, Arrays, open_arrays
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT, TOPOLOGY
 from inference.performance.controls import CONTROL_NAMES
-from inference.track import UNREADABLE, write_arrays
+from inference.track import is_recording, write_arrays
 
 FILE_NAME = "canonical_face.npz"
 _FORMAT = 1
@@ -97,40 +98,41 @@ def save_face(face: CanonicalFace, path: Path) -> None:
 def load_face(path: Path) -> CanonicalFace:
     """Read a canonical face. Raises InputError when it is none, or one of another version."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            version = int(data["format"]), str(data["topology"])
-            names = tuple(str(name) for name in data["controls"])
+        with open_arrays(path, "canonical face", "install Likeness again") as arrays:
+            version = arrays.whole("format"), arrays.text("topology")
+            names = arrays.texts("controls", 256)
             if version != (_FORMAT, TOPOLOGY) or names != CONTROL_NAMES:
                 raise InputError(f"{path}: a canonical face of another version; make it anew with "
                                  "python -m export face")  # fmt: skip
             face = CanonicalFace(
-                **{name: data[name] for name in _ARRAYS},
-                regions=_index_sets(data, "region_"),
-                contours=_index_sets(data, "contour_"),
+                mean=arrays.read("mean", np.float32, (POINT_COUNT, 3)),
+                triangles=_triangles(arrays, "triangles"),
+                iris_triangles=_triangles(arrays, "iris_triangles"),
+                mirror=_indices(arrays, "mirror"),
+                low=arrays.read("low", np.float32, (len(names),)),
+                high=arrays.read("high", np.float32, (len(names),)),
+                basis=arrays.read("basis", np.float32, (len(names), POINT_COUNT, 3)),
+                regions=_index_sets(arrays, "region_"),
+                contours=_index_sets(arrays, "contour_"),
             )
-    except FileNotFoundError:
-        raise InputError(f"{path}: the canonical face is missing; install Likeness again") from None
     except UNREADABLE:
         raise InputError(f"{path}: the canonical face is damaged; install Likeness again") from None
-    count = len(CONTROL_NAMES)
-    shapes = face.mean.shape, face.basis.shape, face.mirror.shape
-    if shapes != ((POINT_COUNT, 3), (count, POINT_COUNT, 3), (POINT_COUNT,)):
-        raise InputError(f"{path}: the canonical face has another shape; install Likeness again")
     return face
 
 
 def is_face(path: Path) -> bool:
-    """Is this file a canonical face, of whatever version?"""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return {"format", "topology", "controls", "basis"} <= set(data.files)
-    except (*UNREADABLE, AttributeError):
-        return False
+    """Does the file's content show that it is a canonical face, of whatever version?"""
+    return is_recording(path, "basis")
 
 
-_ARRAYS = ("mean", "triangles", "iris_triangles", "mirror", "low", "high", "basis")
+def _triangles(arrays: Arrays, name: str) -> NDArray[np.int32]:
+    return arrays.read(name, np.int32, (arrays.length(name), 3))
 
 
-def _index_sets(data: np.lib.npyio.NpzFile, prefix: str) -> dict[str, NDArray[np.int32]]:
-    names = [name for name in data.files if name.startswith(prefix)]
-    return {name.removeprefix(prefix): data[name] for name in names}
+def _indices(arrays: Arrays, name: str) -> NDArray[np.int32]:
+    return np.array(arrays.numbers(name), np.int32)
+
+
+def _index_sets(arrays: Arrays, prefix: str) -> dict[str, NDArray[np.int32]]:
+    names = sorted(name for name in arrays.names if name.startswith(prefix))
+    return {name.removeprefix(prefix): _indices(arrays, name) for name in names}

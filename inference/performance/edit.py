@@ -8,10 +8,16 @@ from fractions import Fraction
 from pathlib import Path
 
 from inference.errors import InputError
-from inference.performance.performance import SUFFIX, Performance, save_performance
+from inference.outputs import check_replaceable, refuse_inputs
+from inference.performance.performance import (
+    SUFFIX,
+    Performance,
+    is_performance,
+    save_performance,
+)
 from inference.performance.reading import read_performance
 from inference.performance.table import SUFFIX as TABLE_SUFFIX
-from inference.performance.table import save_table
+from inference.performance.table import is_table_file, save_table
 from inference.performance.takes import cut_take, join_takes, mirror_take, mix_takes, retime
 
 
@@ -36,6 +42,13 @@ def edit_takes(takes: list[Path], out: Path, edit: Edit) -> Performance:
     if not out.name.endswith((SUFFIX, TABLE_SUFFIX)):
         raise InputError(f"{out}: a take's name ends in {SUFFIX} or {TABLE_SUFFIX}; choose such a "
                          "name")  # fmt: skip
+    table = out.name.endswith(TABLE_SUFFIX)
+    beside = [path.with_name(path.stem + SUFFIX) for path in takes]  # which a table goes on with
+    refuse_inputs([out], [*takes, *beside])
+    if table:
+        check_replaceable(out, is_table_file, "a performance's table")
+    else:
+        check_replaceable(out, is_performance, "a performance")
     read = [read_performance(path) for path in takes]
     if edit.frames is not None:
         read = [cut_take(take, *edit.frames) for take in read]
@@ -49,5 +62,5 @@ def edit_takes(takes: list[Path], out: Path, edit: Edit) -> Performance:
         made = retime(made, edit.rate or made.rate, edit.speed)
     if edit.mirror:
         made = mirror_take(made)
-    (save_table if out.name.endswith(TABLE_SUFFIX) else save_performance)(made, out)
+    (save_table if table else save_performance)(made, out)
     return made

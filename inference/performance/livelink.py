@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
+from inference.inputs import MOST_FRAMES
 from inference.performance.controls import CONTROL_NAMES, CONTROLS
 from inference.performance.livelink_map import COEFFICIENTS, HEAD, MAPPING
 from inference.performance.performance import Performance
@@ -27,10 +28,14 @@ _COUNT_COLUMN = "blendshapecount"
 _CLOCKS = (24, 25, 30, 48, 50, 60, 120, 240)
 _USUAL_CLOCK = 60  # the app's own, for takes too short to tell
 _DAY = 24 * 3600
+_MOST_FRAME = 1000  # of a second
 _SIZE = (1000, 1000)
 _SCALE = 190.0  # pixels between the eyes: a head and some air in the nominal picture
 # A phone drops a row now and then; a longer way between two rows is another take.
 _LONGEST_PAUSE = 60.0  # seconds
+# And of a few rows not a take of hours: so many frames without one, and so many for each.
+_MOST_DROPPED, _SPARSEST = 20_000, 20
+_MOST_TURN = 100.0  # radians
 
 
 def is_livelink(header: Sequence[str]) -> bool:
@@ -45,7 +50,7 @@ def load_livelink(path: Path, rate: Fraction | None = None) -> Performance:
     that the phone dropped are gaps. Raises InputError, in one line, for wrong or missing columns,
     cells that are no numbers, timecodes that run backwards, and an empty take.
     """
-    if rate is not None and rate <= 0:
+    if rate is not None and not 0 < rate <= 1000:
         raise InputError(f"{path}: a take cannot have {rate} frames a second; name a rate above 0")
     rows = read_rows(path)
     columns = _columns(rows[0][1], path)
@@ -65,9 +70,17 @@ def load_livelink(path: Path, rate: Fraction | None = None) -> Performance:
         for name, i in columns.items()
         if name != _FIRST_COLUMN
     }  # fmt: skip
+    for name, _ in HEAD:
+        far = np.abs(values.get(name.lower(), np.zeros(1))) > _MOST_TURN
+        if far.any():
+            raise InputError(f"{path}: {name} in line {lines[int(np.argmax(far))]} is no angle in "
+                             "radians; mend it")  # fmt: skip
     codes = [cells[columns[_FIRST_COLUMN]].strip() for _, cells in body]
     places, told = _places(codes, lines, rate, path)
     count = int(places[-1]) + 1
+    if count > min(MOST_FRAMES, _MOST_DROPPED + _SPARSEST * len(body)):
+        raise InputError(f"{path}: its {len(body)} rows are spread over {count} frames; split the "
+                         "takes where the timecode jumps")  # fmt: skip
     valid = np.zeros(count, bool)
     valid[places] = True
     controls = np.full((count, len(CONTROL_NAMES)), np.nan)
@@ -167,8 +180,9 @@ def _parse(code: str, line: int, path: Path) -> tuple[int, float, bool]:
         hours, minutes, second = (int(part) for part in parts[:3])
         frame = float(parts[3]) if len(parts) == 4 else float("nan")
     except ValueError:
-        frame = float("nan")
-    if not frame >= 0:
+        hours, minutes, second, frame = 0, 0, 0, float("nan")
+    known = 0 <= hours < 100 and 0 <= minutes < 60 and 0 <= second <= 60
+    if not (known and 0 <= frame < _MOST_FRAME):
         raise InputError(f"{path}: '{code}' in line {line} is not a timecode such as "
                          "07:44:57:02.944; mend it")  # fmt: skip
     return (hours * 60 + minutes) * 60 + second, frame, dropping

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.arrays import UNREADABLE, Arrays, WrongArray, open_arrays
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT, TOPOLOGY
 from inference.performance.canonical import canonical_face
 from inference.performance.controls import CONTROL_NAMES
-from inference.track import UNREADABLE, write_arrays
+from inference.track import is_recording, rate_of, size_of, write_arrays
 
 SUFFIX = ".performance.npz"
 CAMERAS = ("weak", "perspective")
@@ -102,29 +103,38 @@ def save_performance(performance: Performance, path: Path) -> None:
     write_arrays(path, arrays)
 
 
+def is_performance(path: Path) -> bool:
+    """Does the file's content show that it is a performance?"""
+    return is_recording(path, "controls")
+
+
 def load_performance(path: Path) -> Performance:
     """Read a performance and check it.
 
     Raises InputError when it is none, damaged, empty, or made for another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            _check_version(data, path)
+        advice = "make one with: python -m inference performance TRACK --out F"
+        with open_arrays(path, "performance", advice) as arrays:
+            _check_version(arrays, path)
+            frames = arrays.length("valid")
             performance = Performance(
-                **{name: data[name] for name in _ARRAYS},
-                rate=Fraction(int(data["rate"][0]), int(data["rate"][1])),
-                size=(int(data["size"][0]), int(data["size"][1])),
-                cuts=tuple(int(cut) for cut in data["cuts"]),
-                source=str(data["source"]),
-                source_sha256=str(data["source_sha256"]),
-                camera=str(data["camera"]),
-                focal=float(data["focal"]),
-                canonical=str(data["canonical"]),
-                rest=data["rest"] if "rest" in data.files else None,
+                **{
+                    name: arrays.read(name, kind, shape if name == "neutral" else (frames, *shape))
+                    for name, (kind, shape) in _ARRAYS.items()
+                },
+                rate=rate_of(arrays),
+                size=size_of(arrays),
+                cuts=arrays.numbers("cuts"),
+                source=arrays.text("source"),
+                source_sha256=arrays.text("source_sha256"),
+                camera=arrays.text("camera"),
+                focal=float(arrays.read("focal", np.float64, ())),
+                canonical=arrays.text("canonical"),
+                rest=arrays.read("rest", np.float64, (7,)) if "rest" in arrays.names else None,
             )
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such performance; make one with: "
-                         "python -m inference performance TRACK --out F") from None  # fmt: skip
+    except WrongArray as error:
+        raise InputError(f"{path}: {error}; make the performance anew") from None
     except UNREADABLE:
         raise InputError(f"{path}: not a performance, or a damaged one; make it anew from its "
                          "track") from None  # fmt: skip
@@ -132,33 +142,65 @@ def load_performance(path: Path) -> Performance:
     return performance
 
 
-# Each array's type, and its shape after the frames.
+# Each array's type, and its shape after the frames; the neutral has none of these.
 _ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "controls": (np.float32, (len(CONTROL_NAMES),)),
     "rotation": (np.float64, (3,)),
     "translation": (np.float64, (3,)),
     "scale": (np.float64, ()),
-    "neutral": (np.float32, ()),
+    "neutral": (np.float32, (POINT_COUNT, 3)),
     "residual": (np.float32, (POINT_COUNT, 3)),
     "valid": (np.bool_, ()),
     "filled": (np.bool_, ()),
     "confidence": (np.float32, ()),
 }
+_MOST_NAMES = 256  # controls of whatever version
+# Bounds far outside of any face's motion; beyond them sums and pixels overflow.
+_LARGEST = 1e7  # pixels
+_FARTHEST_SHAPE = 100.0  # canonical units
+_LEAST_SCALE, _LEAST_NEUTRAL = 0.1, 0.05  # pixels, canonical units
+_LONGEST_FOCAL = 1e9  # pixels
+_MOST = {
+    "controls": 100.0, "rotation": 1000.0, "translation": _LARGEST, "scale": _LARGEST,
+    "residual": _FARTHEST_SHAPE,
+}  # fmt: skip
 _POSE_AND_SHAPE = ("controls", "rotation", "translation", "scale", "residual", "confidence")
 
 
-def _check_version(data: np.lib.npyio.NpzFile, path: Path) -> None:
-    version, topology = int(data["format"]), str(data["topology"])
+def _check_version(arrays: Arrays, path: Path) -> None:
+    version, topology = arrays.whole("format"), arrays.text("topology")
     if version != _FORMAT or topology != TOPOLOGY:
         raise InputError(f"{path}: a performance of another version (format {version}, topology "
                          f"'{topology}'); make it anew from its track")  # fmt: skip
-    names = tuple(str(name) for name in data["controls_names"])
+    names = arrays.texts("controls_names", _MOST_NAMES)
     if names != CONTROL_NAMES:
         raise InputError(f"{path}: its controls are not those of this version "
                          f"({_difference(names)}); make it anew from its track")  # fmt: skip
-    if str(data["canonical"]) != canonical_face().digest:
+    if arrays.text("canonical") != canonical_face().digest:
         raise InputError(f"{path}: its controls belong to another canonical face; make it anew "
                          "from its track")  # fmt: skip
+
+
+def check_motion(p: Performance) -> str | None:
+    """What in a performance's finite numbers can be no face's motion, in words, or None."""
+    unit = float(np.linalg.norm(p.neutral[133] - p.neutral[362]))
+    extent = np.abs(p.neutral).max(initial=0.0)
+    if not (np.isfinite(p.neutral).all() and unit > _LEAST_NEUTRAL and extent < _FARTHEST_SHAPE):
+        return "the neutral is no face"
+    if p.rest is not None and not (
+        np.isfinite(p.rest).all() and 0 < p.rest[6] < _LARGEST and np.abs(p.rest).max() < _LARGEST
+    ):
+        return "how its head is held at rest is damaged"
+    if (p.scale[p.valid] <= 0).any():
+        return "a scale is not positive"
+    for name, most in _MOST.items():
+        values = np.abs(getattr(p, name)[p.valid]).reshape(int(p.valid.sum()), -1).max(axis=1)
+        if (values > most).any():
+            frame = int(np.flatnonzero(p.valid)[np.argmax(values > most)])
+            return f"{name} is {values.max():g} in frame {frame}, more than {most:g} cannot be"
+    if (p.scale[p.valid] < _LEAST_SCALE).any():
+        return f"a scale is below {_LEAST_SCALE:g} pixels"
+    return None
 
 
 def _difference(names: tuple[str, ...]) -> str:
@@ -170,15 +212,8 @@ def _difference(names: tuple[str, ...]) -> str:
 
 
 def _check(p: Performance, path: Path) -> None:
-    frames = len(p.valid) if p.valid.ndim else 0
-    for name, (kind, shape) in _ARRAYS.items():
-        array = getattr(p, name)
-        wanted = (POINT_COUNT, 3) if name == "neutral" else (frames, *shape)
-        if array.dtype != kind or array.shape != wanted:
-            raise InputError(f"{path}: {name} has the shape {array.shape} and type {array.dtype}, "
-                             f"not {wanted} and {np.dtype(kind)}; make the performance "
-                             "anew")  # fmt: skip
-    if frames == 0 or not p.valid.any():
+    frames = len(p.valid)
+    if not p.valid.any():
         raise InputError(f"{path}: the performance is empty, no frame holds a face; take another")
     for name in _POSE_AND_SHAPE:
         wrong = ~np.isfinite(getattr(p, name)[p.valid]).reshape(int(p.valid.sum()), -1).all(axis=1)
@@ -186,20 +221,15 @@ def _check(p: Performance, path: Path) -> None:
             frame = int(np.flatnonzero(p.valid)[np.argmax(wrong)])
             raise InputError(f"{path}: {name} holds a value that is no number in frame {frame}; "
                              "make the performance anew")  # fmt: skip
-    if not np.isfinite(p.neutral).all():
-        raise InputError(f"{path}: the neutral holds a value that is no number; make the "
-                         "performance anew")  # fmt: skip
-    if p.rest is not None and (
-        p.rest.shape != (7,) or not np.isfinite(p.rest).all() or p.rest[6] <= 0
-    ):
-        raise InputError(f"{path}: how its head is held at rest is damaged; make the performance "
-                         "anew")  # fmt: skip
-    if (p.scale[p.valid] <= 0).any():
-        raise InputError(f"{path}: a scale is not positive; make the performance anew")
-    if p.rate <= 0 or min(p.size) <= 0:
-        raise InputError(f"{path}: the frame rate or the picture size is not positive")
+    wrong = check_motion(p)
+    if wrong:
+        raise InputError(f"{path}: {wrong}; make the performance anew")
     if list(p.cuts) != sorted(set(p.cuts) & set(range(1, frames))):
         raise InputError(f"{path}: the cuts are not among the frames; make the performance anew")
-    if p.camera not in CAMERAS or (p.camera == "perspective") != (p.focal > 0):
+    if (
+        p.camera not in CAMERAS
+        or (p.camera == "perspective") != (p.focal > 0)
+        or not p.focal <= _LONGEST_FOCAL
+    ):
         raise InputError(f"{path}: the camera '{p.camera}' with a focal length of {p.focal:g} is "
                          "unknown; make the performance anew")  # fmt: skip

@@ -10,10 +10,11 @@ import numpy as np
 from inference.errors import InputError
 from inference.files import check_writable
 from inference.jobs import PerformanceJob
+from inference.outputs import check_replaceable, refuse_inputs
 from inference.performance.decompose import decompose
 from inference.performance.gaps import fill_performance
 from inference.performance.neutral import calm_frames
-from inference.performance.performance import SUFFIX, save_performance
+from inference.performance.performance import SUFFIX, is_performance, save_performance
 from inference.performance.smooth import smooth_performance
 from inference.track import load_track
 
@@ -45,6 +46,8 @@ def run_performance(job: PerformanceJob) -> Recorded:
             raise InputError(f"the {name} cannot be smoothed by {value:g}; choose from 0 to 1")
     if job.lens and not 8 <= job.lens <= 1000:
         raise InputError(f"a lens of {job.lens:g} mm cannot be; give 8 to 1000, or 0 for unknown")
+    refuse_inputs([job.out], [job.track])
+    check_replaceable(job.out, is_performance, "a performance")
     track = load_track(job.track)
     focal = job.lens / _FRAME * max(track.size) if job.lens else None
     check_writable(job.out)

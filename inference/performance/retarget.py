@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.errors import InputError
 from inference.landmarks import EYE_CORNERS, EYES, interocular
 from inference.performance.contact import (
     LIPS_CLOSED,
@@ -41,6 +42,8 @@ Points = NDArray[np.float32]
 Face = NDArray[np.float64]
 Retarget = Callable[[int], Points]  # zero-based frame -> landmarks (478, 3) on the portrait
 
+# Where a target point may lie at most: from the portrait's face, in distances between its eyes.
+_FARTHEST = 200.0
 # How far from its eye's middle an iris can be, in units of the eye's width, and how far up and
 # down from where the portrait looks.
 _GAZE_REACH, _LOOK_REACH = 0.5, 0.16
@@ -99,7 +102,7 @@ def retarget_motion(
         travel = onto.scale * gains.pose * (pose.apply(middle) - middle)
         scale = pose.scale**gains.pose
         place = face_middle + within(travel, TRAVEL * unit) - scale * turn @ face_middle
-        return Pose(scale, turn, place).apply(moved).astype(np.float32)
+        return _drawable(Pose(scale, turn, place).apply(moved), face_middle, unit, frame)
 
     return at
 
@@ -114,7 +117,16 @@ def retarget_absolute(portrait: Points, track: LandmarkTrack) -> Retarget:
         for points in track.points
     ]
     place = _flat_pose(track.points[int(np.argmin(errors))], portrait)
-    return lambda frame: place(track.points[frame]).astype(np.float32)
+    middle, unit = portrait.mean(axis=0), interocular(portrait)
+    return lambda frame: _drawable(place(track.points[frame]), middle, unit, frame)
+
+
+def _drawable(points: Face, middle: NDArray[np.floating], unit: float, frame: int) -> Points:
+    """The points as they go on. Raises InputError for what no pixel counts any more."""
+    if not np.abs(points - middle).max() < _FARTHEST * unit:
+        raise InputError(f"frame {frame} of the motion leads the portrait's face out of all "
+                         "bounds; leave it out with --frames, or mend the take")  # fmt: skip
+    return points.astype(np.float32)
 
 
 def _flat_pose(source: Points, target: Points) -> Callable[[Points], Face]:

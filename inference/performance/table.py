@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +19,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import InputError
+from inference.errors import InputError, one_line
 from inference.files import written_whole
+from inference.inputs import MOST_FRAMES, checked_rate, checked_size, parse_ratio, read_bytes
 from inference.performance.canonical import canonical_face
 from inference.performance.controls import CONTROL_NAMES, CONTROLS
-from inference.performance.performance import Performance
+from inference.performance.performance import Performance, check_motion
 from inference.performance.rotations import from_angles, to_angles
 
 SUFFIX = ".csv"
@@ -33,6 +35,10 @@ COLUMNS = ("frame", "valid", "filled", "confidence", *_POSE, *CONTROL_NAMES)
 # tz says nothing under the usual camera, and a hand-made table need not have the others.
 _MAY_LACK = ("filled", "confidence", "tz")
 _FLAGS = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
+# A take as long as can be, with room in its cells.
+_LARGEST_FILE = 1 << 28  # bytes
+_MOST_CELLS = 10_000_000
+_LARGEST_CELL = 1e9
 # A control may be driven beyond its range on purpose; further than this it is a slip.
 _FARTHEST = 3.0
 
@@ -127,12 +133,26 @@ def load_table(path: Path, beside: Performance | None = None) -> Performance:
         cuts=told.cuts(len(valid), path), camera=told.camera, focal=told.focal,
         source=told.source, source_sha256=told.source_sha256,
     )  # fmt: skip
-    return performance if beside is None else _with_face(performance, beside, path)
+    if beside is not None:
+        performance = _with_face(performance, beside, path)
+    wrong = check_motion(performance)
+    if wrong:
+        raise InputError(f"{path}: {wrong}; mend the table")
+    return performance
 
 
 def is_table(header: Sequence[str]) -> bool:
     """Whether a CSV's first row is that of a performance's table."""
     return bool(header) and header[0].strip().lower().startswith(f"# {_TITLE}")
+
+
+def is_table_file(path: Path) -> bool:
+    """Does the file's content show that it is a performance's table?"""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return is_table([file.readline(1000)])
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def still_performance(
@@ -171,22 +191,27 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     Where semicolons or tabs divide, a comma is a decimal point, as spreadsheets of many countries
     write it. Raises InputError when the file is missing, no text, or holds nothing.
     """
+    data = read_bytes(path, "table", "export one first", _LARGEST_FILE)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such table; export one first") from None
-    except (OSError, UnicodeDecodeError):
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
         raise InputError(f"{path}: not a text table in UTF-8; export it again as CSV") from None
     if not text.strip():
         raise InputError(f"{path}: the table is empty; export it again")
     # The longest line is one of frames or columns; a title tells nothing.
-    sample = max(text.splitlines()[:3], key=len)
+    sample = max(itertools.islice(io.StringIO(text), 3), key=len)
     divider = max(",;\t", key=lambda sign: sample.count(sign))
+    if text.count(divider) > _MOST_CELLS:
+        raise InputError(f"{path}: more than {_MOST_CELLS} cells; cut the table into parts")
     try:
         reader = csv.reader(io.StringIO(text), delimiter=divider)
         rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error:
         raise InputError(f"{path}: not a table; export it again as CSV") from None
+    if len(rows) > MOST_FRAMES:
+        raise InputError(f"{path}: has {len(rows)} rows; a take has {MOST_FRAMES} frames at most")
+    if not rows:
+        raise InputError(f"{path}: the table is empty; export it again")
     if divider != ",":
         # Not in the first row: that one tells names.
         rows[1:] = [(line, [cell.replace(",", ".") for cell in cells]) for line, cells in rows[1:]]
@@ -197,15 +222,16 @@ class _Told:
     """What the first line says of the whole take."""
 
     def __init__(self, words: Mapping[str, str]) -> None:
-        """Raises ValueError, KeyError or ZeroDivisionError for what cannot be read."""
-        self.rate = Fraction(words["rate"])
+        """Raises ValueError or KeyError for what cannot be read."""
+        rate = parse_ratio(words["rate"])
+        self.rate = checked_rate(rate.numerator, rate.denominator)
         width, _, height = words["size"].partition("x")
-        self.size = (int(width), int(height))
+        self.size = checked_size(int(width), int(height))
         self.camera, _, focal = words.get("camera", "weak 0").partition(" ")
         self.focal = float(focal or 0)
         self.cut_frames = [int(cut) for cut in words.get("cuts", "").split()]
-        self.source_sha256, _, self.source = words.get("source", "").partition(" ")
-        if self.rate <= 0 or min(self.size) <= 0 or not math.isfinite(self.focal):
+        self.source_sha256, _, self.source = one_line(words.get("source", "")).partition(" ")
+        if not math.isfinite(self.focal):
             raise ValueError
         if self.camera not in ("weak", "perspective"):
             raise ValueError
@@ -230,7 +256,7 @@ def _told(first: list[str], path: Path) -> _Told:
     words = dict(cell.strip().partition(" ")[::2] for cell in first[1:])
     try:
         return _Told(words)
-    except (ValueError, KeyError, ZeroDivisionError):
+    except (ValueError, KeyError):
         raise InputError(f"{path}: line 1 must tell 'rate 25/1' and 'size 1920x1080', cuts and "
                          "camera as exported; mend it") from None  # fmt: skip
 
@@ -282,6 +308,9 @@ def cell_number(cell: str, column: str, line: int, path: Path) -> float:
     if not math.isfinite(value):
         raise InputError(f"{path}: '{cell}' in line {line}, column '{column}', is not a number; "
                          "mend it")  # fmt: skip
+    if abs(value) > _LARGEST_CELL:
+        raise InputError(f"{path}: {value:g} in line {line}, column '{column}', is larger than "
+                         "anything of a face can be; mend it")  # fmt: skip
     return value
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
+from inference.inputs import MOST_FRAMES, checked_rate
 from inference.landmarks import mirror_order
 from inference.performance.controls import CONTROL_NAMES, CONTROLS
 from inference.performance.curves import (
@@ -32,6 +33,8 @@ from inference.performance.shots import shots
 _PER_FRAME = (
     "controls", "rotation", "translation", "scale", "residual", "valid", "filled", "confidence",
 )  # fmt: skip
+_MOST_SPEED = 1000
+_AT_ONCE = 1024  # frames: what is reckoned between takes no memory of the whole result's size
 MIXED = ("pose", *REGIONS)  # what can have a weight of its own
 
 
@@ -52,6 +55,10 @@ def join_takes(first: Performance, *others: Performance) -> Performance:
     share of the picture's width and their place in it. Raises InputError for mixed cameras.
     """
     fitted = [first, *(_fitted(other, first) for other in others)]
+    total = sum(len(p) for p in fitted)
+    if total > MOST_FRAMES:
+        raise InputError(f"joined, the takes have {total} frames; a take may have {MOST_FRAMES} "
+                         "at most")  # fmt: skip
     arrays = {name: np.concatenate([getattr(p, name) for p in fitted]) for name in _PER_FRAME}
     cuts: list[int] = []
     start = 0
@@ -70,12 +77,20 @@ def retime(performance: Performance, rate: Fraction, speed: Fraction = Fraction(
     motion goes on smoothly; across a cut or into a gap nothing is mixed. Raises InputError for a
     rate or speed that is not positive.
     """
-    if rate <= 0 or speed <= 0:
-        raise InputError(f"a take cannot be retimed to {rate} frames a second at a speed of "
-                         f"{speed}; both must be positive")  # fmt: skip
+    try:
+        rate = checked_rate(rate.numerator, rate.denominator)
+    except ValueError:
+        raise InputError("a take has a rate of 0.1 to 1000 frames a second; name one of these, it "
+                         "must be positive") from None  # fmt: skip
+    if not 1 / _MOST_SPEED <= speed <= _MOST_SPEED:
+        raise InputError(f"a take's speed goes from 1/{_MOST_SPEED} to {_MOST_SPEED}; name one of "
+                         "these, it must be positive")  # fmt: skip
     p = performance
     step = p.rate * speed / rate  # frames of the take for each of the result
     count = max(1, ceil(len(p) / step))
+    if count > MOST_FRAMES:
+        raise InputError(f"retimed, the take has {count} frames; it may have {MOST_FRAMES} at "
+                         "most")  # fmt: skip
     if step == 1:
         return replace(p, rate=rate)
     curves = to_curves(p)
@@ -241,9 +256,13 @@ def _cubic(
     parts: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Catmull and Rom's curve through four frames each, at `parts` between the middle two."""
-    t = parts.reshape(-1, *[1] * (array.ndim - 1))
-    exact = parts == 0
-    a, b, c, d = array[back], array[whole], array[after], array[ahead]
-    curve = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
-    curve[exact] = b[exact]  # whatever lies behind may be a gap
-    return np.asarray(curve)
+    curve = np.empty((len(parts), *array.shape[1:]))
+    for start in range(0, len(parts), _AT_ONCE):
+        now = slice(start, start + _AT_ONCE)
+        t = parts[now].reshape(-1, *[1] * (array.ndim - 1))
+        exact = parts[now] == 0
+        a, b, c, d = (array[frames[now]] for frames in (back, whole, after, ahead))
+        part = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+        part[exact] = b[exact]  # whatever lies behind may be a gap
+        curve[now] = part
+    return curve

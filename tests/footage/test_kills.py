@@ -1,59 +1,93 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Killed at any moment, a command leaves whole files, and run again ends as if never killed.
+"""Runs that are killed at any moment: what has a name is whole, and the next run goes on.
 
-LIKENESS_KILLS=100 kills each command so often (default: a few).
+LIKENESS_KILLS sets how often each is killed; by default a few times.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
+import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from inference.frames import encode_frame
-from inference.jobs import SynthesizeJob
-from inference.synthesis import StageClock, build_scene, render_frame
-from inference.track import load_track
+from inference.demo import PORTRAIT, TRACK
+from tests.movies import read_clip, write_movie
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "inference" / "samples"
-KILLS = os.environ.get("LIKENESS_KILLS", "")
+pytestmark = pytest.mark.footage
 
-pytestmark = [
-    pytest.mark.footage,
-    pytest.mark.timeout(3600),
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="works are forked, which Windows cannot"),
-]
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("LIKENESS_KILLS", "4"))
 
 
-def kill(script: str, kills: str, *given: Path) -> None:
-    command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, given), kills, "7"]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-5000:]
-    assert f"{kills} of {kills} kills" in done.stdout
-    print(done.stdout)
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "inference", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)  # fmt: skip
 
 
-def test_prepared_footage_is_whole_after_kills_and_goes_on(footage: Path, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("s_mona_lisa_pd.jpg", "s_astronaut_nasa_pd.jpg", "s_obama_official_pd.jpg"):
-        shutil.copy(footage / "sample" / name, source / name)
-    (source / "broken.jpg").write_text("not a picture", encoding="utf-8")
-    kill("killed_prepare.py", KILLS or "12", source, tmp_path / "base")
+def kill_after(seconds: float, *arguments: object) -> bool:
+    """Was the run still going when it was killed?"""
+    process = start(*arguments)
+    time.sleep(seconds)
+    running = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return running
 
 
-def test_a_personalization_is_whole_after_kills_and_goes_on(tmp_path: Path) -> None:
-    portrait, moved = SAMPLES / "eileen_collins.png", tmp_path / "moved.png"
-    track = load_track(SAMPLES / "weekly_address.track.npz")
-    scene = build_scene(SynthesizeJob((portrait,), SAMPLES, tmp_path, layer="full"), track)
-    picture, _ = render_frame(scene, 110, StageClock())
-    moved.write_bytes(encode_frame(picture, None, "png"))
-    kill("killed_personalize.py", KILLS or "3", portrait, moved, tmp_path / "base")
+def whole_time(*arguments: object) -> float:
+    began = time.monotonic()
+    assert start(*arguments).wait() == 0
+    return time.monotonic() - began
+
+
+def files(folder: Path, pattern: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob(pattern))}
+
+
+def test_frames_are_whole_whenever_a_synthesis_is_killed(tmp_path: Path) -> None:
+    def job(out: Path, gain: float = 1.0) -> tuple[object, ...]:
+        return ("synthesize", "--portrait", PORTRAIT, "--track", TRACK, "--out", out, "--neutral",
+                "12", "--frames", "0-29", "--matte", "--gain-mouth", gain)  # fmt: skip
+
+    whole = {}
+    for gain in (1.0, 0.5):
+        took = whole_time(*job(tmp_path / f"whole{gain}", gain))
+        whole[gain] = files(tmp_path / f"whole{gain}", "*_*.png")
+    assert len(whole[1.0]) == 60
+    rng, out = random.Random(7), tmp_path / "out"
+    killed = 0
+    for turn in range(KILLS):
+        gain = (1.0, 0.5)[turn // 3 % 2]  # now and then other frames are wanted
+        killed += kill_after(took * rng.uniform(0.3, 1.0), *job(out, gain))
+        for name, data in files(out, "*_*.png").items():
+            assert data in (whole[1.0][name], whole[0.5][name]), f"{name} is torn, turn {turn}"
+    for gain in (1.0, 0.5):
+        assert start(*job(out, gain)).wait() == 0
+        assert files(out, "*_*.png") == whole[gain]
+        assert not list(out.glob("*.part"))
+    assert killed >= KILLS // 2, "most of them hit a run at work"
+
+
+def test_a_track_is_whole_or_not_there_whenever_a_capture_is_killed(
+    tmp_path: Path, footage: Path
+) -> None:
+    clip = write_movie(tmp_path / "clip.mp4", read_clip(footage / "clips/v215_ls1_0.mp4", count=40))
+    job = ("capture", clip, "--out", tmp_path / "t.track.npz")
+    took = whole_time(*job)
+    track = (tmp_path / "t.track.npz").read_bytes()
+    rng = random.Random(8)
+    for turn in range(KILLS):
+        out = tmp_path / f"{turn}.track.npz"
+        # Most towards the end, where the track gets its name.
+        kill_after(took * rng.uniform(0.7, 1.05), *job[:3], out)
+        assert not out.exists() or out.read_bytes() == track
+    assert start(*job[:3], tmp_path / "0.track.npz").wait() == 0
+    assert (tmp_path / "0.track.npz").read_bytes() == track

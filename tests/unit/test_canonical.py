@@ -161,7 +161,7 @@ def test_a_face_comes_back_from_its_file(face: CanonicalFace, tmp_path: Path) ->
 
 def test_a_wrong_face_file_gets_one_line(face: CanonicalFace, tmp_path: Path) -> None:
     path = tmp_path / "face.npz"
-    with pytest.raises(InputError, match="missing"):
+    with pytest.raises(InputError, match="no such canonical face; install"):
         load_face(path)
     path.write_bytes(b"no face")
     with pytest.raises(InputError, match="damaged"):

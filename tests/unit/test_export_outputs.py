@@ -101,7 +101,7 @@ def test_two_runs_at_once_in_one_folder_are_refused(
         (tmp_path / "in").mkdir()
         shutil.copy(PORTRAIT, tmp_path / "in")
     with writing(tmp_path / "out", kind):
-        assert "out is being written by another run" in call(words, tmp_path, capsys)
+        assert f"out: another run is writing {kind.holds} here" in call(words, tmp_path, capsys)
 
 
 def test_two_timed_runs_do_not_share_their_work(
@@ -109,7 +109,7 @@ def test_two_timed_runs_do_not_share_their_work(
 ) -> None:
     with writing(tmp_path / "work", FolderKind("nothing", ())):
         line = call(FOLDERS["run"][0], tmp_path, capsys)
-    assert "work is being written by another run" in line
+    assert "work: another run is writing" in line
 
 
 @pytest.mark.parametrize("name", [n for n in FOLDERS if not n.startswith("personalize")])

@@ -269,7 +269,7 @@ def test_a_killed_run_leaves_whole_frames_and_the_next_goes_on(tmp_path: Path) -
     assert 5 <= len(killed) < 120
     assert all(data.endswith(b"IEND\xaeB`\x82") for data in killed.values())
     # As if the kill had come in the middle of a write.
-    (tmp_path / "head_000119.png.1234.part").write_bytes(b"\x89PNG torn")
+    (tmp_path / "head_000119.png.0123456789ab.part").write_bytes(b"\x89PNG torn")
     job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 119))
     result = synthesize(job)
     assert result.kept == len(killed)

@@ -15,7 +15,9 @@ from inference.track import LandmarkTrack, fill_gaps, load_track, save_track
 def straight_track(frames: int = 10, gaps: tuple[int, ...] = ()) -> LandmarkTrack:
     """A face that moves right by one pixel a frame."""
     points = np.zeros((frames, 478, 3), np.float32)
-    points[..., 0] = np.arange(frames, dtype=np.float32)[:, None]
+    points[...] = np.random.default_rng(1).uniform(100, 200, (478, 3))
+    points[:, 0] = 0
+    points[..., 0] += np.arange(frames, dtype=np.float32)[:, None]
     valid = np.ones(frames, bool)
     valid[list(gaps)] = False
     points[list(gaps)] = np.nan

@@ -24,6 +24,23 @@ def check_folder(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) ->
     given = list(inputs)
     refuse_inputs([folder], given)
     check_claimable(folder, kind, given)
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if kind.pattern.fullmatch(path.name):
+            OwnedFolder(folder, kind).file(path.name)  # no link by a name of ours
+
+
+@contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Be the only one who writes to a folder while the block runs; it is made where it lacks.
+
+    what: is written, in words. Raises InputError when another run does, and where it cannot be.
+    """
+    with hold(folder / LOCK, what):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                (folder / LOCK).unlink()
 
 
 @contextlib.contextmanager
@@ -37,15 +54,17 @@ def writing(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) -> Iter
     check_folder(folder, kind, inputs)
     made = not folder.exists()
     claim_folder(folder, kind)
-    with hold(folder / LOCK, str(folder)):
-        owned = claim_folder(folder, kind)  # whoever held it a moment ago may have given it back
-        for part in owned.parts():
-            part.unlink(missing_ok=True)
-        try:
-            yield owned
-        finally:
-            if not any(owned.files()):
-                owned.remove()
-    if made:
-        with contextlib.suppress(OSError):  # it holds something
-            folder.rmdir()
+    try:
+        with alone(folder, kind.holds):
+            owned = claim_folder(folder, kind)  # its last holder may just have given it back
+            for part in owned.parts():
+                part.unlink(missing_ok=True)
+            try:
+                yield owned
+            finally:
+                if not any(owned.files()):
+                    owned.remove()
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # it holds something
+                folder.rmdir()

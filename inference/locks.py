@@ -4,7 +4,8 @@
 On this machine they hold without exception. On a network folder they hold as far as the file
 system carries `flock` (NFS from version 3 on with its lock service, SMB between Linux machines);
 where it has no locks at all, runs go on without, and whatever a lock would have prevented must be
-found in another way. The files stay where they are: removing one would let two runs hold it.
+found in another way. The files of work that is shared stay where they are: removing one would let
+two runs hold it. The file of `hold` may be removed by who holds it, and by nobody else.
 """
 
 from __future__ import annotations
@@ -31,15 +32,34 @@ def hold(path: Path, what: str) -> Iterator[None]:
 
     Raises InputError when another process is at it, or the file cannot be written.
     """
-    file = _opened(path)
+    file = _held(path, what)
     try:
-        with contextlib.suppress(_NoLocksError):
-            if not _take(file, exclusive=True):
-                raise InputError(f"{path.parent}: another run is writing {what} here; wait until "
-                                 "it has ended, or choose another folder")  # fmt: skip
         yield
     finally:
         os.close(file)
+
+
+def _held(path: Path, what: str) -> int:
+    while True:
+        file = _opened(path)
+        try:
+            taken = _take(file, exclusive=True)
+        except _NoLocksError:
+            return file
+        if taken and _still_there(path, file):
+            return file
+        os.close(file)
+        if not taken:
+            raise InputError(f"{path.parent}: another run is writing {what} here; wait until "
+                             "it has ended, or choose another folder")  # fmt: skip
+
+
+def _still_there(path: Path, file: int) -> bool:
+    """Or has its last holder just removed it?"""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(file))
+    except OSError:
+        return False
 
 
 @dataclass

@@ -147,6 +147,7 @@ def unpack(parts: Path, out: Path) -> PreparedData:
     A part that stands in `out` already and is right is not copied again. Raises InputError that
     names what is missing, damaged or of another packing, LikenessError for a full disk.
     """
+    check_folder(out, PREPARED, [parts])
     manifest = _read_manifest(parts / MANIFEST)
     wanted: list[Part] = manifest["parts"]
     missing = [part.name for part in wanted if not (parts / part.name).is_file()]

@@ -25,7 +25,7 @@ import torch
 
 from export.data.layout import PREPARED
 from export.data.parts import is_parts, unpack
-from export.folders import LOCK, check_folder, writing
+from export.folders import alone, check_folder, writing
 from export.training.folder import (
     CHECKPOINT,
     EMBEDDER,
@@ -48,8 +48,7 @@ from export.training.results import (
     slim,
 )
 from inference.errors import InputError, LikenessError
-from inference.files import file_error, written_whole
-from inference.locks import hold
+from inference.files import written_whole
 from inference.outputs import FolderKind, OwnedFolder, refuse_inputs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,11 +117,7 @@ def run(job: Run, began: float | None = None) -> Outcome:
     check_folder(job.work / "results", _MADE, given)
     if is_parts(job.data):
         check_folder(job.work / "data", PREPARED, given)
-    try:
-        job.work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise file_error(error, job.work / LOCK) from error
-    with hold(job.work / LOCK, str(job.work)):
+    with alone(job.work, "what a training keeps"):
         return _run(job, began)
 
 
@@ -173,6 +168,7 @@ def resume_from(folder: Path, out: Path) -> Path:
     Raises InputError when the results are not whole, or when `out` is not ours or a run that has
     come further.
     """
+    check_folder(out, TRAINING, [folder])
     results = read_results(folder)
     content = _start_of(folder, results)
     with writing(out, TRAINING, [folder]) as owned:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from inference import locks
 from inference.errors import InputError
 from inference.locks import hold, work_together
 
@@ -89,3 +90,24 @@ def test_a_lock_is_not_made_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a link"), hold(tmp_path / "x.lock", "data"):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_its_holder_may_remove_the_file_and_the_next_one_makes_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, opened = tmp_path / "x.lock", locks._opened
+    removed: list[int] = []
+
+    def removed_once(path: Path) -> int:
+        """As if the holder removed the file and ended between its being opened and locked."""
+        file = opened(path)
+        if not removed:
+            path.unlink()
+            removed.append(file)
+        return file
+
+    monkeypatch.setattr(locks, "_opened", removed_once)
+    with hold(path, "data"):
+        assert path.exists()
+        with pytest.raises(InputError, match="another run"), hold(path, "data"):
+            pass

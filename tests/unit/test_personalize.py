@@ -37,6 +37,7 @@ from inference.outputs import RECORD
 from inference.sources import looks
 from inference.synthesis import StageClock, build_scene, render_frame, synthesize
 from inference.track import load_track
+from tests.strangers import NEAR_MISSES, plant
 
 SAMPLES = Path(__file__).resolve().parents[2] / "inference" / "samples"
 PORTRAIT, TRACK = SAMPLES / "eileen_collins.png", SAMPLES / "weekly_address.track.npz"
@@ -326,8 +327,10 @@ def person(
 ) -> Path:
     """A person's folder, by the command line."""
     out = tmp_path_factory.mktemp("person") / "it is her"
+    strangers = plant(out)
     command = ["personalize", "--out", str(out), "--checkpoint", str(checkpoint), "--steps", "2"]
     assert main([*command, "--portrait", *map(str, pictures[:2])]) == 0
+    strangers.check()
     return out
 
 
@@ -352,7 +355,7 @@ def test_the_folder_holds_everything_and_nothing_unfinished(
     person: Path, pictures: tuple[Path, ...], checkpoint: Path
 ) -> None:
     assert {path.name for path in person.iterdir()} == {
-        RECORD, GENERATOR, IDENTITY, PERSON, "card.md", "before_after.png",
+        RECORD, GENERATOR, IDENTITY, PERSON, "card.md", "before_after.png", *NEAR_MISSES,
     }  # fmt: skip
     said = json.loads((person / PERSON).read_text(encoding="utf-8"))
     assert [entry["name"] for entry in said["pictures"]] == [p.name for p in pictures[:2]]

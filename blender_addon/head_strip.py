@@ -18,13 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import folders, strips, versions
+from . import folders, ownership, strips, versions
 from .errors import InputError
+from .files import written_whole
 from .placement import Placement
 from .timing import Timing
 
 TAG = "likeness"
 PENDING = "pending.png"
+_MOST_BYTES = 1 << 29  # of such a picture's pixels
 _PLACE = "likeness_place"  # content start, begin and end as they would be without the artist's hand
 _BOX = "likeness_box"  # the crop that the transform was made for
 
@@ -264,20 +266,37 @@ def _kept_place(
 
 
 def _write_pending(placement: Placement) -> None:
-    """A transparent picture of the head frames' size."""
-    path = placement.folder / PENDING
-    if path.is_file():
+    """A transparent picture of the head frames' size; InputError where another picture is there."""
+    path, begin = placement.folder / PENDING, _png_begin(*placement.box[2:])
+    if ownership.is_plain_file(path) and path.read_bytes()[: len(begin)] == begin:
         return
+    ownership.check_replaceable(path, _is_pending, "the picture for frames that are not made yet")
     width, height = placement.box[2:]
-    rows = zlib.compress(bytes((1 + 2 * width) * height), 9)  # grey with alpha, no filter
+    rows = zlib.compress(bytes((1 + 2 * width) * height), 9)  # no filter
+    with written_whole(path) as part:
+        part.write_bytes(begin + _chunk(b"IDAT", rows) + _chunk(b"IEND", b""))
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
+def _is_pending(path: Path) -> bool:
+    """Is it such a picture, of whatever size: grey with alpha, and nothing in it?"""
+    data = path.read_bytes()
+    begin = len(_png_begin(1, 1))
+    if data[:begin] != _png_begin(*struct.unpack(">II", data[16:24].ljust(8, b"\0"))):
+        return False
+    length = struct.unpack(">I", data[begin : begin + 4].ljust(4, b"\0"))[0]
+    try:
+        rows = zlib.decompressobj().decompress(data[begin + 8 : begin + 8 + length], _MOST_BYTES)
+    except zlib.error:
+        return False
+    return not any(rows)
+
+
+def _png_begin(width: int, height: int) -> bytes:
+    """Signature and header of a PNG of 8 bits, grey with alpha."""
     header = struct.pack(">IIBBBBB", width, height, 8, 4, 0, 0, 0)
-    part = path.with_suffix(".part")
-    part.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
-    part.replace(path)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))

@@ -32,11 +32,11 @@ from inference.generator.identity import person_vector
 from inference.generator.inputs import generator_input
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
+from inference.job_motion import open_motion
 from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
-from inference.performance.acting import open_acting
-from inference.performance.gains import check_gains
-from inference.performance.motion import Motion, track_motion
-from inference.performance.retarget import Retarget, retarget_absolute, retarget_motion
+from inference.performance.retargeting.gains import check_gains
+from inference.performance.retargeting.motion import Motion, track_motion
+from inference.performance.retargeting.retarget import Retarget, retarget_absolute, retarget_motion
 from inference.portrait import Portrait, open_portrait
 from inference.progress import Progress
 from inference.sidecar import open_frames, shared_mark
@@ -117,7 +117,7 @@ def synthesize(
     Raises InputError for what the user can mend, Cancelled, and LikenessError for a full disk.
     Frames that were finished before an error are whole and are kept by the next run.
     """
-    track, motion = open_acting(job)
+    track, motion = open_motion(job)
     scene = build_scene(job, track, motion)
     frames = _frame_range(job, len(track))
     targets: dict[int, NDArray[np.float32]] = {}

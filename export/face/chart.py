@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.files import write_whole
-from inference.performance.canonical import CanonicalFace
-from inference.performance.controls import CONTROLS
+from inference.performance.face.canonical import CanonicalFace
+from inference.performance.face.controls import CONTROLS
 
 _TILE, _COLUMNS, _SHARPER = 236, 7, 3
 _ZOOM = 68.0  # pixels a canonical unit

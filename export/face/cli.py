@@ -32,8 +32,8 @@ def run_face(options: argparse.Namespace) -> None:
     from inference.errors import InputError
     from inference.files import check_writable
     from inference.outputs import check_replaceable, refuse_inputs
-    from inference.performance.canonical import is_face, save_face
-    from inference.performance.controls import CONTROLS
+    from inference.performance.face.canonical import is_face, save_face
+    from inference.performance.face.controls import CONTROLS
 
     outputs = [options.out, *([options.chart] if options.chart else [])]
     refuse_inputs(outputs, options.tracks)

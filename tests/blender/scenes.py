@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.performance.decompose import decompose
-from inference.performance.performance import Performance
+from inference.performance.face.decompose import decompose
+from inference.performance.taking.performance import Performance
 from inference.track import LandmarkTrack, load_track
 from tests.blender.conftest import ROOT, VARIABLE_45
 

@@ -12,7 +12,7 @@ import pytest
 
 from export.cli import main
 from export.face.locality import locality
-from inference.performance.canonical import canonical_face, load_face
+from inference.performance.face.canonical import canonical_face, load_face
 from tests.strangers import plant
 
 pytestmark = pytest.mark.footage

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from inference.demo import PORTRAIT, TRACK
 from inference.generator.contract import TIERS
+from inference.job_motion import open_motion
 from inference.jobs import LAYERS, SynthesizeJob
-from inference.performance.acting import open_acting
-from inference.performance.gains import Gains
+from inference.performance.retargeting.gains import Gains
 from inference.pictures import read_picture
 from inference.synthesis import StageClock, build_scene, render_frame
 
@@ -68,7 +68,7 @@ def made(case: Case) -> Frame:
             tier=case.tier, layer=case.layer, provider="cpu",
         )  # fmt: skip
         job = replace(job, **choices)
-        track, motion = open_acting(job)
+        track, motion = open_motion(job)
         rgb, alpha = render_frame(build_scene(job, track, motion), frame, StageClock())
     return (rgb if rgb.dtype == np.uint8 else rgb // 257).astype(np.uint8), alpha
 

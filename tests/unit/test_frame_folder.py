@@ -21,7 +21,7 @@ from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError, LikenessError
 from inference.files import write_whole, written_whole
 from inference.jobs import SynthesizeJob
-from inference.performance.gains import Gains
+from inference.performance.retargeting.gains import Gains
 from inference.pictures import read_picture
 from inference.sidecar import MARKS, shared_mark
 from inference.synthesis import synthesize

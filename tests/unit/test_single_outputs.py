@@ -13,8 +13,8 @@ from inference.demo import PORTRAIT, TRACK, run_demo
 from inference.errors import InputError
 from inference.face_list import list_faces
 from inference.jobs import CaptureJob, FacesJob, PerformanceJob
-from inference.performance.edit import Edit, edit_takes
-from inference.performance.record import run_performance
+from inference.performance.taking.edit import Edit, edit_takes
+from inference.performance_job import run_performance
 
 MINE = b"a file of mine"
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYE_CORNERS
-from inference.performance.regions import LIP_COLUMNS
-from inference.performance.rotations import to_matrices
+from inference.performance.face.regions import LIP_COLUMNS
+from inference.performance.face.rotations import to_matrices
 
 Points = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -105,9 +105,7 @@ def _umeyama(a: Array, b: Array, weights: Array) -> Poses:
     return Poses(scale, rotation, center_b - scale[:, None] * moved)
 
 
-def lips_opened(
-    source: NDArray[np.floating], targets: NDArray[np.floating], poses: Poses
-) -> Array:
+def lips_opened(source: NDArray[np.floating], targets: NDArray[np.floating], poses: Poses) -> Array:
     """How much wider than the source's the targets' lips are apart, in eye distances, (F,)."""
     upper, lower = map(list, LIP_COLUMNS)
     gaps = np.linalg.norm(targets[:, upper] - targets[:, lower], axis=2).mean(axis=1)

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.performance.shots import runs
+from inference.performance.cleaning.shots import runs
 
 Curves = NDArray[np.float64]
 Valid = NDArray[np.bool_]

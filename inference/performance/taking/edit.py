@@ -9,16 +9,22 @@ from pathlib import Path
 
 from inference.errors import InputError
 from inference.outputs import check_replaceable, refuse_inputs
-from inference.performance.performance import (
+from inference.performance.taking.arrange import (
+    cut_take,
+    join_takes,
+    mirror_take,
+    mix_takes,
+    retime,
+)
+from inference.performance.taking.performance import (
     SUFFIX,
     Performance,
     is_performance,
     save_performance,
 )
-from inference.performance.reading import read_performance
-from inference.performance.table import SUFFIX as TABLE_SUFFIX
-from inference.performance.table import is_table_file, save_table
-from inference.performance.takes import cut_take, join_takes, mirror_take, mix_takes, retime
+from inference.performance.taking.read import read_performance
+from inference.performance.taking.table import SUFFIX as TABLE_SUFFIX
+from inference.performance.taking.table import is_table_file, save_table
 
 
 @dataclass(frozen=True)

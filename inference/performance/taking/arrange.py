@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from inference.errors import InputError
 from inference.inputs import MOST_FRAMES, checked_rate
 from inference.landmarks import mirror_order
-from inference.performance.controls import CONTROL_NAMES, CONTROLS
-from inference.performance.curves import (
+from inference.performance.cleaning.curves import (
     REGIONS,
     region_controls,
     region_points,
     to_curves,
     with_curves,
 )
-from inference.performance.gaps import frame_confidence
-from inference.performance.performance import Performance
-from inference.performance.shots import shots
+from inference.performance.cleaning.gaps import frame_confidence
+from inference.performance.cleaning.shots import shots
+from inference.performance.face.controls import CONTROL_NAMES, CONTROLS
+from inference.performance.taking.performance import Performance
 
 _PER_FRAME = (
     "controls", "rotation", "translation", "scale", "residual", "valid", "filled", "confidence",

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from inference.errors import InputError
 from inference.inputs import MOST_FRAMES
-from inference.performance.controls import CONTROL_NAMES, CONTROLS
-from inference.performance.livelink_map import COEFFICIENTS, HEAD, MAPPING
-from inference.performance.performance import Performance
-from inference.performance.rotations import from_angles
-from inference.performance.table import cell_number, read_rows, still_performance
+from inference.performance.face.controls import CONTROL_NAMES, CONTROLS
+from inference.performance.face.rotations import from_angles
+from inference.performance.taking.livelink_map import COEFFICIENTS, HEAD, MAPPING
+from inference.performance.taking.performance import Performance
+from inference.performance.taking.table import cell_number, read_rows, still_performance
 
 _FIRST_COLUMN = "timecode"
 _COUNT_COLUMN = "blendshapecount"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.performance.neutral import find_neutral
-from inference.performance.pose import Pose, fit_pose
+from inference.performance.face.neutral import find_neutral
+from inference.performance.face.pose import Pose, fit_pose
 from inference.track import LandmarkTrack
 
 Face = NDArray[np.float64]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
-from inference.performance.curves import Curves, to_curves, with_curves
-from inference.performance.performance import Performance
-from inference.performance.shots import gaps, shots
+from inference.performance.cleaning.curves import Curves, to_curves, with_curves
+from inference.performance.cleaning.shots import gaps, shots
+from inference.performance.taking.performance import Performance
 
 Array = NDArray[np.float64]
 

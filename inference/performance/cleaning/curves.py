@@ -26,11 +26,11 @@ from inference.landmarks import (
     RIGHT_BROW_LOWER,
     SKIN_COUNT,
 )
-from inference.performance.canonical import canonical_face
-from inference.performance.controls import CONTROLS
-from inference.performance.performance import Performance
-from inference.performance.regions import region_weights
-from inference.performance.rotations import mean_rotation, to_matrices, to_vectors
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.controls import CONTROLS
+from inference.performance.face.regions import region_weights
+from inference.performance.face.rotations import mean_rotation, to_matrices, to_vectors
+from inference.performance.taking.performance import Performance
 
 Array = NDArray[np.float64]
 

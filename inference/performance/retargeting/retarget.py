@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from inference.errors import InputError
 from inference.landmarks import EYE_CORNERS, EYES, interocular
-from inference.performance.contact import (
+from inference.performance.face.pose import Pose, fit_pose
+from inference.performance.face.regions import region_weights
+from inference.performance.retargeting.contact import (
     LIPS_CLOSED,
     Openings,
     keep_lids,
@@ -22,11 +24,10 @@ from inference.performance.contact import (
     lip_gap,
     openings,
 )
-from inference.performance.folds import skin, unfold
-from inference.performance.gains import AS_ACTED, Gains
-from inference.performance.motion import Motion, track_motion
-from inference.performance.pose import Pose, fit_pose
-from inference.performance.reach import (
+from inference.performance.retargeting.folds import skin, unfold
+from inference.performance.retargeting.gains import AS_ACTED, Gains
+from inference.performance.retargeting.motion import Motion, track_motion
+from inference.performance.retargeting.reach import (
     EXPRESSION,
     TRAVEL,
     eased,
@@ -34,8 +35,7 @@ from inference.performance.reach import (
     turn_within,
     within,
 )
-from inference.performance.regions import region_weights
-from inference.performance.resting import resting_face
+from inference.performance.retargeting.resting import resting_face
 from inference.track import LandmarkTrack
 
 Points = NDArray[np.float32]

@@ -6,10 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from inference.errors import InputError
-from inference.performance.livelink import is_livelink, load_livelink
-from inference.performance.performance import SUFFIX, Performance, load_performance
-from inference.performance.table import SUFFIX as TABLE_SUFFIX
-from inference.performance.table import is_table, load_table, read_rows
+from inference.performance.taking.livelink import is_livelink, load_livelink
+from inference.performance.taking.performance import SUFFIX, Performance, load_performance
+from inference.performance.taking.table import SUFFIX as TABLE_SUFFIX
+from inference.performance.taking.table import is_table, load_table, read_rows
 
 
 def read_performance(path: Path) -> Performance:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
-from inference.performance.canonical import canonical_face
-from inference.performance.decompose import compose
-from inference.performance.motion import Motion, track_motion
-from inference.performance.performance import Performance
-from inference.performance.pose import Pose, fit_pose
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.decompose import compose
+from inference.performance.face.pose import Pose, fit_pose
+from inference.performance.retargeting.motion import Motion, track_motion
+from inference.performance.taking.performance import Performance
 from inference.track import fill_gaps
 
 Face = NDArray[np.float64]

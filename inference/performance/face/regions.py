@@ -95,9 +95,7 @@ def lid_spread(eye: int) -> Operator:
     upper, lower = LID_COLUMNS[eye]
     lids = {*upper, *lower}
     corners = [point for point in _LIDS[eye] if point not in lids]
-    return _spread(
-        (*upper, *lower), (*corners, *_LIDS[1 - eye], *_BROWS, *_NOSE, *_MOUTH, *OVAL)
-    )
+    return _spread((*upper, *lower), (*corners, *_LIDS[1 - eye], *_BROWS, *_NOSE, *_MOUTH, *OVAL))
 
 
 def _spread(handles: Sequence[int], still: Sequence[int]) -> Operator:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from inference.arrays import UNREADABLE, Arrays, open_arrays
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT, TOPOLOGY
-from inference.performance.controls import CONTROL_NAMES
+from inference.performance.face.controls import CONTROL_NAMES
 from inference.track import is_recording, write_arrays
 
 FILE_NAME = "canonical_face.npz"

@@ -12,8 +12,8 @@ from inference.landmarks import (
     EYES,
     interocular,
 )
-from inference.performance.pose import fit_pose
-from inference.performance.reach import yaw
+from inference.performance.face.pose import fit_pose
+from inference.performance.retargeting.reach import yaw
 from inference.track import LandmarkTrack
 
 Points = NDArray[np.float32]

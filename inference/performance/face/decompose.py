@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT
-from inference.performance.canonical import canonical_face, control_index
-from inference.performance.controls import CONTROL_NAMES, OPPOSITES
-from inference.performance.gaps import frame_confidence
-from inference.performance.lips_turn import own_lips_turn
-from inference.performance.neutral import find_neutral
-from inference.performance.performance import Performance
-from inference.performance.pose import Poses, fit_pose, fit_poses, lips_opened
-from inference.performance.rotations import to_angles, to_matrices, to_vectors
+from inference.performance.cleaning.gaps import frame_confidence
+from inference.performance.face.canonical import canonical_face, control_index
+from inference.performance.face.controls import CONTROL_NAMES, OPPOSITES
+from inference.performance.face.lips_turn import own_lips_turn
+from inference.performance.face.neutral import find_neutral
+from inference.performance.face.pose import Poses, fit_pose, fit_poses, lips_opened
+from inference.performance.face.rotations import to_angles, to_matrices, to_vectors
+from inference.performance.taking.performance import Performance
 from inference.track import LandmarkTrack
 
 Array = NDArray[np.float64]

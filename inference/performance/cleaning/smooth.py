@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from inference.errors import InputError
 from inference.landmarks import RIGID
-from inference.performance.canonical import canonical_face
-from inference.performance.curves import (
+from inference.performance.cleaning.curves import (
     REGIONS,
     Curves,
     expression_shape,
@@ -26,10 +25,11 @@ from inference.performance.curves import (
     to_curves,
     with_curves,
 )
-from inference.performance.decompose import compose, decompose
-from inference.performance.one_euro import OneEuro
-from inference.performance.performance import Performance
-from inference.performance.zero_phase import MOTION, jitter_level, smooth_together
+from inference.performance.cleaning.one_euro import OneEuro
+from inference.performance.cleaning.zero_phase import MOTION, jitter_level, smooth_together
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.decompose import compose, decompose
+from inference.performance.taking.performance import Performance
 from inference.track import LandmarkTrack
 
 # A region's jitter is at most this many times that of the points that expressions hardly move.

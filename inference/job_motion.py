@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from inference.errors import InputError
 from inference.jobs import SynthesizeJob
-from inference.performance.motion import Motion, track_motion
+from inference.performance.retargeting.motion import Motion, track_motion
 from inference.plausible import check_faces
 from inference.track import LandmarkTrack, fill_gaps, load_track
 
 
-def open_acting(job: SynthesizeJob) -> tuple[LandmarkTrack, Motion]:
+def open_motion(job: SynthesizeJob) -> tuple[LandmarkTrack, Motion]:
     """The job's motion, and the driver's landmarks that it amounts to, gaps still being gaps.
 
     Raises InputError for a file that cannot be used, or when not just one is named.
@@ -25,7 +25,7 @@ def open_acting(job: SynthesizeJob) -> tuple[LandmarkTrack, Motion]:
         raise InputError("name the motion by a track or by a performance, one of the two")
     track = load_track(job.track)
     if smooth:
-        from inference.performance.smooth import smooth_track
+        from inference.performance.cleaning.smooth import smooth_track
 
         track = smooth_track(track, job.smooth_pose, job.smooth_expression, neutral=job.neutral)
     return track, track_motion(fill_gaps(track), job.neutral)
@@ -33,10 +33,10 @@ def open_acting(job: SynthesizeJob) -> tuple[LandmarkTrack, Motion]:
 
 def _performance(job: SynthesizeJob, smooth: bool) -> tuple[LandmarkTrack, Motion]:
     # A track alone is performed without the canonical face.
-    from inference.performance.decompose import compose
-    from inference.performance.performed import performance_motion
-    from inference.performance.reading import read_performance
-    from inference.performance.smooth import smooth_performance
+    from inference.performance.cleaning.smooth import smooth_performance
+    from inference.performance.face.decompose import compose
+    from inference.performance.retargeting.from_performance import performance_motion
+    from inference.performance.taking.read import read_performance
 
     assert job.performance is not None
     performance = read_performance(job.performance)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import interocular
-from inference.performance.contact import lip_gap
-from inference.performance.regions import LIP_COLUMNS, corner_spread, jaw_spread
+from inference.performance.face.regions import LIP_COLUMNS, corner_spread, jaw_spread
+from inference.performance.retargeting.contact import lip_gap
 
 Points = NDArray[np.float32]
 

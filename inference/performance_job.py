@@ -11,18 +11,18 @@ from inference.errors import InputError
 from inference.files import check_writable
 from inference.jobs import PerformanceJob
 from inference.outputs import check_replaceable, refuse_inputs
-from inference.performance.decompose import decompose
-from inference.performance.gaps import fill_performance
-from inference.performance.neutral import calm_frames
-from inference.performance.performance import SUFFIX, is_performance, save_performance
-from inference.performance.smooth import smooth_performance
+from inference.performance.cleaning.gaps import fill_performance
+from inference.performance.cleaning.smooth import smooth_performance
+from inference.performance.face.decompose import decompose
+from inference.performance.face.neutral import calm_frames
+from inference.performance.taking.performance import SUFFIX, is_performance, save_performance
 from inference.track import load_track
 
 _FRAME = 36.0  # mm: the longer side of the picture that a lens is told for
 
 
 @dataclass(frozen=True)
-class Recorded:
+class MadePerformance:
     """frames: of the performance; gaps: of these, without a face; filled: bridged ones.
 
     neutral: the frames of the track that say how the face looks at rest, the calmest first.
@@ -34,7 +34,7 @@ class Recorded:
     neutral: tuple[int, ...]
 
 
-def run_performance(job: PerformanceJob) -> Recorded:
+def run_performance(job: PerformanceJob) -> MadePerformance:
     """Take a track apart, bridge its short gaps, smooth it and write it.
 
     Raises InputError for what the user can mend, LikenessError for a full disk.
@@ -58,7 +58,7 @@ def run_performance(job: PerformanceJob) -> Recorded:
     p, at = performance, calm[0]
     rest = np.concatenate([p.rotation[at], p.translation[at], [p.scale[at]]])
     save_performance(replace(p, rest=rest), job.out)
-    return Recorded(
+    return MadePerformance(
         len(performance), int((~performance.valid).sum()), int(performance.filled.sum()),
         tuple(int(frame) for frame in np.asarray(calm)),
     )  # fmt: skip

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from inference.errors import InputError, one_line
 from inference.files import written_whole
 from inference.inputs import MOST_FRAMES, checked_rate, checked_size, parse_ratio, read_bytes
-from inference.performance.canonical import canonical_face
-from inference.performance.controls import CONTROL_NAMES, CONTROLS
-from inference.performance.performance import Performance, check_motion
-from inference.performance.rotations import from_angles, to_angles
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.controls import CONTROL_NAMES, CONTROLS
+from inference.performance.face.rotations import from_angles, to_angles
+from inference.performance.taking.performance import Performance, check_motion
 
 SUFFIX = ".csv"
 _TITLE = "likeness performance"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from inference.arrays import UNREADABLE, Arrays, WrongArray, open_arrays
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT, TOPOLOGY
-from inference.performance.canonical import canonical_face
-from inference.performance.controls import CONTROL_NAMES
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.controls import CONTROL_NAMES
 from inference.track import is_recording, rate_of, size_of, write_arrays
 
 SUFFIX = ".performance.npz"

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYES, interocular
-from inference.performance.reach import eased
-from inference.performance.regions import LID_COLUMNS, LIP_COLUMNS, lid_spread, lip_spread
+from inference.performance.face.regions import LID_COLUMNS, LIP_COLUMNS, lid_spread, lip_spread
+from inference.performance.retargeting.reach import eased
 
 Points = NDArray[np.floating]
 Face = NDArray[np.float64]

@@ -13,8 +13,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.performance.pose import LIPS_TURN
-from inference.performance.shots import runs
+from inference.performance.cleaning.shots import runs
+from inference.performance.face.pose import LIPS_TURN
 
 Array = NDArray[np.float64]
 

@@ -81,7 +81,7 @@ def _tiff(data: bytes) -> tuple[int, int, int]:
         if tag in (_WIDTH, _HEIGHT, _BITS, _SAMPLES) and kind in _TYPES:
             several = struct.unpack_from(order + ("Q" if big else "L"), data, at + 4)[0]
             value = at + (12 if big else 8)
-            inside = struct.calcsize(_TYPES[kind]) * several <= (8 if big else 4)
+            inside = struct.calcsize(order + _TYPES[kind]) * several <= (8 if big else 4)
             if not inside:
                 value = struct.unpack_from(order + ("Q" if big else "L"), data, value)[0]
             found[tag] = struct.unpack_from(order + _TYPES[kind], data, value)[0]

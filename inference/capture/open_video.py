@@ -8,9 +8,8 @@ one, a pipe is waited for. And OpenCV cannot be given a name that is no text.
 from __future__ import annotations
 
 import contextlib
-import os
+import re
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,27 +18,18 @@ import cv2
 from inference.errors import InputError
 from inference.inputs import check_file, opened
 
-# Containers and raw streams, which hold all that they show. Not among them: what lists other files
-# or addresses (hls, dash, concat, sdp, rtsp, imf), numbered pictures (image2), scripts, devices.
-_FORMATS = (
-    "3dostr,4xm,aiff,amr,anm,apng,asf,asf_o,av1,avi,avr,bfi,bink,bmp_pipe,cavsvideo,cdxl,cine,"
-    "dds_pipe,dirac,dnxhd,dpx_pipe,dv,dxa,ea,evc,exr_pipe,film_cpk,flic,flv,gdv,gif,gxf,h261,h263,"
-    "h264,hevc,hnm,ico,idcin,iff,ipmovie,ivf,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,jv,kux,"
-    "live_flv,lmlm4,lvf,lxf,m4v,matroska,webm,mjpeg,mjpeg_2000,mlv,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
-    "mpeg,mpegts,mpegvideo,mpjpeg,msnwctcp,mv,mvi,mxf,mxg,nsv,nut,nuv,obu,ogg,pam_pipe,pbm_pipe,"
-    "pcx_pipe,pgm_pipe,pgmyuv_pipe,pictor_pipe,png_pipe,pmp,ppm_pipe,psd_pipe,psxstr,r3d,rl2,rm,"
-    "roq,rpl,sgi_pipe,smk,smush,sunrast_pipe,swf,tgv,thp,tiff_pipe,tmv,ty,vc1,vc1test,vmd,vvc,"
-    "wc3movie,webp_pipe,wtv,wv,xa,xmv,yop,yuv4mpegpipe"
-)
-_OPTIONS = f"protocol_whitelist;file|format_whitelist;{_FORMATS}"
-_VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
-_HEAD = 4096  # bytes
-_TEXTUAL = b"YUV4MPEG2"  # the one video that begins as a text
+# What FFmpeg takes for a list of other files or addresses, wherever it stands in the text that the
+# file begins with (HLS, concat, DASH, SDP, VobSub). OpenCV passes on no list of allowed formats.
+_LISTS = (b"#extm3u", b"ffconcat", b"<mpd", b"c=in ip", b"vobsub index")
+_TAG = b"ID3"  # FFmpeg looks behind it; music has one, no video
+_PROBED = 1 << 20  # bytes, as many as FFmpeg looks at
+# Of real video, what may begin with this much of what could be text.
+_LONGEST_TEXT = 16  # bytes
+_TEXTUAL = (b"YUV4MPEG2", b"RIFF", b"FLV", b"GIF8", b"OggS", b".RMF", b"DKIF", b"nut/", b"BIK",
+            b"KB2", b"SDPX", b"XPDS", b"FORM", b"BM")  # fmt: skip
+_NOT_TEXT = re.compile(rb"[^\t\n\v\f\r\x1b -~\x80-\xff]")
 _MOST_PIXELS = 8192 * 8192
 _NO_LIMIT = 1 << 62  # bytes: footage may be as long as it is, it streams
-
-_environment = threading.Lock()
-
 
 @contextlib.contextmanager
 def video_file(path: Path) -> Iterator[cv2.VideoCapture]:
@@ -47,7 +37,7 @@ def video_file(path: Path) -> Iterator[cv2.VideoCapture]:
     check_file(path, "file", "check the name of the footage")
     _refuse_lists(path)
     with _safe_name(path) as name:
-        reader = _open(name)
+        reader = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
         try:
             if not reader.isOpened():
                 raise InputError(f"{path}: not a video that can be read, or a truncated one")
@@ -63,25 +53,14 @@ def video_file(path: Path) -> Iterator[cv2.VideoCapture]:
 _WIDTH, _HEIGHT = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
 
 
-def _open(name: str) -> cv2.VideoCapture:
-    # OpenCV takes FFmpeg's options from the environment alone, when it opens a file.
-    with _environment:
-        before = os.environ.get(_VARIABLE)
-        os.environ[_VARIABLE] = f"{before}|{_OPTIONS}" if before else _OPTIONS
-        try:
-            return cv2.VideoCapture(name, cv2.CAP_FFMPEG)
-        finally:
-            if before is None:
-                del os.environ[_VARIABLE]
-            else:
-                os.environ[_VARIABLE] = before
-
-
 def _refuse_lists(path: Path) -> None:
-    """Raises InputError for a text: a playlist, a list of files, a script. No video is one."""
+    """Raises InputError for a playlist, a list of files, a script: no video begins as a text."""
     with opened(path, "file", "check the name of the footage", _NO_LIMIT) as file:
-        head = file.read(_HEAD)
-    if head and b"\0" not in head and not head.startswith(_TEXTUAL):
+        head = file.read(_PROBED)
+    text = head.partition(b"\0")[0].lower()
+    listed = head.startswith(_TAG) or any(mark in text for mark in _LISTS)
+    plain = len(text) >= _LONGEST_TEXT and not _NOT_TEXT.search(text)
+    if listed or (plain and not head.startswith(_TEXTUAL)):
         raise InputError(f"{path}: not a video that can be read, it is a text or a playlist; name "
                          "the video file itself")  # fmt: skip
 
@@ -90,17 +69,19 @@ def _refuse_lists(path: Path) -> None:
 def _safe_name(path: Path) -> Iterator[str]:
     """A name of the file that OpenCV can take and FFmpeg takes for a file's.
 
-    An absolute one: `12:30.mp4` alone would be an address. A name that is no text in UTF-8 gets a
-    link in a private folder, as long as the file is read.
+    An absolute one: `12:30.mp4` alone would be an address. A name that is no text in UTF-8, or that
+    has a `%`, which could stand for the numbers of many pictures, gets a link in a private folder
+    as long as the file is read.
     """
-    name = os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps `..`, which is no matter
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
-            suffix = path.suffix if path.suffix.isascii() else ""
-            link = Path(folder) / f"video{suffix}"
-            link.symlink_to(name)
-            yield str(link)
-    else:
+    name = str(path.absolute())
+    if "%" not in name and not any("\ud800" <= sign <= "\udfff" for sign in name):
         yield name
+        return
+    with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
+        suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]+", path.suffix) else ""
+        link = Path(folder) / f"video{suffix}"
+        try:
+            link.symlink_to(name)
+        except OSError:  # Windows asks for a privilege
+            link = Path(name)
+        yield str(link)

@@ -171,12 +171,16 @@ def _session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Exceptions say what is wrong with a model. Why CUDA's libraries do not load, the log alone.
-    options.log_severity_level = 4 if providers == [_CPU] else 3
+    alone = providers == [_CPU]
+    options.log_severity_level = 4 if alone else 3
     # Spinning threads would take the cores from warping and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # Its bytes, not its name: so it cannot have further files read that lie elsewhere.
-        return onnxruntime.InferenceSession(data, options, providers=providers)
+        # Falling back, from the CPU to the CPU, it prints what it does.
+        return onnxruntime.InferenceSession(
+            data, options, providers=providers, enable_fallback=not alone
+        )
     except Exception as error:  # ONNX Runtime raises a dozen kinds
         raise InputError(
             f"{path}: not an ONNX model, or a truncated one; copy it again ({_first_line(error)})"

@@ -179,6 +179,8 @@ def _alter(rng: Rng, parsed: Any) -> None:
             entry = weights.external_data.add()
             entry.key, entry.value = key, value
         graph.initializer.append(weights)
+        graph.node.append(onnx.helper.make_node("Identity", ["w"], ["used"]))
+        graph.output.append(onnx.helper.make_tensor_value_info("used", 1, [4]))
     else:
         del parsed.metadata_props[int(rng.integers(len(parsed.metadata_props)))]
 

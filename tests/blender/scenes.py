@@ -74,7 +74,7 @@ def steps_in(blender: str, inside: Path, folder: Path, footage: Path) -> Scenari
         }  # fmt: skip
         done = subprocess.run(
             [python, str(inside), name, str(arguments), str(report)],
-            env=environment, capture_output=True, text=True, timeout=600, check=False,
+            env=environment, capture_output=True, text=True, timeout=3000, check=False,
         )  # fmt: skip
         assert done.returncode == 0 and report.is_file(), done.stderr[-3000:]
         facts: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))

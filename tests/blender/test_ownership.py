@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strangers' files where the add-on writes and removes; and the person's Prefetch Frames."""
+"""Strangers' files where the add-on writes and removes."""
 
 from __future__ import annotations
 
@@ -76,15 +76,3 @@ def test_strangers_files_among_the_head_frames_stay(scenario: Scenario) -> None:
     assert "pending.png: is a link" in facts["linked"] and facts["victim"] == "precious"
     assert facts["again"] == ["FINISHED"]
     assert facts["strangers"] == ["matte_v01.exr", "notes.txt"]
-
-
-def test_prefetching_stands_still_and_comes_back(scenario: Scenario, tmp_path: Path) -> None:
-    saved, crashed = tmp_path / "saved.blend", tmp_path / "crashed.blend"
-    facts = scenario("prefetching", saved=saved, crashed=crashed)
-    assert facts["seen"] == ["False"]
-    assert not facts["at work"] and not facts["after saving"]
-    assert facts["done"] == ["DONE", True] and facts["undone"] and facts["redone"]
-    assert facts["cancelled"] == ["CANCELLED", True] and facts["lost"] == ["FAILED", True]
-    assert facts["opened crashed"] == [True, True] and facts["opened saved"] == [True, True]
-    assert not facts["before unregistering"] and facts["unregistered"]
-    assert facts["without the add-on"] and not facts["never on"]

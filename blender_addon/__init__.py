@@ -15,6 +15,7 @@ from typing import Any
 MODULES = (
     "preferences",
     "pump",
+    "prefetch",
     "undo_steps",
     "jobs",
     "status",

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import bpy
 
-from . import folders, head_strip, jobs, performance, preferences, strips, timing, versions
+from . import (
+    folders,
+    head_strip,
+    jobs,
+    ownership,
+    performance,
+    preferences,
+    strips,
+    timing,
+    versions,
+)
 from . import portrait as portraits
 from .errors import InputError
 from .placement import Placement, read_placement
@@ -243,7 +252,7 @@ def drop_person(scene: Any) -> str:
     person = person_of(portrait)
     if person is None:
         raise InputError("this portrait has no personalized model")
-    # Only a folder that says itself what it is: nothing else may be deleted.
-    shutil.rmtree(person)
+    ownership.remove(person, ownership.PERSON)
     portrait.person = ""
-    return "the personalized model was removed"
+    kept = "; other files that lie there were kept" if person.exists() else ""
+    return f"the personalized model was removed{kept}"

@@ -21,7 +21,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import ownership
 from .errors import InputError, RenderError
+from .files import part_of
 from .placement import FrameFiles, Placement, frame_files, read_placement
 
 SCENE = "Likeness"
@@ -113,6 +115,7 @@ def _check_outputs(options: argparse.Namespace, placement: Placement) -> None:
         folder = path.absolute().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise InputError(f"{path}: {folder} is not a folder that can be written to")
+        ownership.check_replaceable(path, ownership.is_named, "named as Likeness's own there")
     if options.max_size < 0:
         raise InputError(f"--max-size {options.max_size}: give 0 or more pixels")
     first = FRAME_START + placement.first
@@ -160,7 +163,7 @@ def _save(bpy: Any, scene: Any, path: Path) -> None:
     from . import strips
 
     strips.make_relative(scene, path.parent)
-    part = path.with_name(f"{path.stem}.part.blend")
+    part = part_of(path)
     try:
         # The strips' paths are relative to this folder already: Blender must not touch them.
         bpy.ops.wm.save_as_mainfile(

@@ -29,9 +29,11 @@ from .placement import FILE_NAME, read_placement
 from .properties import active_portrait, active_take, find_portrait, find_take, scene_of, settings
 
 KIND = "synthesize"
-SHOW_SECONDS = 2.0  # between looks at what has been made
+# Between looks at what has been made: so many seconds, and so many times as long as a look takes.
+SHOW_SECONDS = 2.0
+_SHOW_SHARE = 20
 
-_shown: dict[str, float] = {}  # job -> when its frames were last shown
+_due: dict[str, float] = {}  # job -> when its frames are shown next
 
 
 def head_tag(portrait: Any, take: Any) -> str:
@@ -87,19 +89,20 @@ def arrived(scene: Any, ticket: Any, event: dict[str, Any]) -> None:
     now = time.monotonic()
     if event["event"] != "progress" or jobs.inline():
         return
-    if now - _shown.get(ticket.id, 0) < SHOW_SECONDS:
+    if now < _due.get(ticket.id, 0):
         return
     windows = bpy.context.window_manager.windows
     if not windows or any(len(window.modal_operators) for window in windows):
         return
     if not (Path(ticket.request["out"]) / FILE_NAME).is_file():
         return
-    _shown[ticket.id] = now
     notes = ticket.notes
     undo_steps.join(
         ticket.undo_step,
         partial(show, notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"]),
     )
+    after = time.monotonic()
+    _due[ticket.id] = after + max(SHOW_SECONDS, _SHOW_SHARE * (after - now))
 
 
 def show(
@@ -127,7 +130,7 @@ def show(
 
 def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
     """All frames are there: lay them, and put the sound beside them."""
-    _shown.pop(ticket.id, None)
+    _due.pop(ticket.id, None)
     notes = ticket.notes
     laid = show(notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"])
     take = find_take(notes["take"])
@@ -143,7 +146,7 @@ def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> st
 
 def ended(_context: Any, _scene: Any, ticket: Any, _state: str, _message: str) -> None:
     """Cancelled or failed: what is whole is shown and kept."""
-    _shown.pop(ticket.id, None)
+    _due.pop(ticket.id, None)
     folder = Path(ticket.request["out"])
     if (folder / FILE_NAME).is_file() and any(folder.glob("head_*.???")):
         notes = ticket.notes

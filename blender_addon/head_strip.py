@@ -10,22 +10,28 @@ transparent picture, since Blender shows a missing file in magenta.
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import folders, strips, versions
+from . import folders, ownership, strips, versions
 from .errors import InputError
+from .files import written_whole
 from .placement import Placement
 from .timing import Timing
 
 TAG = "likeness"
 PENDING = "pending.png"
+_MOST_BYTES = 1 << 29  # of such a picture's pixels
 _PLACE = "likeness_place"  # content start, begin and end as they would be without the artist's hand
 _BOX = "likeness_box"  # the crop that the transform was made for
+
+# Of each strip that was laid, by its tag: its files' names, and when each was written (ns).
+_read: dict[str, dict[str, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def lay(
     channel, transform, modifiers, and the artist's own moves and trims.
     """
     begin, _ = timing.span()
-    names = _names(placement, timing)
+    names, written = _names(placement, timing)
     made = sum(name != PENDING for name in names)
     if not made:
         raise InputError(f"{placement.folder}: no head frame is there; synthesize them again")
@@ -83,13 +89,13 @@ def lay(
         strip = _new_strip(scene, placement, placement.folder / first, under, name, span)
         strip[TAG] = tag
         strip.directory = folders.stored(placement.folder)
-        _set_content(strip, names, begin)
+        _set_content(strip, names, written, begin)
         versions.set_span(strip, *span)
     else:
         moved, span, shown = _kept_place(strip, span, timing.span())
         _set_folder(strip, placement.folder)
         _read_as(strip, placement)  # the frames may have another format than those before
-        _set_content(strip, names, begin + moved)
+        _set_content(strip, names, written, begin + moved)
         versions.set_span(strip, shown[0] + moved, shown[1] + moved)
     if list(strip.get(_BOX, ())) != list(placement.box):
         strips.follow_portrait(scene, placement, under, strip)
@@ -121,7 +127,7 @@ def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: 
     if placement.matte is None:
         return None
     mattes = replace(placement, pattern=placement.matte, alpha="straight")
-    names = _names(mattes, timing)
+    names, written = _names(mattes, timing)
     first = next((name for name in names if name != PENDING), None)
     if first is None:
         return None
@@ -135,7 +141,7 @@ def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: 
         strip.directory = folders.stored(mattes.folder)
         strip.mute = True  # it is there as a mask, not to be seen
     _set_folder(strip, mattes.folder)
-    _set_content(strip, names, math.floor(versions.content_start(head) + 0.5))
+    _set_content(strip, names, written, math.floor(versions.content_start(head) + 0.5))
     versions.set_span(strip, *span)
     place_like(head, strip)
     return strip
@@ -144,10 +150,11 @@ def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: 
 def place_like(head: Any, strip: Any) -> None:
     """Give a strip the transform, crop and mirroring of the head's."""
     for name in ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "origin"):
-        setattr(strip.transform, name, getattr(head.transform, name))
+        _set(strip.transform, name, getattr(head.transform, name))
     for name in ("min_x", "max_x", "min_y", "max_y"):
-        setattr(strip.crop, name, getattr(head.crop, name))
-    strip.use_flip_x, strip.use_flip_y = head.use_flip_x, head.use_flip_y
+        _set(strip.crop, name, getattr(head.crop, name))
+    for name in ("use_flip_x", "use_flip_y"):
+        _set(strip, name, getattr(head, name))
 
 
 def step_back(*below: Any) -> None:
@@ -194,19 +201,35 @@ def _new_strip(
 def _read_as(strip: Any, placement: Placement) -> None:
     """Colour space and alpha of the frames' files."""
     linear = placement.pattern.lower().endswith(".exr")
-    strip.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
-    strip.alpha_mode = "STRAIGHT" if placement.alpha == "straight" else "PREMUL"
+    _set(strip.colorspace_settings, "name", "Linear Rec.709" if linear else "sRGB")
+    _set(strip, "alpha_mode", "STRAIGHT" if placement.alpha == "straight" else "PREMUL")
 
 
-def _names(placement: Placement, timing: Timing) -> list[str]:
-    """A file for each frame of the timeline from the take's in to its out."""
-    present = {path.name for path in placement.folder.iterdir()}
+def _set(owner: Any, name: str, value: Any) -> None:
+    """Set what differs: Blender throws a strip's cached frames away also when nothing changes."""
+    old = getattr(owner, name)
+    same = tuple(old) == tuple(value) if name == "origin" else old == value
+    if not same:
+        setattr(owner, name, value)
+
+
+def _names(placement: Placement, timing: Timing) -> tuple[list[str], dict[str, int]]:
+    """A file for each frame of the timeline from the take's in to its out; when each was written.
+
+    Only files that are there: the strip never learns of one before it has its whole content.
+    """
     begin, end = timing.span()
-    wanted = (placement.pattern % timing.index_at(frame) for frame in range(begin, end))
-    return [name if name in present else PENDING for name in wanted]
+    wanted = [placement.pattern % timing.index_at(frame) for frame in range(begin, end)]
+    with os.scandir(placement.folder) as entries:
+        present = {entry.name: entry for entry in entries}
+    written = {name: present[name].stat().st_mtime_ns for name in wanted if name in present}
+    return [name if name in written else PENDING for name in wanted], written
 
 
-def _set_content(strip: Any, names: Sequence[str], start: int) -> None:
+def _set_content(
+    strip: Any, names: Sequence[str], written: Mapping[str, int], start: int
+) -> None:
+    """Give the strip its files; what Blender has read is thrown away only where it changed."""
     elements = strip.elements
     while len(elements) > len(names):
         elements.pop(index=len(elements) - 1)
@@ -216,7 +239,12 @@ def _set_content(strip: Any, names: Sequence[str], start: int) -> None:
         elif elements[k].filename != name:
             elements[k].filename = name
     versions.set_content_start(strip, start)
-    refresh(strip)
+    tag = str(strip.get(TAG, ""))
+    before = _read.get(tag)
+    # A file of the same name that was made again: of that Blender cannot know.
+    if before is None or any(before.get(name, when) != when for name, when in written.items()):
+        refresh(strip)
+    _read[tag] = dict(written)
 
 
 def _set_folder(strip: Any, folder: Path) -> None:
@@ -238,20 +266,37 @@ def _kept_place(
 
 
 def _write_pending(placement: Placement) -> None:
-    """A transparent picture of the head frames' size."""
-    path = placement.folder / PENDING
-    if path.is_file():
+    """A transparent picture of the head frames' size; InputError where another picture is there."""
+    path, begin = placement.folder / PENDING, _png_begin(*placement.box[2:])
+    if ownership.is_plain_file(path) and path.read_bytes()[: len(begin)] == begin:
         return
+    ownership.check_replaceable(path, _is_pending, "the picture for frames that are not made yet")
     width, height = placement.box[2:]
-    rows = zlib.compress(bytes((1 + 2 * width) * height), 9)  # grey with alpha, no filter
+    rows = zlib.compress(bytes((1 + 2 * width) * height), 9)  # no filter
+    with written_whole(path) as part:
+        part.write_bytes(begin + _chunk(b"IDAT", rows) + _chunk(b"IEND", b""))
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
+def _is_pending(path: Path) -> bool:
+    """Is it such a picture, of whatever size: grey with alpha, and nothing in it?"""
+    data = path.read_bytes()
+    begin = len(_png_begin(1, 1))
+    if data[:begin] != _png_begin(*struct.unpack(">II", data[16:24].ljust(8, b"\0"))):
+        return False
+    length = struct.unpack(">I", data[begin : begin + 4].ljust(4, b"\0"))[0]
+    try:
+        rows = zlib.decompressobj().decompress(data[begin + 8 : begin + 8 + length], _MOST_BYTES)
+    except zlib.error:
+        return False
+    return not any(rows)
+
+
+def _png_begin(width: int, height: int) -> bytes:
+    """Signature and header of a PNG of 8 bits, grey with alpha."""
     header = struct.pack(">IIBBBBB", width, height, 8, 4, 0, 0, 0)
-    part = path.with_suffix(".part")
-    part.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
-    part.replace(path)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))

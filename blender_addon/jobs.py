@@ -19,7 +19,7 @@ from typing import Any
 
 import bpy
 
-from . import preferences, pump, undo_steps
+from . import preferences, prefetch, pump, undo_steps
 from .client import Event
 from .errors import InputError, JobError
 
@@ -50,12 +50,14 @@ class Kind:
     raises InputError, which marks the job as failed. arrived(scene, ticket, event): each event
     on the way, from the timer: it may refresh pictures, never change the file's data.
     ended(context, scene, ticket, state, message): it failed or was cancelled; in the undo step.
+    lays_strips: what it brings is laid on strips, also on the way; nothing is prefetched meanwhile.
     """
 
     label: str
     apply: Callable[[Any, Any, Ticket, dict[str, Any]], str]
     arrived: Callable[[Any, Ticket, Event], None] | None = None
     ended: Callable[[Any, Any, Ticket, str, str], None] | None = None
+    lays_strips: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ def begin(scene: Any, kind: str, request: dict[str, Any], notes: dict[str, Any])
         name = pump.submit(request, lambda event: _arrived(name, event))
     ticket = Ticket(name, kind, KINDS[kind].label, request, notes, undo_steps.current())
     _live[name] = _Live(ticket, scene.session_uid)
+    if KINDS[kind].lays_strips:
+        prefetch.begin(name)
     item = scene.likeness_jobs.add()
     item.name, item.kind, item.label = name, kind, ticket.label
     item.request, item.notes = json.dumps(request), json.dumps(notes)
@@ -228,7 +232,7 @@ def settle() -> None:
         if _find(name)[1] is None:
             pump.cancel(name)
             if live.ending is not None:
-                del _live[name]
+                _forget(name)
     steps = dict.fromkeys(live.ticket.undo_step for live in _live.values() if live.ending)
     if not steps:
         return
@@ -252,15 +256,25 @@ def settle_now(context: Any, step: str = "") -> None:
     for name, live in ended:
         if step and live.ticket.undo_step != step:
             continue
-        del _live[name]
-        scene, item = _find(name)
-        if item is None or live.ending is None:
-            continue
-        outcome, message = _outcome(context, scene, live.ticket, live.ending)
-        _, item = _find(name)  # adding to the list while applying moves its items
-        if item is not None:
-            item.state, item.message = outcome, message
-            item.result = json.dumps(live.ending.get("result", {}))
+        with prefetch.still():
+            _forget(name)
+            _apply(context, name, live)
+
+
+def _apply(context: Any, name: str, live: _Live) -> None:
+    scene, item = _find(name)
+    if item is None or live.ending is None:
+        return
+    outcome, message = _outcome(context, scene, live.ticket, live.ending)
+    _, item = _find(name)  # adding to the list while applying moves its items
+    if item is not None:
+        item.state, item.message = outcome, message
+        item.result = json.dumps(live.ending.get("result", {}))
+
+
+def _forget(name: str) -> None:
+    del _live[name]
+    prefetch.end(name)
 
 
 def _outcome(context: Any, scene: Any, ticket: Ticket, ending: Event) -> tuple[str, str]:

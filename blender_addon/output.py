@@ -18,6 +18,7 @@ import numpy as np
 
 from . import versions
 from .errors import InputError, RenderError
+from .files import part_of
 
 
 def set_render(
@@ -82,7 +83,7 @@ def render_still(scene: Any, path: Path, frame: int) -> None:
     """Render one frame (Blender's number) as PNG."""
     set_still(scene)
     scene.frame_current = frame
-    part = _part(path, ".png")
+    part = part_of(path)
     try:
         _render(scene, part, write_still=True)
         if not part.is_file() or not part.stat().st_size:
@@ -96,7 +97,7 @@ def render_movie(scene: Any, path: Path, progress: Callable[[int, int], None]) -
     """Render the scene's range as a movie; `progress(frames done, of all)` after each frame."""
     set_movie(scene)
     total = scene.frame_end - scene.frame_start + 1
-    part, done = _part(path, ".mp4"), 0
+    part, done = part_of(path), 0
 
     def wrote(*_: Any) -> None:
         nonlocal done
@@ -131,11 +132,6 @@ def _not_below(value: float) -> float:
     # For the movie Blender cuts decimals off: 13 / 1.04 as 13 / 1.0399999 would become 13 / 1.03.
     single = np.float32(value)
     return float(single if single >= value else np.nextafter(single, np.float32(np.inf)))
-
-
-def _part(path: Path, suffix: str) -> Path:
-    # A name that Blender leaves as it is: no '#', which it would replace by the frame's number.
-    return path.with_name(f"likeness-{os.getpid()}.part{suffix}")
 
 
 def _render(scene: Any, path: Path, **how: bool) -> None:

@@ -24,6 +24,9 @@ from .client import Client, Event, Launch
 INTERVAL = 0.1
 _MOST_EVENTS = 64
 _WAIT_SECONDS = 0.02
+# How often the bars move. Each drawing takes the processor from the worker; where there is no
+# graphics card, much of it.
+_DRAW_SECONDS = 0.5
 # A save that failed without telling anybody must not hold the pump for ever.
 _LONGEST_SAVE = 60.0
 # Where something of ours is shown: area -> the regions in it.
@@ -44,6 +47,8 @@ class _State:
         self.epoch = 0
         self.saving_since: float | None = None
         self.renew = False
+        self.drawn_at = 0.0
+        self.to_draw = False
 
 
 _state: _State | None = None
@@ -130,16 +135,19 @@ def _turn() -> None:
     state = _here()
     if _held(state):
         return
-    came = _give_out(state)
+    news = _give_out(state)
     for settle in settlers:
         settle()
-    if came:
+    state.to_draw = state.to_draw or bool(news)
+    only_progress = news <= {"progress", "line"}
+    waited = time.monotonic() - state.drawn_at
+    if state.to_draw and (waited > _DRAW_SECONDS or not only_progress):
         redraw()
     state.client.stop_if_idle(60 * preferences.settings().idle_minutes)
 
 
-def _give_out(state: _State) -> bool:
-    """Hand the events that came to their listeners; were there any?"""
+def _give_out(state: _State) -> set[str]:
+    """Hand the events that came to their listeners; returns the kinds of those that came."""
     events = state.client.drain(_MOST_EVENTS)
     for event in events:
         name = event["id"]
@@ -151,7 +159,7 @@ def _give_out(state: _State) -> bool:
             listener(event)
         except Exception:
             traceback.print_exc(file=sys.stderr)
-    return bool(events)
+    return {str(event["event"]) for event in events}
 
 
 def _held(state: _State) -> bool:
@@ -166,6 +174,8 @@ def redraw() -> None:
     """Draw again what shows jobs: the sidebars, the preferences and the status bar."""
     if bpy.app.background:
         return
+    if _state is not None:
+        _state.to_draw, _state.drawn_at = False, time.monotonic()
     manager = bpy.context.window_manager
     quiet = True
     for window in manager.windows:

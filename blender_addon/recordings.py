@@ -8,8 +8,6 @@ A file appears under its name only when it is whole.
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from . import ownership
 from .arrays import UNREADABLE as UNREADABLE
 from .arrays import Arrays, WrongShapeError, open_arrays
-from .errors import InputError, RenderError
+from .errors import InputError
+from .files import written_whole as written_whole
 
 TRACK_SUFFIX = ".track.npz"
 PERFORMANCE_SUFFIX = ".performance.npz"
@@ -190,28 +190,6 @@ def load_performance(path: Path) -> Performance:
     return performance
 
 
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to; it becomes `path` when the block ends well.
-
-    InputError when the folder cannot be written, RenderError when the disk is full.
-    """
-    # The ending stays: Blender adds one of its own to a movie that lacks it.
-    part = path.with_name(f"likeness-{os.getpid()}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RenderError(f"{path}: the disk is full; free some space and try again") from None
-        reason = error.strerror or str(error)
-        raise InputError(f"{path}: cannot be written ({reason}); choose another folder") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
 def _footage(recording: Track | Performance) -> dict[str, object]:
     return {
         "rate": np.array([recording.rate.numerator, recording.rate.denominator], np.int64),
@@ -222,7 +200,21 @@ def _footage(recording: Track | Performance) -> dict[str, object]:
     }
 
 
+def check_target(path: Path) -> None:
+    """Raises InputError when a file stands there that is no recording, or a link."""
+    ownership.check_replaceable(path, _is_recording, "a recording of Likeness")
+
+
+def _is_recording(path: Path) -> bool:
+    try:
+        with open_arrays(path) as data:
+            return data.text("topology") == TOPOLOGY
+    except UNREADABLE:
+        return False
+
+
 def _write(path: Path, arrays: dict[str, object]) -> None:
+    check_target(path)
     with (
         written_whole(path) as part,
         zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import undo_steps
+from . import prefetch, undo_steps
 from .errors import InputError, JobError, RenderError
 
 
@@ -16,7 +16,7 @@ def attempt(operator: Any, work: Callable[..., str], *arguments: Any) -> set[str
     What jobs that it starts will bring belongs to the operator's undo step.
     """
     try:
-        with undo_steps.begun_by(operator.bl_label):
+        with prefetch.still(), undo_steps.begun_by(operator.bl_label):
             line = work(*arguments)
     except (InputError, RenderError, JobError) as error:
         operator.report({"ERROR"}, str(error))

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import jobs, preferences, pump
+from . import jobs, preferences, prefetch, pump
 from .client import Event
 from .errors import InputError
 from .refusal import attempt
@@ -72,9 +72,10 @@ class LIKENESS_OT_jobs_clear(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         alive = {item.name for item in jobs.running(context.scene)}
         items = context.scene.likeness_jobs
-        for index in reversed(range(len(items))):
-            if items[index].name not in alive:
-                items.remove(index)
+        with prefetch.still():
+            for index in reversed(range(len(items))):
+                if items[index].name not in alive:
+                    items.remove(index)
         return {"FINISHED"}
 
 

@@ -353,10 +353,12 @@ def register() -> None:
             portrait.KIND: jobs.Kind("Find faces", portrait.apply_faces),
             performance.CAPTURE: jobs.Kind("Capture", performance.apply_capture),
             performance.CLEAN: jobs.Kind("Clean take", performance.apply_clean),
-            animate.TEST: jobs.Kind("Test frame", animate.apply_test),
+            animate.TEST: jobs.Kind(
+                "Test frame", animate.apply_test, lays_strips=True
+            ),
             animate.PERSONALIZE: jobs.Kind("Personalize", animate.apply_personalize),
             composite.KIND: jobs.Kind(
-                "Synthesize", composite.apply, composite.arrived, composite.ended
+                "Synthesize", composite.apply, composite.arrived, composite.ended, lays_strips=True
             ),
         }
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 import bpy
 
+from . import prefetch
 from .errors import InputError
 
 _LATER = "Likeness result"  # of a job that no button began
@@ -65,7 +66,7 @@ def _new_joiner(step: str) -> Any:
         if _work is None:
             return {"CANCELLED"}
         try:
-            with begun_by(step):
+            with prefetch.still(), begun_by(step):
                 _work()
         except InputError:
             return {"CANCELLED"}

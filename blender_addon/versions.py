@@ -27,6 +27,8 @@ def span(strip: Any) -> tuple[int, int]:
 
 def set_span(strip: Any, begin: int, end: int) -> None:
     """Let a strip show the frames from `begin` to before `end`; its content stays where it is."""
+    if span(strip) == (begin, end):
+        return  # a handle that is set where it is costs the strip its cached frames
     first, last = (
         ("left_handle", "right_handle")
         if hasattr(strip, "left_handle")  # 5.1
@@ -48,8 +50,8 @@ def content_start(strip: Any) -> float:
 
 def set_content_start(strip: Any, start: float) -> None:
     """Move a strip with its handles, so that its first picture lies at `start`."""
-    name = "content_start" if hasattr(strip, "content_start") else "frame_start"
-    setattr(strip, name, start)
+    if content_start(strip) != start:
+        setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", start)
 
 
 def sequencer_scene(context: Any) -> Any:

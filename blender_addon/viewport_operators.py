@@ -18,7 +18,8 @@ from bpy.props import IntProperty, StringProperty
 from . import curves, puppet, viewport
 from .canonical import read_face
 from .errors import InputError, RenderError
-from .recordings import TRACK_SUFFIX, save_track, written_whole
+from .files import part_of, written_whole
+from .recordings import TRACK_SUFFIX, check_target, save_track
 from .refusal import attempt
 from .registration import register_classes, unregister_classes
 
@@ -156,6 +157,7 @@ class LIKENESS_OT_viewport_capture(bpy.types.Operator):
         """Resolve and check what was asked for; the reason for a refusal is reported."""
         try:
             self._path = _out(self.filepath, TRACK_SUFFIX)
+            check_target(self._path)
             self._range = _range(context.scene, self.first, self.last)
             self._name = puppet.find_puppet(context.scene, self.object, context.object).name
             viewport.find_camera(context.scene, self.camera)
@@ -271,7 +273,9 @@ class LIKENESS_OT_viewport_render(bpy.types.Operator):
         self._path = _out(self.filepath, ".mp4")
         self._range = _range(context.scene, self.first, self.last)
         self._rate = viewport.rate_of(context.scene)
-        self._part = self._path.with_name(f"likeness-footage-{self._path.stem}.mp4")
+        _check_free(self._path)
+        # Blender writes it for minutes, under a name that nobody can have put a link at.
+        self._part = part_of(self._path)
         with written_whole(self._part) as part:  # whether the folder can be written
             part.touch()
         self._part.unlink()
@@ -285,6 +289,7 @@ class LIKENESS_OT_viewport_render(bpy.types.Operator):
                 raise RenderError(
                     f"The render ended after {found} of {total} frames; nothing was kept"
                 )
+            _check_free(self._path)  # once more: minutes have passed
             self._part.replace(self._path)
         finally:
             self._part.unlink(missing_ok=True)
@@ -355,6 +360,12 @@ def _out(name: str, suffix: str) -> Path:
     if not path.name.endswith(suffix):
         raise InputError(f"{path}: the name must end in {suffix}")
     return path
+
+
+def _check_free(path: Path) -> None:
+    """A movie does not show whose it is, so none is replaced."""
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path}: is there already; choose another name")
 
 
 def _announce(operator: Any, kind: str, path: Path, first: int, rate: Fraction) -> None:

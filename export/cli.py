@@ -18,6 +18,7 @@ from export.training.paper_cli import add_paper
 from export.training.timed_cli import add_run
 from inference.errors import InputError, LikenessError
 from inference.generator.contract import SIZES, TIERS
+from inference.outputs import refuse_inputs
 
 _RANDOM = "random"
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _onnx(options: argparse.Namespace) -> None:
     _check(options)
+    refuse_inputs([options.out], _read(options))
     # torch takes seconds to import: not for --help or a mistyped option.
     from export.generators import (
         export_half_warp,
@@ -110,6 +112,12 @@ def _onnx(options: argparse.Namespace) -> None:
         )  # fmt: skip
     print(f"{report.path}: {report.size / 1e6:.1f} MB, differs from torch by "
           f"{report.difference:.1g} at most")  # fmt: skip
+
+
+def _read(options: argparse.Namespace) -> list[Path]:
+    """What is read beside the checkpoint."""
+    given = [options.data] if options.data else []
+    return given if options.fold in (None, _RANDOM) else [*given, Path(options.fold)]
 
 
 def _check(options: argparse.Namespace) -> None:

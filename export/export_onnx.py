@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from inference.errors import InputError, LikenessError
+from inference.files import written_whole
 
 OPSET = 20
 WEIGHTS = ("fp16", "fp32")
@@ -80,19 +80,12 @@ def export_onnx(
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString(deterministic=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with written_whole(path) as part:
         part.write_bytes(content)
         difference = _difference(network, inputs, part)
         if not difference < tolerance:
             raise LikenessError(f"{path}: not written: ONNX Runtime differs from torch by "
                                 f"{difference:.2g}, allowed is {tolerance:.2g}")  # fmt: skip
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}; "
-                         "choose another place") from error  # fmt: skip
-    finally:
-        part.unlink(missing_ok=True)
     return ExportReport(path, len(content), difference)
 
 

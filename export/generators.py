@@ -13,12 +13,19 @@ from torch import Tensor, nn
 from export.checkpoint import UNTRAINED, Origin, load_embedder, load_weights, state_hash
 from export.export_onnx import ExportReport, Port, export_onnx
 from export.half import compute_in_half
+from export.model_files import (
+    EMBEDDER_KIND,
+    check_output,
+    embedder_to_write,
+    refuse_strange_embedder,
+    words_of,
+)
 from export.networks import paper
 from export.networks.embedder import WarpEmbedder
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.quantize import Quantized, quantize
 from inference.errors import InputError
-from inference.files import written_whole
+from inference.files import write_whole
 from inference.generator import contract
 from inference.generator.identity import embedder_path
 from inference.landmarks import TOPOLOGY
@@ -39,13 +46,19 @@ def export_warp(
     """Write a tier of the `warp` generator; without a checkpoint, untrained from `seed`.
 
     The checkpoint may be an exported file too. Its embedder, if it has one, is written beside it.
+    Raises InputError when the checkpoint does not fit, or when one of the two files would be
+    written over something else.
     """
+    beside = _check(path, checkpoint)
     torch.manual_seed(seed)
     network = WarpGenerator(TIER_CONFIGS[tier])
     if checkpoint is None:
         origin = Origin(UNTRAINED, state_hash(network))
     else:
         origin = load_weights(network, checkpoint, f"warp {tier}")
+    embedder = load_embedder(checkpoint) if checkpoint else None
+    if beside and embedder is None:
+        refuse_strange_embedder(beside, origin.sha256)
     metadata = {
         contract.META_KIND: "warp",
         contract.META_TIER: tier,
@@ -59,10 +72,8 @@ def export_warp(
         Port("identity", (contract.IDENTITY_SIZE,)),
     )
     report = export_onnx(network, inputs, contract.OUTPUTS, metadata, path, weights=weights)
-    beside = embedder_path(path)
-    beside.unlink(missing_ok=True)
-    if checkpoint is not None and (embedder := load_embedder(checkpoint)) is not None:
-        named = {**metadata, contract.META_KIND: "warp-embedder"}
+    if beside and embedder:
+        named = {**metadata, contract.META_KIND: EMBEDDER_KIND}
         seen = Port("picture", (contract.EMBEDDER_CHANNELS,) + (contract.EMBEDDER_SIZE,) * 2)
         export_onnx(_OnePicture(embedder), (seen,), ("identity",), named, beside, weights=weights)
     return report
@@ -75,13 +86,14 @@ def export_quantized_warp(
 
     data: a folder that `prepare` wrote. Raises as `export_warp` and `quantize` do.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent}: there is no such folder; make it first")
+    beside = _check(path, checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "plain.onnx")
         export_warp(plain, tier, size, checkpoint=checkpoint)
+        if beside and not embedder_path(plain).exists():
+            refuse_strange_embedder(beside, words_of(plain)[contract.META_CHECKPOINT])
         made = quantize(plain, data, path)
-        _copy_embedder(plain, path)
+        _copy_embedder(plain, beside)
     return made
 
 
@@ -92,23 +104,27 @@ def export_half_warp(
 
     Raises as `export_warp` and `compute_in_half` do. The report's difference is from float32.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent}: there is no such folder; make it first")
+    beside = _check(path, checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "plain.onnx")
         export_warp(plain, tier, size, checkpoint=checkpoint, seed=seed, weights="fp32")
+        if beside and not embedder_path(plain).exists():
+            refuse_strange_embedder(beside, words_of(plain)[contract.META_CHECKPOINT])
         difference = compute_in_half(plain, path)
-        _copy_embedder(plain, path)
+        _copy_embedder(plain, beside)
     return ExportReport(path, path.stat().st_size, difference)
 
 
-def _copy_embedder(model: Path, copied: Path) -> None:
-    source, target = embedder_path(model), embedder_path(copied)
-    if source.is_file():
-        with written_whole(target) as part:
-            part.write_bytes(source.read_bytes())
-    else:
-        target.unlink(missing_ok=True)
+def _check(path: Path, checkpoint: Path | None) -> Path | None:
+    """Whether both files of a generator may be written; where its embedder goes, if anywhere."""
+    check_output(path, [checkpoint, embedder_path(checkpoint)] if checkpoint else [])
+    return embedder_to_write(path, checkpoint)
+
+
+def _copy_embedder(model: Path, target: Path | None) -> None:
+    source = embedder_path(model)
+    if target and source.is_file():
+        write_whole(target, source.read_bytes())
 
 
 class _OnePicture(nn.Module):
@@ -133,8 +149,9 @@ def export_paper(
     """Write the paper's generator; `person` (512,) folds that vector's AdaIN into constants.
 
     Inputs: landmarks (N, 3, 256, 256) in [-1, 1] and, unless folded, identity (N, 512).
-    Output: frame (N, 3, 256, 256) in [-1, 1].
+    Output: frame (N, 3, 256, 256) in [-1, 1]. Raises InputError as `export_warp` does.
     """
+    check_output(path, [checkpoint] if checkpoint else [])
     torch.manual_seed(seed)
     network = paper.PaperGenerator()
     if checkpoint is None:

@@ -26,7 +26,7 @@ from inference.jobs import (
     checked_number,
     checked_whole,
 )
-from inference.performance.gains import Gains
+from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
 
 _GAINS = tuple(field.name for field in fields(Gains))
@@ -60,10 +60,7 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 def _capture(options: argparse.Namespace) -> int:
     from inference.capture.capture import run_capture
-    from inference.track import SUFFIX
 
-    if not options.out.name.endswith(SUFFIX):
-        raise InputError(f"{options.out}: a track's name ends in {SUFFIX}; choose such a name")
     job = CaptureJob(options.footage, options.out, options.face, options.frames)
     captured = run_capture(job, progress_line("capture"))
     track = captured.track
@@ -76,7 +73,7 @@ def _capture(options: argparse.Namespace) -> int:
 
 
 def _performance(options: argparse.Namespace) -> int:
-    from inference.performance.record import run_performance
+    from inference.performance_job import run_performance
 
     job = PerformanceJob(
         options.track, options.out, options.neutral, options.smooth_pose,
@@ -92,7 +89,7 @@ def _performance(options: argparse.Namespace) -> int:
 
 
 def _take(options: argparse.Namespace) -> int:
-    from inference.performance.edit import Edit, edit_takes
+    from inference.performance.taking.edit import Edit, edit_takes
 
     edit = Edit(options.frames, options.mix, options.rate, options.speed, options.mirror)
     made = edit_takes(options.takes, options.out, edit)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 import tempfile
@@ -18,10 +20,11 @@ from inference.capture.capture import Captured, capture_footage
 from inference.capture.video import open_footage, read_frames
 from inference.composite import Pixels, lay_over
 from inference.drawing import draw_track
-from inference.errors import LikenessError
+from inference.errors import InputError, LikenessError
 from inference.files import write_whole
 from inference.frames import encode_frame
 from inference.jobs import SynthesizeJob
+from inference.outputs import FolderKind, claim_folder
 from inference.pictures import read_picture
 from inference.portrait import Portrait, open_portrait
 from inference.progress import progress_line
@@ -32,6 +35,13 @@ from inference.track import load_track, save_track
 SAMPLES = Path(__file__).with_name("samples")
 PORTRAIT = SAMPLES / "eileen_collins.png"
 TRACK = SAMPLES / "weekly_address.track.npz"
+
+BLEND, MOVIE, SHEET = "demo.blend", "demo.mp4", "contact.png"
+MADE = "made.json"
+DEMO = FolderKind(
+    "a demonstration",
+    (r"demo\.(blend|mp4)", r"contact\.png", r"made\.json", r"driver\.track\.npz"),
+)
 
 _MOMENTS = 6
 _TILE = 384
@@ -57,6 +67,8 @@ def run_demo(
     Raises InputError for what the user can mend.
     """
     portraits = portraits or [PORTRAIT]
+    claim_folder(out, DEMO, [*portraits, *([footage] if footage else [])])
+    _refuse_edited(out / BLEND)
     rows: list[StageRow] = []
     track_path = out / "driver.track.npz"
     if footage:
@@ -84,18 +96,37 @@ def run_demo(
     rows.append(_row(f"synthesize, whole ({made.kept} kept)", made.made, start, "overlapping"))
 
     start = time.perf_counter()
+    _refuse_edited(out / BLEND)
     _compose(head, driver, out)
+    write_whole(out / MADE, json.dumps({BLEND: _sha256(out / BLEND)}).encode())
     rows.append(_row("strips and movie", len(track), start, "Blender"))
-    _contact_sheet(open_portrait(portraits[0]), head, driver, out / "contact.png")
+    _contact_sheet(open_portrait(portraits[0]), head, driver, out / SHEET)
     _print_table(rows, made.reason, made.training, out)
     return rows
+
+
+def _refuse_edited(blend: Path) -> None:
+    """Somebody may have gone on working in it. Raises InputError."""
+    if not blend.exists():
+        return
+    try:
+        made = json.loads((blend.with_name(MADE)).read_text(encoding="utf-8"))[BLEND]
+    except (OSError, ValueError, KeyError, TypeError):
+        made = None
+    if blend.is_symlink() or made != _sha256(blend):
+        raise InputError(f"{blend}: may have been edited since it was made; move it away to keep "
+                         "it, or choose another folder with --out")  # fmt: skip
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _compose(head: Path, driver: Path, out: Path) -> None:
     """Let Blender lay the strips and render; in a process of its own, as in the real work."""
     command = [
         sys.executable, "-m", "blender_addon.compose", "--head", str(head), "--driver", str(driver),
-        "--blend", str(out / "demo.blend"), "--movie", str(out / "demo.mp4"),
+        "--blend", str(out / BLEND), "--movie", str(out / MOVIE),
     ]  # fmt: skip
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -160,5 +191,5 @@ def _print_table(rows: list[StageRow], reason: str, training: str, out: Path) ->
     for row in rows:
         print(f"{row.stage:32} {row.frames:7d} {row.ms:9.2f}  {row.ran_on}")
     print(f"provider: {reason}; generator: {training}")
-    for name in ("demo.blend", "demo.mp4", "contact.png"):
+    for name in (BLEND, MOVIE, SHEET):
         print(out / name)

@@ -13,6 +13,7 @@ from inference.files import write_whole
 from inference.frames import encode_frame
 from inference.generator.inputs import landmark_channels
 from inference.landmarks import face_triangles
+from inference.outputs import FolderKind, claim_folder
 from inference.track import LandmarkTrack
 
 SIZE = 512
@@ -22,8 +23,15 @@ _MESH = (58, 66, 76)
 _COLORS = np.array([(225, 225, 215), (110, 190, 255), (255, 130, 110)], np.float32)
 
 
+DRAWING = FolderKind("the drawing of a landmark track", (r"driver_\d{6}\.png",))
+
+
 def draw_track(track: LandmarkTrack, folder: Path) -> None:
-    """Write `driver_%06d.png`, SIZE pixels high, one for every frame; gaps are empty."""
+    """Write `driver_%06d.png`, SIZE pixels high, one for every frame; gaps are empty.
+
+    Raises InputError when the folder is somebody else's.
+    """
+    claim_folder(folder, DRAWING)
     zoom = SIZE / track.size[1]
     for index, points in enumerate(track.points):
         path = folder / f"driver_{index:06d}.png"

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from inference.capture.detector import find_faces, shrink_for_detection
 from inference.capture.video import open_footage, read_frames
 from inference.errors import Cancelled, InputError
-from inference.files import file_error, written_whole
+from inference.files import written_whole
 from inference.jobs import FacesJob
 from inference.landmarks import OVAL
+from inference.outputs import FolderKind, claim_folder
 from inference.pictures import read_picture
 from inference.portrait import crop_box
 
@@ -54,6 +55,16 @@ class FaceList:
     faces: tuple[ListedFace, ...]
 
 
+def _made_before_records(folder: Path) -> bool:
+    # A whole .npy of (478, 3) float32 has this very size.
+    return any(path.stat().st_size == 128 + 478 * 3 * 4 for path in folder.glob("*.face1.npy"))
+
+
+FACES = FolderKind(
+    "faces of pictures", (r".+\.face\d+\.(png|npy)", r".+\.\d{6}\.png"), _made_before_records
+)
+
+
 def list_faces(
     job: FacesJob,
     cancelled: Callable[[], bool] = lambda: False,
@@ -63,10 +74,7 @@ def list_faces(
     A picture without a face gives an empty list. Raises InputError for an unreadable picture, a
     frame that a movie does not have, or a folder that cannot be written; and Cancelled.
     """
-    try:
-        job.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise file_error(error, job.out) from error
+    claim_folder(job.out, FACES, [job.picture])
     path = job.picture if job.frame is None else _extract(job.picture, job.frame, job.out)
     picture = read_picture(path)
     rgb = picture.rgb8()

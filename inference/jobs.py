@@ -16,7 +16,7 @@ from typing import Any
 
 from inference.errors import InputError
 from inference.inputs import LARGEST_WHOLE
-from inference.performance.gains import AS_ACTED, Gains
+from inference.performance.retargeting.gains import AS_ACTED, Gains
 
 LAYERS = ("head", "full")
 TRANSFERS = ("relative", "absolute")

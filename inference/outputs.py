@@ -73,8 +73,9 @@ class OwnedFolder:
 
     def parts(self) -> Iterator[Path]:
         """What killed writers left. Only for who knows that nobody writes here now."""
+        ours = re.compile(f"{self.kind.pattern.pattern}|{re.escape(RECORD)}")
         for path in _entries(self.path):
-            if is_part_of(path.name, self.kind.pattern) and path.is_file():
+            if is_part_of(path.name, ours) and not path.is_symlink() and path.is_file():
                 yield path
 
     def remove(self) -> None:
@@ -90,8 +91,21 @@ def claim_folder(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) ->
     """Make the folder ours, or find that it is: nothing but its record is written.
 
     inputs: files that are read while it is written; none may be one that would be replaced.
-    Raises InputError when it is somebody else's or another kind's, when it holds a file that ours
-    would replace, when an input is among those, or when it cannot be written.
+    Raises InputError as `check_claimable` does, and when it cannot be written.
+    """
+    check_claimable(folder, kind, inputs)
+    owned = OwnedFolder(folder, kind)
+    content = {_MARK: _VERSION, "holds": kind.holds, "files": list(kind.names)}
+    if _record(folder) != content:
+        write_whole(folder / RECORD, (json.dumps(content, indent=1) + "\n").encode())
+    return owned
+
+
+def check_claimable(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) -> None:
+    """Find out before long work whether `claim_folder` would refuse; nothing is written.
+
+    Raises InputError when the folder is somebody else's or another kind's, when it holds a file
+    that ours would replace, or when an input is among those.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: this is a file; name a folder")
@@ -110,11 +124,6 @@ def claim_folder(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) ->
                 f"{folder / min(strangers)}: is there already and was not made by Likeness; choose "
                 "another folder, an empty one is best"
             )
-    owned = OwnedFolder(folder, kind)
-    content = {_MARK: _VERSION, "holds": kind.holds, "files": list(kind.names)}
-    if _record(folder) != content:
-        write_whole(folder / RECORD, (json.dumps(content, indent=1) + "\n").encode())
-    return owned
 
 
 def is_ours(folder: Path, kind: FolderKind) -> bool:

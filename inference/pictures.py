@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +26,13 @@ class StillPicture:
     """rgb: (H, W, 3) uint8 or uint16; alpha: (H, W) of the same type, or None when opaque.
 
     turned: the file's pixels lie otherwise and a camera's mark (EXIF) set them upright.
+    sha256: of the file, as it was read, in hexadecimal.
     """
 
     rgb: NDArray[np.uint8] | NDArray[np.uint16]
     alpha: NDArray[np.uint8] | NDArray[np.uint16] | None
     turned: bool = False
+    sha256: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -52,6 +55,7 @@ def read_picture(path: Path) -> StillPicture:
     content = read_bytes(path, "file", "check the portrait's name", _LARGEST_FILE)
     _check_size(content, path)
     data = np.frombuffer(content, np.uint8)
+    digest = hashlib.sha256(content).hexdigest()
     pixels = _decode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16) or _channels(pixels) == 2:
         raise InputError(f"{path}: not a picture that can be read; use PNG, JPEG, TIFF or WebP")
@@ -72,8 +76,9 @@ def read_picture(path: Path) -> StillPicture:
         alpha = pixels[..., 3]
         opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
         rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
-        return StillPicture(np.ascontiguousarray(rgba[..., :3]), None if opaque else alpha.copy())
-    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None, turned)
+        rgb = np.ascontiguousarray(rgba[..., :3])
+        return StillPicture(rgb, None if opaque else alpha.copy(), sha256=digest)
+    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None, turned, digest)
 
 
 def _check_size(content: bytes, path: Path) -> None:

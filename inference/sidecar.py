@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies beside head frames: where they go on the portrait, and what each was made from.
+"""A folder of head frames: whose it is, where its frames go, and what each was made from.
 
 A frame is known by its mark: a hash of everything that decides its pixels, which is what all
 frames share and the frame's own target landmarks. Marks lie in one file, 32 bytes a frame, so
 that chunks of a range write past each other. A frame whose mark is another one is removed before
 its new mark is written, and made after: at whatever moment a run is killed, a frame that is there
 is the one its mark tells of.
+
+Runs that make the same may work in one folder at once, in chunks or on the same frames; a run that
+makes others is refused until they have ended. Where a file system has no locks, the mark that is
+looked at again before a frame gets its name keeps a wrong frame from being taken for a right one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import random
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,19 +26,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.colour.match import OFF, ColourMatch, matches_picture
+from inference.errors import InputError, LikenessError
 from inference.files import file_error, write_whole, written_whole
 from inference.frames import encode_frame, frame_suffix
-from inference.generator.person import IDENTITY
-from inference.jobs import SynthesizeJob
+from inference.jobs import LAYERS, SynthesizeJob
+from inference.locks import work_together
+from inference.outputs import FolderKind, OwnedFolder, claim_folder
 from inference.portrait import Portrait
 from inference.track import LandmarkTrack
+
+# Raised by hand when the pixels of a frame change for the same job: frames of an older version are
+# then made again. The golden frames (tests/golden) say when that is.
+PIXELS_VERSION = 1
 
 PLACEMENT = "head.json"
 JOB = "job.json"
 MARKS = "frames.marks"
+LOCK = "frames.lock"
 MATTE = "matte_%06d.png"
-UPRIGHT = "portrait.png"
+UPRIGHT = "upright.png"
 _VERSION = 1
+_PATTERNS = {f"{layer}_%06d.{kind}" for layer in LAYERS for kind in ("png", "exr")} | {MATTE}
+_MOST = 10**6  # frames: as many as six digits name
 _MARK_SIZE = hashlib.sha256().digest_size
 
 # Choices that do not change a frame's pixels, or not on purpose; those that are hashed as files;
@@ -43,17 +59,38 @@ _THE_TARGET = {
 }  # fmt: skip
 
 
+def _made_before_records(folder: Path) -> bool:
+    placement = _known(folder / PLACEMENT)
+    return placement.get("likeness") == _VERSION and "fingerprint" in _known(folder / JOB)
+
+
+FRAMES = FolderKind(
+    "head frames",
+    (
+        r"(head|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.png", r"upright\.png", r"head\.json",
+        r"job\.json", r"frames\.marks", r"frames\.lock",
+    ),
+    _made_before_records,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class FrameFolder:
     """The folder of a job's frames; `pattern` takes the zero-based frame of the track.
 
-    shared: the hash of what all frames share. matte: is one wanted beside each frame?
+    shared: the hash of what all frames share. matte: is one wanted beside each frame? alone: did
+    no other run make the same frames when this one began?
     """
 
-    path: Path
+    owned: OwnedFolder
     pattern: str
     shared: bytes
     matte: bool = False
+    alone: bool = True
+
+    @property
+    def path(self) -> Path:
+        return self.owned.path
 
     def frame(self, index: int) -> Path:
         return self.path / (self.pattern % index)
@@ -64,20 +101,21 @@ class FrameFolder:
     def missing(self, targets: dict[int, NDArray[np.float32]]) -> list[int]:
         """The frames that are to be made; of these, old ones are removed and marks are set.
 
-        A frame that is there but lacks its wanted matte is among them.
+        A frame that is there without its wanted matte is among them.
 
         targets: target landmarks (478, 3) of each wanted frame.
         Raises InputError when the folder cannot be written, LikenessError when the disk is full.
         """
-        path = self.path / MARKS
+        path = self.owned.file(MARKS)
+        patterns = _patterns(self.path)
         try:
             known = path.read_bytes() if path.is_file() else b""
             changed: dict[int, bytes] = {}
             for index, points in targets.items():
-                mark = hashlib.sha256(self.shared + points.tobytes()).digest()
+                mark = self._mark(points)
                 if known[index * _MARK_SIZE : (index + 1) * _MARK_SIZE] != mark:
-                    self.frame(index).unlink(missing_ok=True)
-                    self.matte_of(index).unlink(missing_ok=True)
+                    for pattern in patterns:
+                        self.owned.file(pattern % index).unlink(missing_ok=True)
                     changed[index] = mark
             if changed:
                 path.touch()
@@ -93,31 +131,155 @@ class FrameFolder:
             or (self.matte and not self.matte_of(index).is_file())
         ]  # fmt: skip
 
+    def in_turn(self, frames: list[int]) -> list[int]:
+        """The order in which to make frames: beside another run from anywhere, to share them."""
+        start = 0 if self.alone or not frames else random.randrange(len(frames))
+        return frames[start:] + frames[:start]
 
-def prepare_folder(
+    def put(self, path: Path, data: bytes, index: int, points: NDArray[np.float32]) -> None:
+        """Write a frame, or its matte, if the folder still wants that very one.
+
+        Raises LikenessError when another run has changed what the frame is to be.
+        """
+        with written_whole(path) as part:
+            part.write_bytes(data)
+            with (self.path / MARKS).open("rb") as file:
+                file.seek(index * _MARK_SIZE)
+                wanted = file.read(_MARK_SIZE)
+            if wanted != self._mark(points):
+                raise LikenessError(
+                    f"{path}: another run began to make other frames in this folder; this one "
+                    "has stopped, give each a folder of its own"
+                )
+
+    def _mark(self, points: NDArray[np.float32]) -> bytes:
+        return hashlib.sha256(self.shared + points.tobytes()).digest()
+
+
+@contextlib.contextmanager
+def open_frames(
     job: SynthesizeJob,
     portrait: Portrait,
     track: LandmarkTrack,
-    model: Path,
+    shared: bytes,
     match: ColourMatch | None = None,
-) -> FrameFolder:
-    """Make the folder, write its sidecars, and clear what can be no frame of this job.
+) -> Iterator[FrameFolder]:
+    """The job's folder, made and claimed, for as long as the block lasts.
 
-    match: the colour match that all frames get, for the record.
-    Raises InputError when it cannot be written.
+    shared: as `shared_mark` makes it. match: the colour match that all frames get, for the record.
+    Its sidecars are written, and what can be no frame of this job is removed, of our own files.
+    Raises InputError when it is not ours, another run is at it, or it cannot be written.
     """
-    shared = _shared(job, model)
-    folder = FrameFolder(job.out, f"{job.layer}_%06d{frame_suffix(job.format)}", shared, job.matte)
-    fingerprint = shared.hex()
-    other = _known_fingerprint(job.out) not in (fingerprint, None)
-    whole_take = () if other else range(len(track))
-    kept = {path for i in whole_take for path in (folder.frame(i), folder.matte_of(i))}
-    for stale in (p for name in ("head", "full", "matte") for p in job.out.glob(f"{name}_*.???")):
+    pattern = f"{job.layer}_%06d{frame_suffix(job.format)}"
+    _refuse_strangers(job, pattern, len(track), portrait.picture.turned)
+    owned = claim_folder(job.out, FRAMES, _inputs(job))
+    with work_together(owned.file(LOCK), _run_key(job, shared, track)) as work:
+        folder = FrameFolder(owned, pattern, shared, job.matte, work.alone)
+        if work.alone:
+            for part in owned.parts():
+                part.unlink(missing_ok=True)
+        _remove_stale(folder, len(track))
+        _write_sidecars(folder, job, portrait, track, match)
+        work.share()
+        yield folder
+
+
+def shared_mark(job: SynthesizeJob, files: list[str]) -> bytes:
+    """A hash over what decides all frames' pixels: files by content, choices by value.
+
+    files: the SHA-256 of each file as it was read: pictures, network, the person's vector, the
+    picture to match. What was made from them, such as the match, may differ by a rounding on
+    another machine of a farm, which then would clear away this one's frames.
+    """
+    digest = hashlib.sha256(f"pixels {PIXELS_VERSION}".encode())
+    digest.update("".join(files).encode())
+    skipped = _NOT_THE_PICTURE | _THE_TARGET
+    if job.match == OFF or job.match_strength == 0:
+        skipped = skipped | {"match", "match_strength"}
+    elif matches_picture(job.match):
+        skipped = skipped | {"match"}
+    choices = {k: _plain(v) for k, v in asdict(job).items() if k not in skipped}
+    digest.update(json.dumps(choices, sort_keys=True).encode())
+    return digest.digest()
+
+
+def _run_key(job: SynthesizeJob, shared: bytes, track: LandmarkTrack) -> bytes:
+    """The same for runs that would make the same frame of each index, and only for those."""
+    digest = hashlib.sha256(shared)
+    digest.update(track.points.tobytes())
+    digest.update(track.valid.tobytes())
+    choices = {k: _plain(v) for k, v in asdict(job).items() if k in _THE_TARGET | {"matte"}}
+    for name in ("track", "performance"):  # by what is in them, above
+        choices.pop(name)
+    digest.update(json.dumps(choices, sort_keys=True).encode())
+    return digest.hexdigest().encode()
+
+
+def _inputs(job: SynthesizeJob) -> list[Path]:
+    given = [*job.portrait, job.track, job.performance, job.model]
+    if matches_picture(job.match):
+        given.append(Path(job.match))
+    return [path for path in given if path is not None]
+
+
+def _patterns(folder: Path) -> set[str]:
+    """The patterns of the frames and mattes that the folder's sidecars name as its own."""
+    named = _known(folder / JOB).get("patterns")
+    if named is None:  # made before they were listed
+        placement = _known(folder / PLACEMENT)
+        named = [placement.get("pattern"), placement.get("matte")]
+    return {p for p in named if p in _PATTERNS} if isinstance(named, list) else set()
+
+
+def _names(folder: Path) -> set[str]:
+    """The frames and mattes that the folder's sidecars name as its own."""
+    count = _known(folder / PLACEMENT).get("count")
+    if not isinstance(count, int) or not 0 < count <= _MOST:
+        return set()
+    return {pattern % index for pattern in _patterns(folder) for index in range(count)}
+
+
+def _refuse_strangers(job: SynthesizeJob, pattern: str, count: int, upright: bool) -> None:
+    """In a folder of ours too there may lie a file that our sidecars do not name."""
+    if not job.out.is_dir():
+        return
+    ours = _names(job.out) | {str(_known(job.out / PLACEMENT).get("portrait"))}
+    wanted = {pattern % index for index in range(count)} | ({UPRIGHT} if upright else set())
+    if job.matte:
+        wanted |= {MATTE % index for index in range(count)}
+    strangers = sorted(path.name for path in job.out.iterdir() if path.name in wanted - ours)
+    if strangers:
+        raise InputError(f"{job.out / strangers[0]}: is there already and was not made by Likeness;"
+                         " choose another folder, an empty one is best")  # fmt: skip
+
+
+def _remove_stale(folder: FrameFolder, count: int) -> None:
+    """Remove our own frames that can be none of this job: of another kind, or beyond its end.
+
+    Those of other pixels go as their marks are set. A matte that is not wanted now may be again.
+    """
+    kept = {pattern % index for pattern in _kept_patterns(folder) for index in range(count)}
+    for name in sorted(_names(folder.path) - kept):
         try:
-            if stale not in kept:
-                stale.unlink()
+            if FRAMES.pattern.fullmatch(name) and not (folder.path / name).is_symlink():
+                (folder.path / name).unlink(missing_ok=True)
         except OSError as error:
-            raise file_error(error, stale) from error
+            raise file_error(error, folder.path / name) from error
+
+
+def _kept_patterns(folder: FrameFolder) -> set[str]:
+    same = _known(folder.path / JOB).get("fingerprint") == folder.shared.hex()
+    mattes = folder.matte or (same and MATTE in _patterns(folder.path))
+    return {folder.pattern, MATTE} if mattes else {folder.pattern}
+
+
+def _write_sidecars(
+    folder: FrameFolder,
+    job: SynthesizeJob,
+    portrait: Portrait,
+    track: LandmarkTrack,
+    match: ColourMatch | None,
+) -> None:
     box = portrait.box
     whole = job.layer == "full"
     size = portrait.picture.size
@@ -126,7 +288,7 @@ def prepare_folder(
         # Blender shows the pixels as they are stored: it gets an upright copy.
         shown = UPRIGHT
         form = "png16" if portrait.picture.rgb.dtype == np.uint16 else "png"
-        write_whole(job.out / UPRIGHT, encode_frame(portrait.picture.rgb, None, form))
+        write_whole(folder.owned.file(UPRIGHT), encode_frame(portrait.picture.rgb, None, form))
     placement: dict[str, object] = {
         "likeness": _VERSION,
         "portrait": shown,
@@ -143,40 +305,24 @@ def prepare_folder(
     }
     if match:
         placement["match"] = match.facts()
-    _write(job.out / PLACEMENT, placement)
+    patterns = sorted(_kept_patterns(folder))
+    _write(folder.owned.file(PLACEMENT), placement)
     asked = {key: _plain(value) for key, value in asdict(job).items()}
-    _write(job.out / JOB, {"fingerprint": fingerprint, "job": {"do": "synthesize", **asked}})
-    return folder
+    content: dict[str, object] = {
+        "fingerprint": folder.shared.hex(),
+        "patterns": patterns,
+        "job": {"do": "synthesize", **asked},
+    }
+    _write(folder.owned.file(JOB), content)
 
 
-def _shared(job: SynthesizeJob, model: Path) -> bytes:
-    """A hash over what decides all frames' pixels: files by content, choices by value.
-
-    This package's own code is one of the files: frames of another version are made again.
-    """
-    digest = hashlib.sha256()
-    code = sorted(Path(__file__).parent.rglob("*.py"))
-    person = [job.person / IDENTITY] if job.person else []
-    for path in (*code, *job.portrait, model, *person):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    skipped = _NOT_THE_PICTURE | _THE_TARGET
-    if job.match == OFF or job.match_strength == 0:
-        skipped = skipped | {"match", "match_strength"}
-    elif matches_picture(job.match):
-        # What the match is made from, not what was made: that may differ by a rounding on another
-        # machine of the farm, which then would clear away this one's frames.
-        digest.update(hashlib.sha256(Path(job.match).read_bytes()).digest())
-        skipped = skipped | {"match"}
-    choices = {k: _plain(v) for k, v in asdict(job).items() if k not in skipped}
-    digest.update(json.dumps(choices, sort_keys=True).encode())
-    return digest.digest()
-
-
-def _known_fingerprint(folder: Path) -> str | None:
+def _known(path: Path) -> dict[str, object]:
+    """A sidecar's content; nothing where it is missing or is none."""
     try:
-        return str(json.loads((folder / JOB).read_text(encoding="utf-8"))["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _plain(value: object) -> object:
@@ -188,5 +334,4 @@ def _plain(value: object) -> object:
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    with written_whole(path) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False).encode())

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import interocular
-from inference.performance.neutral import eye_opening
-from inference.performance.pose import fit_pose
+from inference.performance.face.neutral import eye_opening
+from inference.performance.face.pose import fit_pose
 from inference.portrait import mouth_opening
 
 Points = NDArray[np.float32]

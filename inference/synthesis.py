@@ -8,6 +8,7 @@ network, compositing and writing of neighbouring frames overlap without stages o
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -25,20 +26,20 @@ from numpy.typing import NDArray
 from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
 from inference.composite import Pixels, confine, face_region, feather, lay_over, merge
 from inference.errors import Cancelled, InputError
-from inference.files import file_error, write_whole
+from inference.files import file_error
 from inference.frames import FORMATS, encode_frame, encode_grey
 from inference.generator.identity import person_vector
 from inference.generator.inputs import generator_input
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
+from inference.job_motion import open_motion
 from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
-from inference.performance.acting import open_acting
-from inference.performance.gains import check_gains
-from inference.performance.motion import Motion, track_motion
-from inference.performance.retarget import Retarget, retarget_absolute, retarget_motion
+from inference.performance.retargeting.gains import check_gains
+from inference.performance.retargeting.motion import Motion, track_motion
+from inference.performance.retargeting.retarget import Retarget, retarget_absolute, retarget_motion
 from inference.portrait import Portrait, open_portrait
 from inference.progress import Progress
-from inference.sidecar import prepare_folder
+from inference.sidecar import open_frames, shared_mark
 from inference.track import LandmarkTrack, fill_gaps
 from inference.warp.mesh import WarpMesh, build_mesh
 from inference.warp.mouths import OpenMouth, open_mouth
@@ -72,7 +73,7 @@ class Scene:
     identity: (256,) the person's vector. small, full: the portrait's crop at the network's size
     and at its own, graded if the match says so. alpha: (H, W) the head layer's own, 0 to 1.
     match: of the colours, or None. below: the portrait that the layer "full" lies over, graded as
-    the head is; None: the portrait.
+    the head is; None: the portrait. mark: the hash of what decides all frames' pixels.
     """
 
     portrait: Portrait
@@ -86,6 +87,7 @@ class Scene:
     layer: str
     match: ColourMatch | None = None
     below: Portrait | None = None
+    mark: bytes = b""
 
 
 @dataclass
@@ -115,7 +117,7 @@ def synthesize(
     Raises InputError for what the user can mend, Cancelled, and LikenessError for a full disk.
     Frames that were finished before an error are whole and are kept by the next run.
     """
-    track, motion = open_acting(job)
+    track, motion = open_motion(job)
     scene = build_scene(job, track, motion)
     frames = _frame_range(job, len(track))
     targets: dict[int, NDArray[np.float32]] = {}
@@ -123,27 +125,29 @@ def synthesize(
         targets[frame] = scene.retarget(frame)
         if cancelled():
             raise Cancelled(f"{job.out}: cancelled before the first new frame")
-    folder = prepare_folder(job, scene.portrait, track, scene.generator.path, scene.match)
-    wanted = folder.missing(targets)
     scene = replace(scene, retarget=targets.__getitem__)
-    kept = len(frames) - len(wanted)
     clock = StageClock()
     start = time.perf_counter()
+    with open_frames(job, scene.portrait, track, scene.mark, scene.match) as folder:
+        wanted = folder.missing(targets)
+        kept = len(frames) - len(wanted)
 
-    def make(frame: int) -> None:
-        path, matte = folder.frame(frame), folder.matte_of(frame)
-        if job.matte and not matte.is_file():
-            write_whole(matte, encode_grey(face_matte(scene, frame)))
-        if path.is_file():
-            return
-        rgb, alpha = render_frame(scene, frame, clock)
-        with clock.stage("write"):
-            write_whole(path, encode_frame(rgb, alpha, job.format))
+        def make(frame: int) -> None:
+            path, matte = folder.frame(frame), folder.matte_of(frame)
+            if job.matte and not matte.is_file():
+                made = encode_grey(face_matte(scene, frame))
+                folder.put(matte, made, frame, targets[frame])
+            if path.is_file():  # also where another run of the same job was faster
+                return
+            rgb, alpha = render_frame(scene, frame, clock)
+            with clock.stage("write"):
+                made = encode_frame(rgb, alpha, job.format)
+                folder.put(path, made, frame, targets[frame])
 
-    cv2.setNumThreads(1)  # frames run in parallel; threads inside of each would only wait
-    for done in _in_parallel(make, wanted, cancelled, job.out):
-        if progress:
-            progress(kept + done, len(frames))
+        cv2.setNumThreads(1)  # frames run in parallel; threads inside of each would only wait
+        for done in _in_parallel(make, folder.in_turn(wanted), cancelled, job.out):
+            if progress:
+                progress(kept + done, len(frames))
     gaps = int((~track.valid[frames.start : frames.stop]).sum())
     return Synthesized(
         len(wanted), kept, gaps, scene.generator.provider, scene.generator.reason,
@@ -188,6 +192,11 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack, motion: Motion | None 
             mouth = replace(mouth, pixels=match.grade.of_picture(mouth.pixels))
         full = warp_source(match.grade.of_picture(crop), points, mouth=mouth)
     size = (portrait.box.width, portrait.box.height)
+    read = [*(each.picture.sha256 for each in (portrait, *others)), generator.sha256]
+    if person:
+        read.append(hashlib.sha256(person.identity.tobytes()).hexdigest())
+    if match:
+        read.append(match.sha256)
     return Scene(
         portrait=portrait,
         retarget=retarget,
@@ -200,6 +209,7 @@ def build_scene(job: SynthesizeJob, track: LandmarkTrack, motion: Motion | None 
         layer=job.layer,
         match=match,
         below=below,
+        mark=shared_mark(job, read),
     )
 
 

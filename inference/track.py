@@ -129,6 +129,20 @@ def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:
                 np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
 
 
+def is_recording(path: Path, array: str) -> bool:
+    """Is the file one of our recordings, by the names in it: does it hold `array`?"""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {f"{array}.npy", "topology.npy"} <= set(archive.namelist())
+    except UNREADABLE:
+        return False
+
+
+def is_track(path: Path) -> bool:
+    """Does the file's content show that it is a landmark track?"""
+    return is_recording(path, "points")
+
+
 def fill_gaps(track: LandmarkTrack) -> LandmarkTrack:
     """Every frame valid: linear between a gap's ends in one shot, held at a shot's own ends.
 

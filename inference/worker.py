@@ -243,7 +243,7 @@ def _captured(result: Captured) -> dict[str, Any]:
 
 
 def _recorded(job: PerformanceJob) -> dict[str, Any]:
-    from inference.performance.record import run_performance
+    from inference.performance_job import run_performance
 
     result = run_performance(job)
     return {

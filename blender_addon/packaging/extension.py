@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ADDON = ROOT / "blender_addon"
 MANIFEST = ADDON / "blender_manifest.toml"
 WHEEL_REQUIREMENTS = ADDON / "requirements-wheels.txt"
-CANONICAL = ROOT / "inference" / "performance" / "canonical_face.npz"
+CANONICAL = ROOT / "inference" / "performance" / "face" / "canonical_face.npz"
 SAMPLE = "eileen_collins.png"  # what the check of the runtime looks at
 # The code that the worker runs, below `worker/` in the zip: never imported by Blender.
 CODE = ("inference", "export")

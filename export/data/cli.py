@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from inference.errors import Cancelled
+from inference.errors import Cancelled, InputError
 from inference.progress import Progress, progress_meter
 
 
@@ -32,7 +32,12 @@ def add_prepare(commands: Any) -> None:
 
 def run_prepare(options: argparse.Namespace) -> None:
     """Prepare as the options say and print what stands."""
-    from export.data.prepare import SKIPPED, PrepareSettings, prepare
+    if options.size < 1 or not 1 <= options.quality <= 100 or not 0 <= options.val_share <= 1:
+        raise InputError("--size must be 1 or more, --quality 1 to 100, --val-share 0 to 1")
+    if options.processes is not None and options.processes < 1:
+        raise InputError("--processes must be 1 or more")
+    from export.data.layout import SKIPPED
+    from export.data.prepare import PrepareSettings, prepare
 
     settings = PrepareSettings(options.size, options.quality, not options.no_mattes)
     try:

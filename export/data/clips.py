@@ -58,20 +58,28 @@ def find_clips(source: Path, val_share: float = 0.1) -> list[ClipFile]:
 
 def _from_manifest(source: Path) -> list[ClipFile]:
     path = source / _MANIFEST
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = {"file", "split", "identity"} - set(rows.fieldnames or ())
-        if missing:
-            raise InputError(f"{path}: lacks the column '{min(missing)}'; "
-                             "it needs file, split and identity")  # fmt: skip
-        clips = []
-        for row in rows:
-            name = (row["file"] or "").strip()
-            if not name or not row["identity"] or not row["split"]:
-                raise InputError(f"{path}: line {rows.line_num} names no file, split or identity")
-            clips.append(
-                ClipFile(name, source / name, row["identity"], row["split"], _is_still(Path(name)))
-            )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _read_manifest(csv.DictReader(file), source)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: is no table that can be read ({error}); write it as CSV in "
+                         "UTF-8")  from error  # fmt: skip
+
+
+def _read_manifest(rows: csv.DictReader[str], source: Path) -> list[ClipFile]:
+    path = source / _MANIFEST
+    missing = {"file", "split", "identity"} - set(rows.fieldnames or ())
+    if missing:
+        raise InputError(f"{path}: lacks the column '{min(missing)}'; "
+                         "it needs file, split and identity")  # fmt: skip
+    clips = []
+    for row in rows:
+        name = (row["file"] or "").strip()
+        if not name or not row["identity"] or not row["split"]:
+            raise InputError(f"{path}: line {rows.line_num} names no file, split or identity")
+        clips.append(
+            ClipFile(name, source / name, row["identity"], row["split"], _is_still(Path(name)))
+        )
     return clips
 
 

@@ -10,6 +10,7 @@ not there. In a shard a clip is a table, the JPEGs of its frames and, as a rule,
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,13 @@ from numpy.typing import NDArray
 from export.data.measures import MEASURES
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT, TOPOLOGY
+from inference.outputs import FolderKind
 
 Points = NDArray[np.float32]
 
 FORMAT = 1
-SETTINGS, INDEX = "dataset.json", "index.jsonl"
+SETTINGS, INDEX, SKIPPED = "dataset.json", "index.jsonl", "skipped.csv"
+SHARD = re.compile(r"shard-\d{5}\.bin")
 # Landmarks are kept as 16-bit fractions of this range, in units of the crop's side: a step is
 # 0.012 pixels of a 256-pixel crop, the error at most half of it.
 _LOW, _HIGH = -1.0, 2.0
@@ -135,6 +138,22 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.bin"
 
 
+def _has_settings(folder: Path) -> bool:
+    """Folders of prepared data had no record before, but always their settings."""
+    try:
+        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"topology", "format"} <= found.keys()
+
+
+PREPARED = FolderKind(
+    "prepared footage",
+    (*(re.escape(name) for name in (SETTINGS, INDEX, SKIPPED)), SHARD.pattern),
+    _has_settings,
+)
+
+
 def check_settings(path: Path, wanted: dict[str, int]) -> None:
     """Raises InputError when `dataset.json` is damaged or says otherwise than `wanted`."""
     try:
@@ -162,8 +181,11 @@ def read_index(folder: Path) -> tuple[list[ClipRecord], int]:
             break  # a run was ended while it wrote this line
         try:
             fields = json.loads(line)
-            records.append(ClipRecord(**{**fields, "size": tuple(fields["size"])}))
-        except (ValueError, TypeError, KeyError):
+            record = ClipRecord(**{**fields, "size": tuple(fields["size"])})
+            if not SHARD.fullmatch(record.shard):
+                raise ValueError  # it would lead out of the folder
+            records.append(record)
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise InputError(f"{path}: line {len(records) + 1} is damaged; delete the folder and "
                              "prepare the footage again") from None  # fmt: skip
         length += len(line)

@@ -10,7 +10,6 @@ import json
 import os
 import zlib
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +19,7 @@ from export.data.layout import (
     FORMAT,
     INDEX,
     SETTINGS,
+    SHARD,
     ClipRecord,
     Points,
     Table,
@@ -29,7 +29,9 @@ from export.data.layout import (
 )  # fmt: skip
 from export.data.mattes import join_mattes
 from inference.errors import InputError, LikenessError
+from inference.files import write_whole
 from inference.landmarks import TOPOLOGY
+from inference.outputs import OwnedFolder
 
 _SHARD_BYTES = 512 << 20
 
@@ -74,21 +76,19 @@ def pack_clip(
 class ShardWriter:
     """Appends clips to a dataset's folder; use it as a context, one at a time per folder."""
 
-    def __init__(self, folder: Path, settings: dict[str, int]) -> None:
-        """Open or begin a dataset. Raises InputError when it was begun with other settings."""
+    def __init__(self, folder: OwnedFolder, settings: dict[str, int]) -> None:
+        """Open or begin a dataset. Raises InputError when it was begun with other settings, or
+        when it is not whole."""
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         settings = {"format": FORMAT, **settings}
-        path = folder / SETTINGS
+        path = folder.file(SETTINGS)
         if path.is_file():
             check_settings(path, settings)
         else:
-            part = path.with_name(path.name + ".part")
             text = json.dumps({"topology": TOPOLOGY, **settings}, indent=1)
-            part.write_text(text + "\n", encoding="utf-8")
-            os.replace(part, path)
+            write_whole(path, (text + "\n").encode())
         self.records = _cut_off_the_unfinished(folder)
-        self._index = (folder / INDEX).open("ab")
+        self._index = folder.file(INDEX).open("ab")
         self._shard: BinaryIO | None = None
         self._number = max([0, *(int(r.shard[6:11]) for r in self.records)])
 
@@ -116,8 +116,8 @@ class ShardWriter:
             self._index.flush()
             os.fsync(self._index.fileno())
         except OSError as error:
-            raise LikenessError(f"{self._folder}: cannot be written ({error.strerror}); make room "
-                                "and run the same command again")  from error  # fmt: skip
+            raise LikenessError(f"{self._folder.path}: cannot be written ({error.strerror}); make "
+                                "room and run the same command again")  from error  # fmt: skip
         self.records.append(record)
 
     def _open_shard(self) -> BinaryIO:
@@ -125,25 +125,35 @@ class ShardWriter:
             self._shard.close()
             self._shard, self._number = None, self._number + 1
         if not self._shard:
-            self._shard = (self._folder / shard_name(self._number)).open("ab")
+            self._shard = self._folder.file(shard_name(self._number)).open("ab")
         return self._shard
 
 
-def _cut_off_the_unfinished(folder: Path) -> list[ClipRecord]:
-    """Drop what an interrupted run left behind the last whole clip."""
-    records, length = read_index(folder)
-    if (folder / INDEX).is_file():
-        os.truncate(folder / INDEX, length)
+def _cut_off_the_unfinished(folder: OwnedFolder) -> list[ClipRecord]:
+    """Drop what an interrupted run left behind the last whole clip.
+
+    Raises InputError when more than that would go: then the index is not the shards' own.
+    """
+    index = folder.file(INDEX)
+    records, length = read_index(folder.path)
     ends: dict[str, int] = {}
     for record in records:
         ends[record.shard] = max(ends.get(record.shard, 0), record.offset + record.length)
-    for path in folder.glob("shard-*.bin"):
-        end = ends.get(path.name, 0)
-        if path.stat().st_size > end:
-            os.truncate(path, end)
+    sizes = {p.name: p.stat().st_size for p in folder.files() if SHARD.fullmatch(p.name)}
     for name, end in ends.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size < end:
-            raise InputError(f"{path}: the shard is shorter than its index says; delete the "
-                             "folder and prepare the footage again")  # fmt: skip
+        if sizes.get(name, 0) < end:
+            raise InputError(f"{folder.path / name}: the shard is shorter than its index says; "
+                             "delete the folder and prepare the footage again")  # fmt: skip
+    beyond = {name for name, size in sizes.items() if size > ends.get(name, 0)}
+    # A run writes its index before its first shard, and is interrupted in the last shard only.
+    if beyond and (not index.is_file() or len(beyond) > 1 or beyond != {max(sizes)}):
+        what = "says nothing of" if index.is_file() else "is missing beside"
+        raise InputError(
+            f"{index}: {what} clips in {min(beyond)}; bring the index back, or choose another "
+            "folder (nothing was changed)"
+        )
+    if index.is_file():
+        os.truncate(index, length)
+    for name in beyond:
+        os.truncate(folder.file(name), ends.get(name, 0))
     return records

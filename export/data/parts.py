@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -22,11 +23,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.layout import INDEX, SETTINGS, ClipRecord, shard_name
+from export.data.layout import INDEX, PREPARED, SETTINGS, ClipRecord, shard_name
 from export.data.packing import PackedClip, pack_clip
 from export.data.shards import PreparedData, StoredClip
+from export.folders import check_folder, writing
 from inference.errors import InputError, LikenessError
-from inference.files import written_whole
+from inference.files import write_whole, written_whole
+from inference.outputs import FolderKind, OwnedFolder
 from inference.progress import Progress
 
 MANIFEST = "parts.json"
@@ -34,6 +37,7 @@ FORMAT = 1
 LARGEST = 45  # megabytes (10^6 bytes) of a part
 SPLITS = ("train", "val")
 _BLOCK = 1 << 20
+_PARTS = FolderKind("prepared footage in parts", (re.escape(MANIFEST), r"part-\d{3,}\.bin"))
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ def pack(
     """Write the clips of some splits as parts of at most so many megabytes.
 
     The manifest comes last: without it a folder of parts is none. Raises InputError for a folder
-    that is no prepared data or a clip that fits in no part, LikenessError for a full disk.
+    that is no prepared data, a clip that fits in no part or an `out` that is not ours or holds
+    all parts of a packing, LikenessError for a full disk.
     """
-    if out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out}: is not empty; name a new folder for the parts")
+    if is_parts(out):
+        raise InputError(f"{out}: holds packed data already; name a new folder for the parts")
+    check_folder(out, _PARTS, [data])
     smaller = smaller or Smaller()
     if smaller.every < 1 or smaller.side < 0 or not 1 <= smaller.quality <= 100:
         raise InputError("every must be 1 or more, a side 0 or more, a quality 1 to 100")
@@ -84,7 +90,15 @@ def pack(
     chosen = [i for i, record in enumerate(clips.records) if record.split in set(splits)]
     if not chosen:
         raise InputError(f"{data}: there is no clip of the splits {', '.join(splits)}")
-    limit = int(megabytes * 1e6)
+    with writing(out, _PARTS, [data]) as folder:
+        return _write_parts(clips, chosen, folder, int(megabytes * 1e6), smaller, progress)
+
+
+def _write_parts(
+    clips: PreparedData, chosen: list[int], folder: OwnedFolder, limit: int, smaller: Smaller,
+    progress: Progress | None,
+) -> Packed:  # fmt: skip
+    """limit: bytes of a part, at most."""
     records: list[ClipRecord] = []
     parts: list[Part] = []
     waiting: list[bytes] = []
@@ -93,8 +107,7 @@ def pack(
         content = b"".join(waiting)
         waiting.clear()
         name = f"part-{len(parts):03d}.bin"
-        with written_whole(out / name) as path:
-            path.write_bytes(content)
+        write_whole(folder.file(name), content)
         parts.append(Part(name, len(content), hashlib.sha256(content).hexdigest()))
 
     filled = 0
@@ -103,8 +116,8 @@ def pack(
         length = len(clip.data)
         if length > limit:
             raise InputError(
-                f"{data}: the clip '{clip.name}' takes {length / 1e6:.1f} MB; allow larger parts, "
-                "or make it smaller with --side or --every"
+                f"{clips.folder}: the clip '{clip.name}' takes {length / 1e6:.1f} MB; allow larger "
+                "parts, or make it smaller with --side or --every"
             )
         if waiting and filled + length > limit:
             close()
@@ -119,13 +132,13 @@ def pack(
     close()
     manifest = {
         "format": FORMAT,
-        "settings": json.loads((data / SETTINGS).read_text(encoding="utf-8")),
+        "settings": json.loads((clips.folder / SETTINGS).read_text(encoding="utf-8")),
         "parts": [asdict(part) for part in parts],
         "clips": [asdict(record) for record in records],
     }
-    with written_whole(out / MANIFEST) as path:
-        path.write_text(json.dumps(manifest), encoding="utf-8")
-    return Packed([out / p.name for p in parts], len(records), sum(r.frames for r in records))
+    write_whole(folder.file(MANIFEST), json.dumps(manifest).encode())
+    made = [folder.path / part.name for part in parts]
+    return Packed(made, len(records), sum(record.frames for record in records))
 
 
 def unpack(parts: Path, out: Path) -> PreparedData:
@@ -134,31 +147,37 @@ def unpack(parts: Path, out: Path) -> PreparedData:
     A part that stands in `out` already and is right is not copied again. Raises InputError that
     names what is missing, damaged or of another packing, LikenessError for a full disk.
     """
+    check_folder(out, PREPARED, [parts])
     manifest = _read_manifest(parts / MANIFEST)
-    wanted = [Part(**fields) for fields in manifest["parts"]]
+    wanted: list[Part] = manifest["parts"]
     missing = [part.name for part in wanted if not (parts / part.name).is_file()]
     if missing:
         raise InputError(f"{parts}: {len(missing)} of {len(wanted)} parts are missing "
                          f"({', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''}); copy "
                          "them here and run the same command again")  # fmt: skip
-    index = "".join(json.dumps(fields) + "\n" for fields in manifest["clips"])
-    there = out / INDEX
-    if there.is_file() and there.read_text(encoding="utf-8") != index:
-        raise InputError(f"{out}: holds other prepared data; name another folder")
-    for number, part in enumerate(wanted):
-        shard = out / shard_name(number)
-        if _matches(shard, part):
-            continue
-        if not _matches(parts / part.name, part):
-            raise InputError(f"{parts / part.name}: the part is damaged or of another packing; "
-                             "copy it again")  # fmt: skip
-        with written_whole(shard) as path:
-            shutil.copyfile(parts / part.name, path)
-    with written_whole(out / SETTINGS) as path:
-        path.write_text(json.dumps(manifest["settings"], indent=1) + "\n", encoding="utf-8")
-    with written_whole(out / INDEX) as path:
-        path.write_text(index, encoding="utf-8")
+    index = "".join(json.dumps(fields) + "\n" for fields in manifest["clips"]).encode()
+    with writing(out, PREPARED, [parts]) as folder:
+        there = folder.file(INDEX)
+        if there.is_file() and there.read_bytes() != index:
+            raise InputError(f"{out}: holds other prepared data; name another folder")
+        for number, part in enumerate(wanted):
+            _copy(parts / part.name, part, folder.file(shard_name(number)), there.is_file())
+        settings = json.dumps(manifest["settings"], indent=1) + "\n"
+        write_whole(folder.file(SETTINGS), settings.encode())
+        write_whole(there, index)
     return PreparedData(out)
+
+
+def _copy(source: Path, part: Part, shard: Path, indexed: bool) -> None:
+    """indexed: the shard is known to be of the same data, so that a damaged one is replaced."""
+    if _matches(shard, part):
+        return
+    if not _matches(source, part):
+        raise InputError(f"{source}: the part is damaged or of another packing; copy it again")
+    if shard.exists() and not indexed:
+        raise InputError(f"{shard}: is of other prepared data; name another folder")
+    with written_whole(shard) as path:
+        shutil.copyfile(source, path)
 
 
 def is_parts(folder: Path) -> bool:
@@ -191,10 +210,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             raise InputError(f"{path}: was packed by another version; pack the data again")
-        if not all(Path(part["name"]).name == part["name"] for part in manifest["parts"]):
+        manifest["parts"] = [Part(**fields) for fields in manifest["parts"]]
+        if not all(Path(part.name).name == part.name for part in manifest["parts"]):
             raise ValueError
         manifest["settings"], manifest["clips"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: is damaged; copy it again") from None
     return manifest
 

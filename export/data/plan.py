@@ -35,8 +35,8 @@ from export.data.samples import AUGMENT, MOUTH, NOISE, SampleOptions
 from export.data.shards import PreparedData, StoredClip
 from inference.generator.inputs import AREAS, LINES
 from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, OVAL, interocular
-from inference.performance.pose import fit_pose
-from inference.performance.retarget import retarget_relative
+from inference.performance.face.pose import fit_pose
+from inference.performance.retargeting.retarget import retarget_relative
 from inference.portrait import mouth_opening
 from inference.track import LandmarkTrack
 from inference.warp.mesh import build_mesh, mesh_triangles, move_mesh

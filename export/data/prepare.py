@@ -7,7 +7,6 @@ was interrupted; files that cannot be used are listed in `skipped.csv` with the 
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -25,11 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.clips import ClipFile, find_clips
-from export.data.layout import storable
+from export.data.layout import PREPARED, SKIPPED, storable
 from export.data.mattes import make_matte
 from export.data.measures import face_measures
 from export.data.packing import PackedClip, ShardWriter, pack_clip
+from export.data.skipped import read_skipped, write_skipped
 from export.data.voxceleb import read_segment
+from export.folders import check_folder, writing
 from inference.capture.capture import capture_footage
 from inference.capture.detector import find_faces
 from inference.capture.faces import face_width
@@ -44,7 +45,6 @@ from inference.track import LandmarkTrack
 
 Points = NDArray[np.float32]
 
-SKIPPED = "skipped.csv"
 # More is kept than the usual crop, so that a crop may move and grow at training.
 _MARGIN = 1.25
 _SMALLEST_FACE = 40.0  # pixels: below it there is nothing to learn lids and teeth from
@@ -81,13 +81,16 @@ def prepare(
 ) -> Prepared:  # fmt: skip
     """Prepare all clips below `source` that are not in `out` yet.
 
-    Raises InputError when nothing can be used, LikenessError for a full disk, and Cancelled;
-    clips that were finished before are kept by the next run.
+    Raises InputError when nothing can be used or `out` is not ours, LikenessError for a full disk,
+    and Cancelled; clips that were finished before are kept by the next run.
     """
     settings = settings or PrepareSettings()
+    check_folder(out, PREPARED, [source])
     clips = find_clips(source, val_share)
-    with ShardWriter(out, {"size": settings.size, "quality": settings.quality}) as writer:
-        skipped = _read_skipped(out / SKIPPED)
+    stored = {"size": settings.size, "quality": settings.quality}
+    with writing(out, PREPARED, [source]) as folder, ShardWriter(folder, stored) as writer:
+        listed = folder.file(SKIPPED)
+        skipped = read_skipped(listed)
         done = {record.name for record in writer.records} | skipped.keys()
         waiting = [clip for clip in clips if clip.name not in done]
         kept = len(clips) - len(waiting)
@@ -98,7 +101,7 @@ def prepare(
                 writer.append(result)
             else:
                 skipped[clip.name] = result
-                _write_skipped(skipped, out / SKIPPED)
+                write_skipped(skipped, listed)
             if progress:
                 progress(kept + count, len(clips))
         records = writer.records
@@ -324,19 +327,3 @@ def _pack_or_reason(clip: ClipFile, settings: PrepareSettings) -> PackedClip | s
         return str(error)
     except Exception as error:  # one strange file never stops a night's run
         return f"{clip.path}: {type(error).__name__}: {error}".splitlines()[0]
-
-
-def _read_skipped(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row["reason"] for row in csv.DictReader(file)}
-
-
-def _write_skipped(skipped: dict[str, str], path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["file", "reason"])
-        rows.writerows(sorted(skipped.items()))
-    os.replace(part, path)

@@ -33,7 +33,7 @@ from export.data.measures import MEASURES
 from inference.generator.contract import CHANNELS
 from inference.generator.inputs import generator_input, landmark_channels
 from inference.landmarks import OVAL
-from inference.performance.retarget import retarget_relative
+from inference.performance.retargeting.retarget import retarget_relative
 from inference.pictures import StillPicture
 from inference.portrait import Box, Portrait
 from inference.track import LandmarkTrack

@@ -62,7 +62,7 @@ def read_sets(source: Path) -> dict[str, str]:
     sets: dict[str, str] = {}
     for folder in (source, source.parent):
         for path in sorted(folder.glob("vox[12]_meta.csv")):
-            for line in path.read_text(encoding="utf-8-sig").splitlines():
+            for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
                 fields = [field.strip() for field in re.split(r"[\t,]", line)]
                 if _PERSON.fullmatch(fields[0]) and fields[-1] in _SETS:
                     sets[fields[0]] = fields[-1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 from inference.generator.model import PROVIDERS, load_generator, model_path
+from inference.outputs import refuse_inputs
 from inference.progress import Progress, progress_meter
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
     """Evaluate as the options say, write the report and print its tables."""
     from export.evaluation.clips import RUN
     from export.evaluation.evaluate import evaluate
-    from export.evaluation.report import check_name, write_report
+    from export.evaluation.report import write_report
+    from export.evaluation.report_files import check_report
     from inference.files import check_writable
 
     shots = sorted(set(options.shots))
@@ -57,7 +59,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
         raise InputError("--processes must be 1 or more")
     if options.minutes <= 0:
         raise InputError("--minutes must be above 0")
-    check_name(options.out)
+    check_report(options.out, shots, [options.model] if options.model else [])
+    if options.personalize is not None:
+        refuse_inputs([options.personalize], [options.clips])
     check_writable(options.out)
     try:
         evaluated = evaluate(

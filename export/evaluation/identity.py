@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import inference
 from inference.landmarks import OVAL, face_triangles
-from inference.performance.neutral import find_neutral
+from inference.performance.face.neutral import find_neutral
 from inference.track import load_track
 
 Picture = NDArray[np.uint8]

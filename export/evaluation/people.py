@@ -11,12 +11,13 @@ from pathlib import Path
 
 from export.evaluation.clips import EvaluationClip
 from export.evaluation.reenact import source_portrait
+from export.folders import writing
 from export.personalization.config import MOST_PICTURES, PersonalizeConfig
 from export.personalization.folder import write_person
-from export.personalization.personalize import fine_tune
+from export.personalization.personalize import fine_tune, read_files
 from export.personalization.pictures import PersonPictures
 from inference.errors import InputError
-from inference.generator.person import PERSON, open_person
+from inference.generator.person import PERSON, PERSON_FOLDER, open_person
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def personalized_on(clip: EvaluationClip, shots: int, how: Personalizing) -> Pat
         config = PersonalizeConfig(
             names, out, how.checkpoint, how.tier, minutes=how.minutes, threads=how.threads
         )
-        write_person(fine_tune(config, pictures), config)
+        with writing(out, PERSON_FOLDER, read_files(config)):
+            write_person(fine_tune(config, pictures), config)
     return out
 
 

@@ -19,7 +19,7 @@ from inference.composite import feather
 from inference.generator.contract import ALPHA_UNTRAINED, FLOW_STRIDE
 from inference.generator.identity import person_vector
 from inference.generator.model import Generator, GeneratorOutput
-from inference.performance.retarget import Retarget, retarget_relative
+from inference.performance.retargeting.retarget import Retarget, retarget_relative
 from inference.pictures import StillPicture
 from inference.portrait import Portrait, crop_box
 from inference.sources import Chosen, choose_sources

@@ -17,24 +17,17 @@ from numpy.typing import NDArray
 from export.evaluation.evaluate import Evaluated
 from export.evaluation.identity import EMBEDDER
 from export.evaluation.reenact import PERSONALIZED
+from export.evaluation.report_files import HEADING, report_files
 from export.evaluation.score import ClipResult, Shown
 from export.evaluation.summary import MEASURES, Summary, identity_scale, summarise
-from inference.errors import InputError
-from inference.files import written_whole
+from inference.files import write_whole
 from inference.frames import encode_frame
 
 Picture = NDArray[np.uint8]
 
-SUFFIX = ".json"
 # Measures of which a change in percent of the warp's value says more than a difference.
 _IN_PERCENT = ("mouth_l1", "landmarks", "landmarks_mouth", "landmarks_eyes", "eye_opening", "pose")
 _CELL, _BAR = 256, 20  # pixels: a picture's longer side in the sheet, and the line of words above
-
-
-def check_name(path: Path) -> None:
-    """Raises InputError when the report's other files cannot be named after it."""
-    if path.suffix != SUFFIX:
-        raise InputError(f"{path}: a report's name ends in {SUFFIX}; choose such a name")
 
 
 def write_report(evaluated: Evaluated, path: Path) -> list[Path]:
@@ -42,24 +35,18 @@ def write_report(evaluated: Evaluated, path: Path) -> list[Path]:
 
     Returns what was written. Raises LikenessError when the folder cannot be written.
     """
-    check_name(path)
     own = {
         shots: summarise(evaluated, [r for r in evaluated.own if r.shots == shots])
         for shots in evaluated.shots
     }
     cross = summarise(evaluated, evaluated.cross) if evaluated.cross else None
     content = _content(evaluated, own, cross)
-    written = [path, path.with_suffix(".md")]
-    with written_whole(written[0]) as part:
-        part.write_text(json.dumps(_plain(content), indent=1) + "\n", encoding="utf-8")
-    with written_whole(written[1]) as part:
-        part.write_text(markdown(evaluated, own, cross), encoding="utf-8")
-    for place, shots in enumerate(evaluated.shots):
-        name = f"{path.stem}-{shots}.png" if place else f"{path.stem}.png"
+    written = report_files(path, evaluated.shots)
+    write_whole(written[0], (json.dumps(_plain(content), indent=1) + "\n").encode())
+    write_whole(written[1], markdown(evaluated, own, cross).encode())
+    for picture, shots in zip(written[2:], evaluated.shots, strict=True):
         sheet = _sheet([r for r in evaluated.own if r.shots == shots])
-        with written_whole(path.with_name(name)) as part:
-            part.write_bytes(encode_frame(sheet, None, "png"))
-        written.append(path.with_name(name))
+        write_whole(picture, encode_frame(sheet, None, "png"))
     return written
 
 
@@ -72,7 +59,7 @@ def markdown(evaluated: Evaluated, own: dict[int, Summary], cross: Summary | Non
         "NOT known to be held back from training: no clip of the split val"
     )  # fmt: skip
     lines = [
-        f"# Evaluation of {model.path.name}", "",
+        f"{HEADING}{model.path.name}", "",
         f"Tier {model.tier} at {model.size}, training: {model.training}; ran on {model.provider}. "
         f"{clips} clips of {people} people, {who}. Means over people.", "",
     ]  # fmt: skip

@@ -27,11 +27,11 @@ from inference.landmarks import (
     RIGHT_BROW,
     interocular,
 )
-from inference.performance.folds import facing, turned_over
-from inference.performance.motion import Motion, track_motion
-from inference.performance.pose import fit_pose
-from inference.performance.resting import resting_face
-from inference.performance.retarget import retarget_motion
+from inference.performance.face.pose import fit_pose
+from inference.performance.retargeting.folds import facing, turned_over
+from inference.performance.retargeting.motion import Motion, track_motion
+from inference.performance.retargeting.resting import resting_face
+from inference.performance.retargeting.retarget import retarget_motion
 from inference.track import LandmarkTrack, fill_gaps
 
 Points = NDArray[np.float32]

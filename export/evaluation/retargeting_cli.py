@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
+from inference.outputs import check_replaceable
 from inference.track import SUFFIX, LandmarkTrack, load_track
 
 _LISTED = Path(__file__).with_name("retargeting_portraits.csv")
@@ -36,18 +38,23 @@ def add_retargeting(commands: Any) -> None:
 def run_retargeting(options: argparse.Namespace) -> None:
     """Measure all pairs, write the report and print it."""
     from export.evaluation.retargeting import compare_all, report
-    from inference.files import check_writable, written_whole
+    from inference.files import check_writable, write_whole
 
     if options.every < 1:
         raise InputError(f"--every {options.every}: name a number from 1 up")
+    check_replaceable(options.out, _is_report, "a report of retargeting")
     check_writable(options.out)
     portraits = _portraits(options.portraits)
     drivers = _drivers(options.clips)
     pairs = compare_all(drivers, portraits, options.every, _progress)
     text = report(pairs)
-    with written_whole(options.out) as part:
-        part.write_text(text, encoding="utf-8")
+    write_whole(options.out, text.encode())
     print(text, end="")
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        return re.match(rb"\d+ drivers on \d+ portraits\. Correlations", file.read(100)) is not None
 
 
 def _drivers(folder: Path) -> dict[str, LandmarkTrack]:

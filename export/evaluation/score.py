@@ -20,7 +20,7 @@ from export.evaluation.reenact import (
     reenact_self,
 )
 from inference.generator.model import Generator
-from inference.performance.neutral import eye_opening
+from inference.performance.face.neutral import eye_opening
 from inference.portrait import mouth_opening
 
 Picture = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference.landmarks import LEFT_BROW, LEFT_BROW_LOWER, RIGHT_BROW, RIGHT_BROW_LOWER
-from inference.performance.regions import LID_COLUMNS, LIP_COLUMNS
+from inference.performance.face.regions import LID_COLUMNS, LIP_COLUMNS
 
 _X, _Y = 0, 1
 

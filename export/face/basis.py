@@ -10,8 +10,8 @@ from export.face.aims import AIMS, Aim, Measure
 from export.face.mean import Changes, mirrored
 from export.face.windows import windows
 from inference.landmarks import EYE_CORNERS, LEFT_IRIS, POINT_COUNT, RIGHT_IRIS
-from inference.performance.controls import CONTROL_NAMES, CONTROLS
-from inference.performance.regions import LID_COLUMNS, lid_spread
+from inference.performance.face.controls import CONTROL_NAMES, CONTROLS
+from inference.performance.face.regions import LID_COLUMNS, lid_spread
 
 Array = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.files import written_whole
-from inference.performance.canonical import CanonicalFace
-from inference.performance.controls import CONTROLS
+from inference.files import write_whole
+from inference.performance.face.canonical import CanonicalFace
+from inference.performance.face.controls import CONTROLS
 
 _TILE, _COLUMNS, _SHARPER = 236, 7, 3
 _ZOOM = 68.0  # pixels a canonical unit
@@ -25,6 +25,8 @@ _LINE = (70, 48, 44)
 _LIP = (178, 84, 84)
 _REST = (92, 190, 220)
 _QUALITY = 88
+_START, _COMMENT = b"\xff\xd8", b"\xff\xfe"  # of a JPEG file, and of a comment in it
+_WORDS = b"Likeness: the controls of the canonical face"
 
 
 def write_chart(face: CanonicalFace, path: Path) -> None:
@@ -41,8 +43,15 @@ def write_chart(face: CanonicalFace, path: Path) -> None:
     done, data = cv2.imencode(".jpg", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR),
                               [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])  # fmt: skip
     assert done
-    with written_whole(path) as part:
-        part.write_bytes(data.tobytes())
+    # By these words the chart is known as one, and may be replaced.
+    comment = _COMMENT + (2 + len(_WORDS)).to_bytes(2, "big") + _WORDS
+    write_whole(path, _START + comment + data.tobytes()[len(_START) :])
+
+
+def is_chart(path: Path) -> bool:
+    """Was this file written by `write_chart`?"""
+    with path.open("rb") as file:
+        return _WORDS in file.read(200)
 
 
 def _tile(face: CanonicalFace, controls: NDArray[np.floating], name: str) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,17 +25,25 @@ def add_face(commands: Any) -> None:
 
 def run_face(options: argparse.Namespace) -> None:
     """Compute the face as the options say, write it, and print how far each control goes."""
-    from export.face.chart import write_chart
+    from export.face.chart import is_chart, write_chart
     from export.face.clips import read_clips
     from export.face.face import make_face
     from export.face.locality import locality
+    from inference.errors import InputError
     from inference.files import check_writable
-    from inference.performance.canonical import save_face
-    from inference.performance.controls import CONTROLS
+    from inference.outputs import check_replaceable, refuse_inputs
+    from inference.performance.face.canonical import is_face, save_face
+    from inference.performance.face.controls import CONTROLS
 
-    for path in (options.out, options.chart):
-        if path is not None:
-            check_writable(path)
+    outputs = [options.out, *([options.chart] if options.chart else [])]
+    refuse_inputs(outputs, options.tracks)
+    if options.chart and os.path.realpath(options.chart) == os.path.realpath(options.out):
+        raise InputError(f"{options.chart}: the face is written there; choose another name")
+    check_replaceable(options.out, is_face, "a canonical face")
+    if options.chart:
+        check_replaceable(options.chart, is_chart, "a chart of its controls")
+    for path in outputs:
+        check_writable(path)
     made = make_face(read_clips(options.tracks), _progress)
     print("", file=sys.stderr)
     save_face(made.face, options.out)

@@ -36,9 +36,9 @@ from inference.landmarks import (
     face_triangles,
     mirror_order,
 )
-from inference.performance.canonical import CanonicalFace
-from inference.performance.controls import CONTROLS
-from inference.performance.neutral import find_neutral
+from inference.performance.face.canonical import CanonicalFace
+from inference.performance.face.controls import CONTROLS
+from inference.performance.face.neutral import find_neutral
 
 FRAMES_A_PERSON = 120
 _JAW = OVAL[:17] + OVAL[35:]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.performance.canonical import CanonicalFace
-from inference.performance.controls import CONTROLS
+from inference.performance.face.canonical import CanonicalFace
+from inference.performance.face.controls import CONTROLS
 
 # The parts of the face that a control of another region must leave alone.
 _PARTS = {"mouth": "mouth", "eyes": "eyes", "brows": "brows", "gaze": "irises"}

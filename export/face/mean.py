@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import RIGID, interocular, mirror_order
-from inference.performance.pose import fit_pose, fit_poses
+from inference.performance.face.pose import fit_pose, fit_poses
 from inference.track import LandmarkTrack
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from inference.landmarks import (
     OVAL,
     SKIN_COUNT,
 )
-from inference.performance.regions import region_weights
+from inference.performance.face.regions import region_weights
 
 Array = NDArray[np.float64]
 

@@ -54,12 +54,15 @@ def run_personalize(options: argparse.Namespace) -> None:
         run_paper_person(options)
         return
     config = read_config(options)
+    from export.folders import writing
     from export.personalization.folder import kept_line, write_person
-    from export.personalization.personalize import personalize
+    from export.personalization.personalize import personalize, read_files
+    from inference.generator.person import PERSON_FOLDER
 
     try:
-        made = personalize(config)
-        write_person(made, config)
+        with writing(config.out, PERSON_FOLDER, read_files(config)):
+            made = personalize(config)
+            write_person(made, config)
     except KeyboardInterrupt:
         raise Cancelled(
             f"{config.out}: interrupted; the same command goes on from the last judgement"

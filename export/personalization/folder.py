@@ -20,14 +20,23 @@ from export.personalization.config import PersonalizeConfig
 from export.personalization.judge import LOOKED_AT
 from export.personalization.paper import PaperPersonalized
 from export.personalization.personalize import Personalized
-from export.personalization.unfinished import UNFINISHED
 from inference.files import write_whole, written_whole
 from inference.frames import encode_frame
 from inference.generator import contract
-from inference.generator.person import GENERATOR, IDENTITY, META_PERSON, PERSON, VERSION
+from inference.generator.person import (
+    CARD,
+    GENERATOR,
+    IDENTITY,
+    META_PERSON,
+    PERSON,
+    PERSON_FOLDER,
+    PICTURE,
+    UNFINISHED,
+    VERSION,
+)
 from inference.landmarks import TOPOLOGY
+from inference.outputs import claim_folder
 
-CARD, PICTURE = "card.md", "before_after.png"
 SIZE = 256
 _CAPTION = 22  # pixels
 _TRUTHS = 2  # held-back pictures that are shown
@@ -36,16 +45,16 @@ _TRUTHS = 2  # held-back pictures that are shown
 def write_person(made: Personalized, config: PersonalizeConfig) -> None:
     """Write all files, each whole or not at all; PERSON last, which holds the generator's hash.
 
-    Raises InputError when the folder cannot be written, LikenessError when the disk is full.
+    Raises InputError when the folder is not ours or cannot be written, LikenessError when the disk
+    is full.
     """
-    folder = config.out
-    (folder / PERSON).unlink(missing_ok=True)
-    _write_generator(made, config.tier, folder / GENERATOR)
-    with written_whole(folder / IDENTITY) as part, part.open("wb") as file:
+    folder = claim_folder(config.out, PERSON_FOLDER)
+    folder.file(PERSON).unlink(missing_ok=True)
+    _write_generator(made, config.tier, folder.file(GENERATOR))
+    with written_whole(folder.file(IDENTITY)) as part, part.open("wb") as file:
         np.save(file, made.identity.numpy().astype(np.float32))
-    write_whole(folder / PICTURE, encode_frame(before_after(made), None, "png"))
-    with written_whole(folder / CARD) as part:
-        part.write_text(write_card(made, config), encoding="utf-8")
+    write_whole(folder.file(PICTURE), encode_frame(before_after(made), None, "png"))
+    write_whole(folder.file(CARD), write_card(made, config).encode())
     content = {
         "likeness_person": VERSION,
         "pictures": [
@@ -56,13 +65,12 @@ def write_person(made: Personalized, config: PersonalizeConfig) -> None:
         "personalized": made.better,
         "steps": made.step,
         "checkpoint_sha256": hashlib.sha256(config.checkpoint.read_bytes()).hexdigest(),
-        "generator_sha256": hashlib.sha256((folder / GENERATOR).read_bytes()).hexdigest(),
+        "generator_sha256": hashlib.sha256(folder.file(GENERATOR).read_bytes()).hexdigest(),
         "feed_forward": made.before.plain(),
         "after": made.after.plain(),
     }
-    with written_whole(folder / PERSON) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / UNFINISHED).unlink(missing_ok=True)
+    write_whole(folder.file(PERSON), json.dumps(content, indent=1, ensure_ascii=False).encode())
+    folder.file(UNFINISHED).unlink(missing_ok=True)
 
 
 def kept_line(folder: Path, made: Personalized | PaperPersonalized, count: int) -> str:

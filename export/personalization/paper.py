@@ -23,6 +23,7 @@ from export.networks.discriminator import PersonalPaperDiscriminator
 from export.networks.embedder import PaperEmbedder
 from export.networks.paper import PersonalPaperGenerator
 from export.personalization.paper_config import PaperPersonConfig
+from export.personalization.paper_kind import PAPER_FOLDER
 from export.personalization.paper_pictures import PaperPerson, PaperView
 from export.personalization.paper_weights import (
     MetaLearned,
@@ -32,12 +33,13 @@ from export.personalization.paper_weights import (
     save_run,
 )
 from export.personalization.progress import StepLine
-from export.personalization.unfinished import UNFINISHED
 from export.training.average import follow
 from export.training.balance import Balance, check_finite
 from export.training.losses import dssim, feature_matching, hinge_discriminator, hinge_generator
 from export.training.perceptual import FourierBlocks
 from inference.files import check_writable
+from inference.generator.person import UNFINISHED
+from inference.outputs import claim_folder
 
 _SAVE_EVERY = 60.0  # seconds, and at every judgement
 
@@ -79,14 +81,15 @@ def personalize_paper(
 ) -> PaperPersonalized:
     """Train until nothing gets better, or the steps or minutes are used up; `meta` stays as it is.
 
-    Raises InputError when the folder cannot be written. Interrupted, it leaves UNFINISHED in the
-    person's folder, and the same call goes on from there.
+    Raises InputError when the folder is not ours or cannot be written. Interrupted, it leaves
+    UNFINISHED in the person's folder, and the same call goes on from there.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
-    check_writable(config.out / UNFINISHED)
+    folder = claim_folder(config.out, PAPER_FOLDER, [*config.portraits, config.checkpoint])
+    check_writable(folder.file(UNFINISHED))
     identity = embed(meta.embedder, person.frames)
     start = meta.generator.fold(identity).eval().requires_grad_(False).to(device)
     held = person.held.to(device)
@@ -94,7 +97,7 @@ def personalize_paper(
 
     trial = _Trial(config, start, meta.judge.personal(identity).to(device), person, device)
     mark = fingerprint(config, person.hashes, meta.sha256)
-    run = load_run(config.out / UNFINISHED, mark, trial.parts())
+    run = load_run(folder.file(UNFINISHED), mark, trial.parts())
     began, earlier = time.monotonic(), run.seconds
     line = StepLine(config.steps, run.step, config.minutes - earlier / 60)
     saved, late = began, False
@@ -107,7 +110,7 @@ def personalize_paper(
         if judged:
             _judge(run, trial.average, held, before)
         if judged or time.monotonic() - saved >= _SAVE_EVERY:
-            save_run(config.out / UNFINISHED, mark, run, trial.parts())
+            save_run(folder.file(UNFINISHED), mark, run, trial.parts())
             saved = time.monotonic()
         line.show(run.step, None if run.best_score is None else 1 - run.best_score / before.score())
     line.close()

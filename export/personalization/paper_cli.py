@@ -30,10 +30,12 @@ def add_paper_options(parser: argparse.ArgumentParser) -> None:
 def run_paper_person(options: argparse.Namespace) -> None:
     """Personalize as the options say and print what stands."""
     config = read_paper_config(options)
+    from export.folders import check_folder, writing
     from export.personalization.folder import kept_line
     from export.personalization.paper import personalize_paper
     from export.personalization.paper_folder import write_paper_person
     from export.personalization.paper_judge import judge_unseen
+    from export.personalization.paper_kind import PAPER_FOLDER
     from export.personalization.paper_pictures import (
         halve_clip,
         person_of_clip,
@@ -42,6 +44,8 @@ def run_paper_person(options: argparse.Namespace) -> None:
     from export.personalization.paper_weights import load_meta_learned
     from export.personalization.pictures import open_pictures
 
+    read = [*config.portraits, config.checkpoint, *([options.data] if options.data else [])]
+    check_folder(config.out, PAPER_FOLDER, read)
     meta = load_meta_learned(config.checkpoint)  # a wrong one is told of at once
     halves = halve_clip(options.data, options.clip, options.shots, FRAMES) if options.clip else None
     try:
@@ -52,9 +56,10 @@ def run_paper_person(options: argparse.Namespace) -> None:
         else:
             assert halves is not None
             person = person_of_clip(halves)
-        made = personalize_paper(config, meta, person)
-        unseen = judge_unseen(halves, made.feed_forward, made.generator) if halves else None
-        write_paper_person(made, config, unseen)
+        with writing(config.out, PAPER_FOLDER, read):
+            made = personalize_paper(config, meta, person)
+            unseen = judge_unseen(halves, made.feed_forward, made.generator) if halves else None
+            write_paper_person(made, config, unseen)
     except KeyboardInterrupt:
         raise Cancelled(
             f"{config.out}: interrupted; the same command goes on from a minute or so before"

@@ -14,20 +14,26 @@ from numpy.typing import NDArray
 from export.checkpoint import state_hash
 from export.export_onnx import Port, export_onnx
 from export.networks.paper import LANDMARK_CHANNELS, PersonalPaperGenerator, without_spectral_norm
-from export.personalization.folder import CARD, PICTURE, captions
+from export.personalization.folder import captions
 from export.personalization.paper import PaperPersonalized, show
 from export.personalization.paper_config import PaperPersonConfig
 from export.personalization.paper_judge import Picture, Unseen, as_pictures
+from export.personalization.paper_kind import CHECKPOINT, PAPER_FOLDER, PERSON
 from export.personalization.paper_pictures import SIZE
-from export.personalization.unfinished import UNFINISHED
 from inference.files import write_whole, written_whole
 from inference.frames import encode_frame
 from inference.generator import contract
-from inference.generator.person import GENERATOR, IDENTITY, META_PERSON
+from inference.generator.person import (
+    CARD,
+    GENERATOR,
+    IDENTITY,
+    META_PERSON,
+    PICTURE,
+    UNFINISHED,
+)
 from inference.landmarks import TOPOLOGY
+from inference.outputs import claim_folder
 
-CHECKPOINT = "generator.pt"
-PERSON = "paper_person.json"  # not the warp's, which synthesize would take this folder for
 _SHOWN = 4  # of held-back pictures, and of unseen frames
 
 
@@ -36,19 +42,19 @@ def write_paper_person(
 ) -> None:
     """Write all files, each whole or not at all; PERSON last.
 
-    Raises InputError when the folder cannot be written, LikenessError when the disk is full.
+    Raises InputError when the folder is not ours or cannot be written, LikenessError when the disk
+    is full.
     """
-    folder = config.out
-    (folder / PERSON).unlink(missing_ok=True)
+    folder = claim_folder(config.out, PAPER_FOLDER)
+    folder.file(PERSON).unlink(missing_ok=True)
     words = f"{made.meta.training}; {_made_how(made)}"
-    with written_whole(folder / CHECKPOINT) as part:
+    with written_whole(folder.file(CHECKPOINT)) as part:
         torch.save({"generator": made.generator.state_dict(), "training": words}, part)
-    _write_onnx(made.generator, words, folder / GENERATOR)
-    with written_whole(folder / IDENTITY) as part, part.open("wb") as file:
+    _write_onnx(made.generator, words, folder.file(GENERATOR))
+    with written_whole(folder.file(IDENTITY)) as part, part.open("wb") as file:
         np.save(file, made.identity.numpy().astype(np.float32))
-    write_whole(folder / PICTURE, encode_frame(before_after(made, unseen), None, "png"))
-    with written_whole(folder / CARD) as part:
-        part.write_text(_card(made, config, unseen), encoding="utf-8")
+    write_whole(folder.file(PICTURE), encode_frame(before_after(made, unseen), None, "png"))
+    write_whole(folder.file(CARD), _card(made, config, unseen).encode())
     content = {
         "generator": "paper",
         "pictures": [
@@ -60,13 +66,12 @@ def write_paper_person(
         "trained": made.steps,
         "seconds": round(made.seconds, 1),
         "checkpoint_sha256": made.meta.sha256,
-        "generator_sha256": hashlib.sha256((folder / GENERATOR).read_bytes()).hexdigest(),
+        "generator_sha256": hashlib.sha256(folder.file(GENERATOR).read_bytes()).hexdigest(),
         "held_back": {"before": vars(made.before), "after": vars(made.after)},
         "unseen": unseen and unseen.plain(),
     }
-    with written_whole(folder / PERSON) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / UNFINISHED).unlink(missing_ok=True)
+    write_whole(folder.file(PERSON), json.dumps(content, indent=1, ensure_ascii=False).encode())
+    folder.file(UNFINISHED).unlink(missing_ok=True)
 
 
 def before_after(made: PaperPersonalized, unseen: Unseen | None) -> NDArray[np.uint8]:

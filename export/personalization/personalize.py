@@ -25,7 +25,6 @@ from export.personalization.pairs import Pairs
 from export.personalization.pictures import PersonPictures, lay_out, open_pictures
 from export.personalization.progress import StepLine
 from export.personalization.unfinished import (
-    UNFINISHED,
     Run,
     fingerprint,
     load_unfinished,
@@ -38,7 +37,9 @@ from export.training.render import View, render, view_batch
 from inference.errors import LikenessError
 from inference.files import check_writable
 from inference.generator.contract import IDENTITY_SIZE
-from inference.generator.identity import embedder_input
+from inference.generator.identity import embedder_input, embedder_path
+from inference.generator.person import PERSON_FOLDER, UNFINISHED
+from inference.outputs import check_claimable, claim_folder
 
 _WARM_UP = 10  # steps
 _CLIP = 1.0  # norm of the gradient
@@ -72,12 +73,18 @@ def personalize(
     """Personalize until nothing gets better, or the steps or minutes are used up.
 
     From a single picture the person's vector is taken and folded in; nothing is trained.
-    Raises InputError for pictures or a checkpoint that cannot be used. Interrupted, it leaves
-    UNFINISHED in the person's folder, and the same call goes on from there.
+    Raises InputError for pictures or a checkpoint that cannot be used, and for a folder that is
+    not ours. Interrupted, it leaves UNFINISHED in the person's folder, and the same call goes on
+    from there.
     """
     meta_learned(config)  # a wrong checkpoint is told of before the pictures are looked at
-    check_writable(config.out / UNFINISHED)
+    check_claimable(config.out, PERSON_FOLDER, read_files(config))
     return fine_tune(config, open_pictures(config.portraits, config.portrait_face, opened))
+
+
+def read_files(config: PersonalizeConfig) -> list[Path]:
+    """What is read and must not be written."""
+    return [*config.portraits, config.checkpoint, embedder_path(config.checkpoint)]
 
 
 def meta_learned(config: PersonalizeConfig) -> tuple[WarpGenerator, str]:
@@ -94,7 +101,8 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
     generator, training = meta_learned(config)
-    check_writable(config.out / UNFINISHED)
+    folder = claim_folder(config.out, PERSON_FOLDER, read_files(config))
+    check_writable(folder.file(UNFINISHED))
     identity = embed(config.checkpoint, pictures)
 
     start = generator.fold(identity).eval().to(device, memory_format=torch.channels_last)
@@ -107,7 +115,7 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
     average, candidate = copy.deepcopy(start), copy.deepcopy(start)
     optimizer = torch.optim.RAdam(network.parameters(), config.rate, betas=(0.5, 0.99))
     mark = fingerprint(config, pictures.hashes)
-    run = load_unfinished(config.out, mark, network, average, optimizer)
+    run = load_unfinished(folder, mark, network, average, optimizer)
 
     began, earlier = time.monotonic(), run.seconds
     line = StepLine(config.steps, run.step, config.minutes - earlier / 60)
@@ -134,7 +142,7 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
         if run.step % config.judge_every == 0 or run.step == config.steps:
             _between(candidate, start, average, config.keep)
             _judge(run, candidate, judge)
-            save_unfinished(config.out, mark, run, network, average, optimizer)
+            save_unfinished(folder, mark, run, network, average, optimizer)
         line.show(run.step, _gain(run, judge))
     line.close()
     if run.seconds >= 60 * config.minutes:

@@ -17,7 +17,7 @@ from export.data.measures import face_measures
 from export.personalization.config import MOST_PICTURES
 from inference.errors import InputError
 from inference.landmarks import mirror_order
-from inference.performance.retarget import retarget_relative
+from inference.performance.retargeting.retarget import retarget_relative
 from inference.portrait import Portrait, open_portrait
 from inference.track import LandmarkTrack, load_track
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 from export.personalization.config import PersonalizeConfig
 from export.personalization.judge import Figures
 from inference.files import written_whole
-
-UNFINISHED = "unfinished.pt"
+from inference.generator.person import UNFINISHED
+from inference.outputs import OwnedFolder
 
 
 @dataclass
@@ -43,7 +42,7 @@ def fingerprint(config: PersonalizeConfig, hashes: tuple[str, ...]) -> str:
 
 
 def save_unfinished(
-    folder: Path, mark: str, run: Run, network: nn.Module, average: nn.Module,
+    folder: OwnedFolder, mark: str, run: Run, network: nn.Module, average: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> None:  # fmt: skip
     """Write it whole or not at all. Raises LikenessError when the disk is full."""
@@ -61,16 +60,16 @@ def save_unfinished(
         "average": average.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    with written_whole(folder / UNFINISHED) as part:
+    with written_whole(folder.file(UNFINISHED)) as part:
         torch.save(content, part)
 
 
 def load_unfinished(
-    folder: Path, mark: str, network: nn.Module, average: nn.Module,
+    folder: OwnedFolder, mark: str, network: nn.Module, average: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> Run:  # fmt: skip
     """Go on where the same personalization was interrupted; else a new run."""
-    path = folder / UNFINISHED
+    path = folder.file(UNFINISHED)
     if not path.is_file():
         return Run()
     try:

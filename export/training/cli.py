@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from export.training.config import DISCRIMINATORS, TrainConfig
+from export.training.config import DISCRIMINATORS, LAST_STEP, TrainConfig
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 
@@ -67,9 +67,11 @@ def read_config(options: argparse.Namespace) -> TrainConfig:
     if config.crop % 32 or not 64 <= config.crop <= 256:
         raise InputError(f"--crop is {config.crop}; choose a multiple of 32 from 64 to 256")
     for name in ("batch", "steps", "most_sources", "whole_every", "judge_every", "log_every",
-                 "grid_every"):  # fmt: skip
+                 "grid_every", "keep_checkpoints"):  # fmt: skip
         if getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+    if config.steps > LAST_STEP:
+        raise InputError(f"--steps is {config.steps}; choose {LAST_STEP} at most")
     if config.adversary not in DISCRIMINATORS:
         raise InputError(f"--adversary is '{config.adversary}'; choose one of "
                          f"{', '.join(DISCRIMINATORS)}")  # fmt: skip

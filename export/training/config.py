@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DISCRIMINATORS = ("light", "full")
+LAST_STEP = 9_999_999  # that a checkpoint's name has digits for
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from export.training.cli import add_fields
-from export.training.config import PaperConfig
+from export.training.config import LAST_STEP, PaperConfig
 from inference.errors import Cancelled, InputError
 
 
@@ -28,6 +28,8 @@ def run_paper(options: argparse.Namespace) -> None:
     """Train as the options say and name the last checkpoint."""
     if min(options.steps, options.batch, options.shots, options.log_every, options.grid_every) < 1:
         raise InputError("--steps, --batch, --shots, --log-every and --grid-every are at least 1")
+    if options.steps > LAST_STEP:
+        raise InputError(f"--steps is {options.steps}; choose {LAST_STEP} at most")
     from export.training.paper_train import train_paper
 
     given = {field.name: getattr(options, field.name) for field in fields(PaperConfig)}

@@ -11,7 +11,6 @@ the pull that they have on the picture, and a run goes on from its newest checkp
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -28,12 +27,21 @@ from export.data.episodes import Episode, Episodes
 from export.data.samples import SampleOptions, make_sample
 from export.data.shards import PreparedData
 from export.data.workers import start_worker
+from export.folders import writing
 from export.networks.discriminator import PaperDiscriminator
 from export.networks.embedder import PaperEmbedder, person_vector
 from export.networks.paper import PaperGenerator
 from export.training.average import follow
 from export.training.balance import Balance, check_finite
 from export.training.config import PaperConfig
+from export.training.folder import (
+    TRAINING,
+    checkpoint_name,
+    checkpoints,
+    drop_oldest,
+    grid_name,
+    log_line,
+)
 from export.training.losses import (
     dssim,
     feature_matching,
@@ -46,6 +54,7 @@ from export.training.processes import Processes
 from inference.errors import InputError
 from inference.files import write_whole, written_whole
 from inference.frames import encode_frame
+from inference.outputs import OwnedFolder
 
 Batch = dict[str, Tensor]
 
@@ -74,8 +83,14 @@ class PaperLearner(nn.Module):
 def train_paper(config: PaperConfig) -> Path:
     """Train until the steps or minutes are used up. Returns the last checkpoint.
 
-    Raises InputError for unusable data or checkpoints, LikenessError when a loss is lost.
+    Raises InputError for unusable data or checkpoints, or a folder that is not ours or that
+    another run writes to; LikenessError when a loss is lost.
     """
+    with writing(config.out, TRAINING, [config.data]) as folder:
+        return _train(config, folder)
+
+
+def _train(config: PaperConfig, folder: OwnedFolder) -> Path:
     device = Processes.join().device
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -148,16 +163,16 @@ def train_paper(config: PaperConfig) -> Path:
             window[name].append(float(term.detach()))
         if (step + 1) % config.log_every == 0:
             rate = config.log_every * config.batch / max(time.monotonic() - logged, 1e-6)
-            _log(config, step, spent, {"samples_a_second": rate, **_means(window)})
+            _log(folder, step, spent, {"samples_a_second": rate, **_means(window)})
             window.clear()
             logged = time.monotonic()
         if (step + 1) % config.grid_every == 0:
-            _validate(config, average, validation, step, spent, device)
+            _validate(folder, average, validation, step, spent, device)
         if time.monotonic() - saved > 60 * config.checkpoint_minutes:
             saved = time.monotonic()
-            _save(config, run, step + 1, spent)
-    _validate(config, average, validation, step, spent, device)
-    return _save(config, run, step, spent)
+            _save(folder, config, run, step + 1, spent)
+    _validate(folder, average, validation, step, spent, device)
+    return _save(folder, config, run, step, spent)
 
 
 class _Feed:
@@ -261,7 +276,7 @@ def _on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tens
 
 @torch.no_grad()
 def _validate(
-    config: PaperConfig, average: PaperLearner, batch: Batch, step: int, spent: float,
+    folder: OwnedFolder, average: PaperLearner, batch: Batch, step: int, spent: float,
     device: torch.device,
 ) -> None:  # fmt: skip
     """SSIM of what is never trained on, whether e matters, and a picture: source, lines, result,
@@ -279,27 +294,28 @@ def _validate(
         "val_pixels": float((seen - wanted).abs().mean()),
         "val_identity_effect": float((swapped - results[:1]).abs().mean()) * 127.5,
     }
-    _log(config, step, spent, values)
+    _log(folder, step, spent, values)
     columns = [frames[:, 0, :3], lines, results, target]
     picture = torch.cat([torch.cat(list(column), dim=1) for column in columns], dim=2)
     pixels = ((picture.cpu().clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).byte().numpy()
-    write_whole(config.out / f"grid-{step + 1:07d}.png", encode_frame(pixels, None, "png"))
+    write_whole(folder.file(grid_name(step + 1)), encode_frame(pixels, None, "png"))
 
 
 def _means(window: dict[str, list[float]]) -> dict[str, float]:
     return {name: sum(values) / len(values) for name, values in window.items() if values}
 
 
-def _log(config: PaperConfig, step: int, spent: float, values: dict[str, float]) -> None:
+def _log(folder: OwnedFolder, step: int, spent: float, values: dict[str, float]) -> None:
     line = {"step": step + 1, "minutes": round(spent, 2)}
     line |= {name: round(value, 5) for name, value in values.items()}
-    with (config.out / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(line) + "\n")
+    log_line(folder, line)
     print(", ".join(f"{name} {value:g}" for name, value in line.items()), flush=True)
 
 
-def _save(config: PaperConfig, run: dict[str, Any], step: int, minutes: float) -> Path:
-    path = config.out / f"checkpoint-{step:07d}.pt"
+def _save(
+    folder: OwnedFolder, config: PaperConfig, run: dict[str, Any], step: int, minutes: float
+) -> Path:
+    path = folder.file(checkpoint_name(step))
     what = f"on the clip {config.clip}" if config.clip else "on all people"
     content = {
         "generator": run["average"].generator.state_dict(),
@@ -310,15 +326,13 @@ def _save(config: PaperConfig, run: dict[str, Any], step: int, minutes: float) -
     }  # fmt: skip
     with written_whole(path) as part:
         torch.save(content, part)
-    for old in sorted(config.out.glob("checkpoint-*.pt"))[:-2]:
-        old.unlink()
+    drop_oldest(folder, 2)
     return path
 
 
 def _load(config: PaperConfig, run: dict[str, Any], device: torch.device) -> tuple[int, float]:
     """Go on from the newest checkpoint: its step and minutes, or zeros."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    found = sorted(config.out.glob("checkpoint-*.pt"))
+    found = checkpoints(config.out)
     if not found:
         return 0, 0.0
     try:

@@ -12,8 +12,10 @@ from torch import nn
 
 from export.training.config import TrainConfig
 from export.training.critics import Critics
+from export.training.folder import checkpoint_name, checkpoints, drop_oldest
 from inference.errors import InputError
 from inference.files import written_whole
+from inference.outputs import OwnedFolder
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Start:
 
 
 def save_checkpoint(
+    folder: OwnedFolder,
     config: TrainConfig,
     learner: nn.Module,
     average: nn.Module,
@@ -38,8 +41,7 @@ def save_checkpoint(
     It holds the averaged generator under "generator" and words under "training" for the export,
     and the run's own state under "resume". Raises LikenessError when the disk is full.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
-    path = config.out / f"checkpoint-{step:07d}.pt"
+    path = folder.file(checkpoint_name(step))
     content = {
         "generator": average.generator.state_dict(),
         "embedder": average.embedder.state_dict(),
@@ -57,8 +59,7 @@ def save_checkpoint(
     }
     with written_whole(path) as part:
         torch.save(content, part)
-    for old in checkpoints(config.out)[: -config.keep_checkpoints]:
-        old.unlink()
+    drop_oldest(folder, config.keep_checkpoints)
     return path
 
 
@@ -74,7 +75,6 @@ def load_newest(
 
     Raises InputError when it is damaged or of another tier.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
     found = checkpoints(config.out)
     if not found:
         return Start()
@@ -98,8 +98,3 @@ def load_newest(
             "remove it to go on from the one before"
         ) from error
     return Start(int(state["step"]), float(state["minutes"]))
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The folder's checkpoints, oldest first."""
-    return sorted(folder.glob("checkpoint-*.pt"))

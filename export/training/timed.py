@@ -9,8 +9,9 @@ first. It goes on from what an earlier run left on the same machine, or from its
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -22,23 +23,45 @@ from typing import Any
 
 import torch
 
+from export.data.layout import PREPARED
 from export.data.parts import is_parts, unpack
-from export.training.results import (
+from export.folders import alone, check_folder, writing
+from export.training.folder import (
     CHECKPOINT,
+    EMBEDDER,
+    GRID,
+    LOG,
+    MODEL,
+    TRAINING,
+    checkpoint_name,
+    checkpoints,
+    is_checkpoint,
+)
+from export.training.results import (
+    RESULTS,
     join_results,
+    load_checkpoint,
     pack_results,
     read_checkpoint,
+    read_results,
     restored,
     slim,
 )
 from inference.errors import InputError, LikenessError
 from inference.files import written_whole
+from inference.outputs import FolderKind, OwnedFolder, refuse_inputs
 
 ROOT = Path(__file__).resolve().parents[2]
-LOG, GRID = "log.jsonl", "grid.png"
 _PACKING = 10.0  # seconds kept at the very end for writing the pieces
 _SHORTEST = 15.0  # seconds of training below which a run is not worth its start
 _FAREWELL = 5.0  # seconds that a process has to end by itself
+
+
+_MADE = FolderKind(
+    "what a training run brings home",
+    tuple(re.escape(name) for name in (CHECKPOINT, MODEL, EMBEDDER)),
+    lambda folder: is_checkpoint(folder / CHECKPOINT),
+)
 
 
 @dataclass(frozen=True)
@@ -82,16 +105,34 @@ class Outcome:
 def run(job: Run, began: float | None = None) -> Outcome:
     """Train, export and pack, all within the job's minutes. began: `time.monotonic()` of the start.
 
-    Raises InputError for what cannot be used, LikenessError when no checkpoint came of it.
+    Raises InputError for what cannot be used, for a folder that is not ours and for one that
+    another run works in; LikenessError when no checkpoint came of it.
     """
     began = time.monotonic() if began is None else began
+    given = [job.data, *([job.start] if job.start else [])]
+    refuse_inputs([job.out, job.work], given)
+    refuse_inputs([job.out], [job.work])
+    check_folder(job.out, RESULTS)
+    check_folder(_trained(job), TRAINING, given)
+    check_folder(job.work / "results", _MADE, given)
+    if is_parts(job.data):
+        check_folder(job.work / "data", PREPARED, given)
+    with alone(job.work, "what a training keeps"):
+        return _run(job, began)
+
+
+def _trained(job: Run) -> Path:
+    return job.work / f"train-{job.tier}"
+
+
+def _run(job: Run, began: float) -> Outcome:
     end = began + 60 * job.minutes
     data = job.data
     if is_parts(data):
         data = job.work / "data"
         unpack(job.data, data)
         _say(f"unpacked in {time.monotonic() - began:.1f} s")
-    trained = job.work / f"train-{job.tier}"
+    trained = _trained(job)
     _place_start(job, trained)
     newest = _newest(trained)
     spent = _minutes_of(newest) if newest else 0.0
@@ -122,64 +163,91 @@ def run(job: Run, began: float | None = None) -> Outcome:
 
 
 def resume_from(folder: Path, out: Path) -> Path:
-    """Make a checkpoint that training goes on from of a folder of results. Returns its path."""
-    made = {path.name: path for path in join_results(folder, out)}
-    if CHECKPOINT not in made:
-        raise InputError(f"{folder}: its results hold no checkpoint")
-    return place_checkpoint(made[CHECKPOINT], out)
+    """Make a run that training goes on from of a folder of results. Returns its checkpoint.
+
+    Raises InputError when the results are not whole, or when `out` is not ours or a run that has
+    come further.
+    """
+    check_folder(out, TRAINING, [folder])
+    results = read_results(folder)
+    content = _start_of(folder, results)
+    with writing(out, TRAINING, [folder]) as owned:
+        there = _newest(out)
+        if there is not None and _step_of(there) > int(content["resume"]["step"]):
+            raise InputError(f"{there}: this run has come further than {folder}; choose another "
+                             "folder")  # fmt: skip
+        join_results(results, owned)
+        return _place(content, owned)
 
 
 def place_checkpoint(path: Path, folder: Path) -> Path:
     """Put a checkpoint, slim or not, where `train --out folder` finds it as its newest."""
     content = restored(read_checkpoint(path))
-    resume = content.get("resume")
-    if not isinstance(resume, dict) or "step" not in resume:
-        raise InputError(f"{path}: holds weights alone; training cannot go on from it")
-    placed = folder / f"checkpoint-{int(resume['step']):07d}.pt"
+    _resume_of(content, path)
+    with writing(folder, TRAINING, [path]) as owned:
+        return _place(content, owned)
+
+
+def _place(content: dict[str, Any], folder: OwnedFolder) -> Path:
+    placed = folder.file(checkpoint_name(int(content["resume"]["step"])))
     with written_whole(placed) as part:
         torch.save(content, part)
     return placed
+
+
+def _start_of(folder: Path, results: dict[str, bytes]) -> dict[str, Any]:
+    """The checkpoint in a folder of results, as training goes on from it."""
+    if CHECKPOINT not in results:
+        raise InputError(f"{folder}: its results hold no checkpoint")
+    content = restored(load_checkpoint(io.BytesIO(results[CHECKPOINT]), folder))
+    _resume_of(content, folder)
+    return content
 
 
 def _place_start(job: Run, trained: Path) -> None:
     if job.start is None:
         return
     if job.start.is_dir():
-        unpacked = job.work / "start"
-        shutil.rmtree(unpacked, ignore_errors=True)
-        path = resume_from(job.start, unpacked)
+        content = _start_of(job.start, read_results(job.start))
     else:
-        path = job.start
+        content = restored(read_checkpoint(job.start))
     there = _newest(trained)
-    if there is not None and _step_of(there) >= _step_of(path):
+    if there is not None and _step_of(there) >= int(_resume_of(content, job.start)["step"]):
         _say(f"{there} is as new as {job.start}; going on from it")
         return
-    place_checkpoint(path, trained)
+    with writing(trained, TRAINING, [job.start]) as owned:
+        _place(content, owned)
 
 
 def _bring_home(job: Run, trained: Path, newest: Path, end: float, failed: bool) -> Outcome:
-    made = job.work / "results"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
+    with writing(job.work / "results", _MADE, [newest]) as folder:
+        for older in folder.files():
+            older.unlink()
+        return _pack(job, trained, newest, end, failed, folder)
+
+
+def _pack(
+    job: Run, trained: Path, newest: Path, end: float, failed: bool, folder: OwnedFolder
+) -> Outcome:
     content = read_checkpoint(newest)
-    torch.save(slim(content), made / CHECKPOINT)
-    files = {CHECKPOINT: made / CHECKPOINT}
+    files = {CHECKPOINT: folder.file(CHECKPOINT)}
+    with written_whole(files[CHECKPOINT]) as part:
+        torch.save(slim(content), part)
     missing = []
     if (trained / LOG).is_file():
         files[LOG] = trained / LOG
     grids = sorted(trained.glob("grid-*.png"))
     if grids:
         files[GRID] = grids[-1]
-    model = made / "model.onnx"
+    model = folder.file(MODEL)
     command = [
         sys.executable, "-m", "export", "onnx", "--generator", "warp", "--tier", job.tier,
         "--checkpoint", str(newest), "--out", str(model),
     ]  # fmt: skip
     if _call(command, end - _PACKING) == 0:
-        for path in sorted(made.glob("model*.onnx")):
-            files[path.name] = path
+        files |= {path.name: path for path in folder.files() if path.name in (MODEL, EMBEDDER)}
     else:
-        missing.append("model.onnx")
+        missing.append(MODEL)
         _say("there was no time for the export; make it at home from the checkpoint")
     pieces, left_out = pack_results(files, job.out)
     resume = content["resume"]
@@ -207,20 +275,20 @@ def _call(command: Sequence[str], until: float) -> int | None:
 
 
 def _newest(folder: Path) -> Path | None:
-    found = sorted(folder.glob("checkpoint-*.pt"))
+    found = checkpoints(folder)
     return found[-1] if found else None
 
 
 def _minutes_of(path: Path) -> float:
-    return float(_resume_of(path)["minutes"])
+    return float(_resume_of(read_checkpoint(path), path)["minutes"])
 
 
 def _step_of(path: Path) -> int:
-    return int(_resume_of(path)["step"])
+    return int(_resume_of(read_checkpoint(path), path)["step"])
 
 
-def _resume_of(path: Path) -> dict[str, Any]:
-    resume = read_checkpoint(path).get("resume")
+def _resume_of(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    resume = content.get("resume")
     if not isinstance(resume, dict) or not {"step", "minutes"} <= resume.keys():
         raise InputError(f"{path}: holds weights alone; training cannot go on from it")
     return resume

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,8 @@ def add_run(commands: Any) -> None:
     start.add_argument("--checkpoint", type=Path, metavar="C.pt", help="to begin with")
     start.add_argument("--resume", type=Path, metavar="RESULTS", help="an earlier run's pieces")
     parser.add_argument("--work", type=Path, metavar="DIR",
-                        help="what is kept from run to run (default: in /tmp)")  # fmt: skip
+                        help="what is kept from run to run (default: a folder of --data and --out "
+                        "in your cache)")  # fmt: skip
     parser.add_argument("--reserve", type=float, default=60.0, metavar="SECONDS",
                         help="of --minutes, for validation and export (default: 60)")  # fmt: skip
     parser.add_argument("--start-up", type=float, default=30.0, metavar="SECONDS",
@@ -50,8 +50,9 @@ def run_timed(options: argparse.Namespace) -> None:
     if options.minutes <= 0 or min(options.reserve, options.start_up) < 0:
         raise InputError("--minutes must be above 0, --reserve and --start-up at least 0")
     from export.training.timed import Run, run
+    from export.training.work import default_work
 
-    work = options.work or Path(tempfile.gettempdir()) / "likeness-run"
+    work = options.work or default_work(options.data, options.out)
     further = tuple(options.options[1:] if options.options[:1] == ["--"] else options.options)
     job = Run(options.data, options.out, options.minutes, work, options.tier,
               options.checkpoint or options.resume, options.reserve, options.start_up,

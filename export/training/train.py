@@ -8,7 +8,6 @@ batch. It goes on from the newest checkpoint in `out`, with the same data in the
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from collections import defaultdict
@@ -20,12 +19,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from export.checkpoint import load_embedder, load_weights
+from export.folders import writing
 from export.networks.embedder import WarpEmbedder, person_vector
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.training.average import follow
 from export.training.config import TrainConfig
 from export.training.critics import Critics
 from export.training.feed import Feed, validation_batches
+from export.training.folder import TRAINING, grid_name, log_line
 from export.training.grid import write_grid
 from export.training.objective import measures, objective
 from export.training.processes import Processes
@@ -34,6 +35,8 @@ from export.training.resident import ResidentFeed
 from export.training.saved import load_newest, save_checkpoint
 from inference.errors import LikenessError
 from inference.generator.contract import IDENTITY_SIZE
+from inference.generator.identity import embedder_path
+from inference.outputs import OwnedFolder
 
 _LOST_STEPS = 20  # so many steps in a row without a finite loss end the run
 
@@ -58,9 +61,22 @@ class Learner(nn.Module):
 def train(config: TrainConfig) -> Path:
     """Train until the steps or minutes are used up. Returns the last checkpoint.
 
-    Raises InputError for unusable data or checkpoints, LikenessError when the loss is lost.
+    Raises InputError for unusable data or checkpoints, or a folder that is not ours or that
+    another run writes to; LikenessError when the loss is lost.
     """
     processes = Processes.join()
+    if not processes.first:
+        return _train(config, processes, None)
+    with writing(config.out, TRAINING, [config.data, *_first_weights(config)]) as folder:
+        return _train(config, processes, folder)
+
+
+def _first_weights(config: TrainConfig) -> list[Path]:
+    return [config.init, embedder_path(config.init)] if config.init else []
+
+
+def _train(config: TrainConfig, processes: Processes, folder: OwnedFolder | None) -> Path:
+    """folder: of the first process, which alone writes."""
     device = processes.device
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -125,18 +141,18 @@ def train(config: TrainConfig) -> Path:
         for name, number in measures(rendered, view).items():
             window[name].append(number)
         window["samples"].append(len(view.target) * processes.count)
-        if processes.first and (step + 1) % config.log_every == 0:
-            _log(config, step, spent, window, logged)
+        if folder and (step + 1) % config.log_every == 0:
+            _log(folder, config, step, spent, window, logged)
             logged = time.monotonic()
-        if processes.first and (step + 1) % config.grid_every == 0:
-            _validate(config, average, critics, validation, step, spent, device)
-        if processes.first and time.monotonic() - saved > config.checkpoint_minutes * 60:
+        if folder and (step + 1) % config.grid_every == 0:
+            _validate(folder, average, critics, validation, step, spent, device)
+        if folder and time.monotonic() - saved > config.checkpoint_minutes * 60:
             saved = time.monotonic()
-            save_checkpoint(config, learner, average, optimizer, critics, step + 1, spent)
+            save_checkpoint(folder, config, learner, average, optimizer, critics, step + 1, spent)
     processes.wait()
-    if processes.first:
-        _validate(config, average, critics, validation, step, spent, device)
-        return save_checkpoint(config, learner, average, optimizer, critics, step, spent)
+    if folder:
+        _validate(folder, average, critics, validation, step, spent, device)
+        return save_checkpoint(folder, config, learner, average, optimizer, critics, step, spent)
     return config.out
 
 
@@ -178,7 +194,7 @@ def _calibrate(
 
 @torch.no_grad()
 def _validate(
-    config: TrainConfig,
+    folder: OwnedFolder,
     average: Learner,
     critics: Critics,
     batches: list[dict[str, Tensor]],
@@ -202,21 +218,22 @@ def _validate(
         found["val_identity_effect"].append(float((other - rendered.result).abs().mean()) * 255)
         rows.append((view, rendered))
     values = {name: sum(numbers) / len(numbers) for name, numbers in found.items()}
-    _write_line(config, {"step": step + 1, "minutes": round(spent, 2), **values})
+    _write_line(folder, {"step": step + 1, "minutes": round(spent, 2), **values})
     if values and values["val_identity_effect"] < 1e-3 and step > 5000:
         print("warning: the generator ignores the person's vector", flush=True)
-    write_grid(config.out / f"grid-{step + 1:07d}.png", rows)
+    write_grid(folder.file(grid_name(step + 1)), rows)
 
 
 def _log(
-    config: TrainConfig, step: int, spent: float, window: dict[str, list[float]], since: float
-) -> None:
+    folder: OwnedFolder, config: TrainConfig, step: int, spent: float,
+    window: dict[str, list[float]], since: float,
+) -> None:  # fmt: skip
     line = {name: sum(values) / len(values) for name, values in window.items() if name != "samples"}
     seen = sum(window["samples"])
     rate = seen / max(time.monotonic() - since, 1e-6)
     window.clear()
     _write_line(
-        config,
+        folder,
         {
             "step": step + 1,
             "minutes": round(spent, 2),
@@ -232,9 +249,8 @@ def _log(
     )  # fmt: skip
 
 
-def _write_line(config: TrainConfig, values: dict[str, float]) -> None:
-    with (config.out / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps({k: round(v, 6) for k, v in values.items()}) + "\n")
+def _write_line(folder: OwnedFolder, values: dict[str, float]) -> None:
+    log_line(folder, {k: round(v, 6) for k, v in values.items()})
 
 
 def describe(config: TrainConfig) -> dict[str, object]:

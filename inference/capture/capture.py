@@ -22,8 +22,9 @@ from inference.files import check_writable
 from inference.inputs import MOST_FRAMES
 from inference.jobs import CaptureJob
 from inference.landmarks import POINT_COUNT
+from inference.outputs import check_replaceable, refuse_inputs
 from inference.progress import Progress
-from inference.track import LandmarkTrack, save_track
+from inference.track import SUFFIX, LandmarkTrack, is_track, save_track
 
 _MAX_FACES = 4
 _READ_AHEAD, _READ_AHEAD_BYTES = 8, 400_000_000  # frames, of this size together at the most
@@ -91,7 +92,14 @@ def run_capture(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Captured:
-    """Capture as the job says and write its track. Raises as `capture_footage` does."""
+    """Capture as the job says and write its track. Raises as `capture_footage` does.
+
+    Raises InputError when the track's name is not one, or something else has that name.
+    """
+    if not job.out.name.endswith(SUFFIX):
+        raise InputError(f"{job.out}: a track's name ends in {SUFFIX}; choose such a name")
+    refuse_inputs([job.out], [job.footage])
+    check_replaceable(job.out, is_track, "a landmark track")
     check_writable(job.out)
     first, last = job.frames or (0, None)
     captured = capture_footage(job.footage, job.face, first, last, progress, cancelled)

@@ -43,13 +43,14 @@ class ColourMatch:
     """palette: the portrait's; share: 0 to 1 of how far the network's tints are led to it.
 
     grade: of the whole head, to match another picture; None: to its own portrait alone.
-    by: what the grade was found from, in words.
+    by: what the grade was found from, in words. sha256: of the matched picture's file.
     """
 
     palette: Palette
     share: float
     grade: Grade | None = None
     by: str = "palette"
+    sha256: str = ""
 
     def of_network(
         self, warped: Colours, blended: Colours, alpha: NDArray[np.float32]
@@ -119,8 +120,10 @@ def colour_match(match: str, strength: float, portrait: Portrait) -> ColourMatch
     palette = palette_of(_face_colours(portrait, skin=False))
     own = ColourMatch(palette, strength * (1 - palette.freedom))
     if matches_picture(match):
-        grade, by = _grade_to(portrait, Path(match))
-        return replace(own, grade=replace(grade, share=strength), by=by)
+        other = read_picture(Path(match))
+        grade, by = _grade_to(portrait, other, Path(match))
+        grade = replace(grade, share=strength)
+        return replace(own, grade=grade, by=by, sha256=other.sha256)
     return own if own.share > 0 else None
 
 
@@ -130,9 +133,8 @@ def graded_portrait(portrait: Portrait, grade: Grade) -> Portrait:
     return replace(portrait, picture=replace(picture, rgb=grade.of_picture(picture.rgb)))
 
 
-def _grade_to(portrait: Portrait, path: Path) -> tuple[Grade, str]:
+def _grade_to(portrait: Portrait, other: StillPicture, path: Path) -> tuple[Grade, str]:
     """The grade from the portrait to a picture, and what it was found from."""
-    other = read_picture(path)
     seen = _whole(other)
     if not len(seen):
         raise InputError(f"{path}: this picture is transparent all over; there is no colour in it "

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import re
 import threading
@@ -43,7 +44,10 @@ class GeneratorOutput:
 
 @dataclass(frozen=True)
 class Generator:
-    """A loaded model. provider: what really runs; reason: why that one, in words."""
+    """A loaded model. provider: what really runs; reason: why that one, in words.
+
+    sha256: of the file, as it was loaded, in hexadecimal.
+    """
 
     session: onnxruntime.InferenceSession
     path: Path
@@ -53,6 +57,7 @@ class Generator:
     checkpoint: str
     provider: str
     reason: str
+    sha256: str
 
     def run(
         self, picture: NDArray[np.float32], identity: NDArray[np.float32] | None = None
@@ -80,11 +85,13 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
     somebody brought is run once, to see whether it answers as it must.
     """
     path = model_path(tier_or_file)
-    session, reason = open_session(path, provider, threads)
+    data = _model_bytes(path)
+    session, reason = open_session(path, provider, threads, data)
     ran = "cuda" if session.get_providers()[0] == _CUDA else "cpu"
     faster = path.with_name(path.stem + contract.INT8_SUFFIX)
     if ran == "cpu" and tier_or_file in contract.TIERS and faster.is_file():
-        path, session = faster, _session(faster, [_CPU], threads)
+        path, data = faster, _model_bytes(faster)
+        session = _session(path, [_CPU], threads, data)
     meta = metadata(session, path)
     _check(session, meta, path)
     generator = Generator(
@@ -96,6 +103,7 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
         meta[contract.META_CHECKPOINT],
         ran,
         reason,
+        hashlib.sha256(data).hexdigest(),
     )
     if tier_or_file not in contract.TIERS:
         _try_out(generator)
@@ -110,23 +118,27 @@ def model_path(tier_or_file: str | Path) -> Path:
 
 
 def open_session(
-    path: Path, provider: str, threads: int
+    path: Path, provider: str, threads: int, data: bytes | None = None
 ) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session on the provider, and why it is that one. Raises InputError."""
+    """A session on the provider, and why it is that one. Raises InputError.
+
+    data: the file's bytes, where they have been read already.
+    """
+    data = _model_bytes(path) if data is None else data
     if provider not in PROVIDERS:
         raise InputError(f"there is no provider '{provider}'; choose one of {', '.join(PROVIDERS)}")
     if provider != "cpu":
         missing = _why_no_cuda()
         if missing is None:
-            session = _session(path, [(_CUDA, _cuda_options()), _CPU], threads)
+            session = _session(path, [(_CUDA, _cuda_options()), _CPU], threads, data)
             # The list of available providers promises CUDA on every machine: only this tells.
             if session.get_providers()[0] == _CUDA:
                 return session, "a CUDA session was opened"
             missing = "its libraries could not be loaded, see the log"
         if provider == "cuda":
             raise InputError(f"CUDA cannot be used: {missing}; use --provider cpu or auto")
-        return _session(path, [_CPU], threads), f"CUDA cannot be used: {missing}"
-    return _session(path, [_CPU], threads), "the CPU was asked for"
+        return _session(path, [_CPU], threads, data), f"CUDA cannot be used: {missing}"
+    return _session(path, [_CPU], threads, data), "the CPU was asked for"
 
 
 def _why_no_cuda() -> str | None:
@@ -148,8 +160,13 @@ def _cuda_options() -> dict[str, str]:
     return {"gpu_mem_limit": str(int(limit) << 20)} if known else {}
 
 
+def _model_bytes(path: Path) -> bytes:
+    return read_bytes(path, "model", f"the tiers are {' and '.join(contract.TIERS)}", LARGEST)
+
+
 def _session(
-    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int
+    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int,
+    data: bytes,
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -158,10 +175,8 @@ def _session(
     options.log_severity_level = 4 if alone else 3
     # Spinning threads would take the cores from warping and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Its bytes, not its name: so it cannot have further files read that lie elsewhere.
-    advice = f"the tiers are {' and '.join(contract.TIERS)}"
-    data = read_bytes(path, "model", advice, LARGEST)
     try:
+        # Its bytes, not its name: so it cannot have further files read that lie elsewhere.
         # Falling back, from the CPU to the CPU, it prints what it does.
         return onnxruntime.InferenceSession(
             data, options, providers=providers, enable_fallback=not alone

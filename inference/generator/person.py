@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +19,45 @@ from inference.errors import InputError
 from inference.generator.contract import IDENTITY_SIZE
 from inference.generator.model import LARGEST
 from inference.inputs import read_bytes, read_json
+from inference.outputs import FolderKind
 
 VERSION = 1
 PERSON, GENERATOR, IDENTITY = "person.json", "generator.onnx", "identity.npy"
+CARD, PICTURE = "card.md", "before_after.png"
+UNFINISHED = "unfinished.pt"  # what an interrupted personalization goes on from
+_LONGEST = 10_000_000  # bytes of its names that are looked at
 _AGAIN = "make the folder again with: python -m export personalize"
 META_PERSON = "likeness.person"  # "folded": the person's vector is in the weights
+
+
+def left_unfinished(folder: Path, word: bytes) -> bool:
+    """Did an interrupted personalization leave its state there? word: a name in that state."""
+    try:
+        with zipfile.ZipFile(folder / UNFINISHED) as file:
+            (name,) = (name for name in file.namelist() if name.endswith("/data.pkl"))
+            with file.open(name) as state:
+                content = state.read(_LONGEST)
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
+    return b"fingerprint" in content and word in content
+
+
+def _was_personalized(folder: Path) -> bool:
+    """A person's folder had no record before, but its own list, or what was interrupted."""
+    try:
+        said = json.loads((folder / PERSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict) and isinstance(said.get("likeness_person"), int):
+        return True
+    return left_unfinished(folder, b"best_figures")
+
+
+PERSON_FOLDER = FolderKind(
+    "a personalized generator",
+    tuple(re.escape(n) for n in (PERSON, GENERATOR, IDENTITY, CARD, PICTURE, UNFINISHED)),
+    _was_personalized,
+)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, OVAL, SKIN_COUNT, face_triangles
-from inference.performance.pose import Pose
+from inference.performance.face.pose import Pose
 
 Points = NDArray[np.float32]
 

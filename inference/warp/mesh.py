@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import OVAL, SKIN_COUNT, face_triangles, hole_triangles
-from inference.performance.pose import fit_pose
+from inference.performance.face.pose import fit_pose
 from inference.warp.hidden import Hidden, find_hidden
 
 Points = NDArray[np.float32]

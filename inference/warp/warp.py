@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.performance.pose import fit_pose
+from inference.performance.face.pose import fit_pose
 from inference.warp.contour import find_contour, sample
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth

@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -29,14 +28,17 @@ from inference.frames import encode_frame
 from inference.generator.contract import TIERS
 from inference.generator.model import load_generator
 from inference.jobs import SynthesizeJob
+from inference.outputs import FolderKind, claim_folder, open_owned
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
+from inference.sidecar import FRAMES
 from inference.synthesis import STAGES, StageClock, build_scene, render_frame, synthesize
 from inference.track import load_track
 
 CROP = 512
-FRAMES = 150
+COUNT = 150
 ROUNDS = 3
+BENCH = FolderKind("a benchmark", (r"(portrait\.png|performance\.mp4|paper\.onnx|bench\.json)",))
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,7 +56,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
+    claim_folder(out, BENCH)
     portrait = _portrait_with_crop(out / "portrait.png")
     timings = [_time_capture(out / "performance.mp4")]
     for tier in TIERS:
@@ -81,7 +83,7 @@ def _time_capture(movie: Path) -> Timing:
         SynthesizeJob((PORTRAIT,), TRACK, movie.parent, layer="full"), load_track(TRACK)
     )
     writer = cv2.VideoWriter(str(movie), cv2.VideoWriter.fourcc(*"mp4v"), 25, (1280, 720))
-    for frame in range(FRAMES):
+    for frame in range(COUNT):
         whole, _ = render_frame(scene, frame, StageClock())
         wide = np.zeros((720, 1280, 3), np.uint8)
         wide[:, 280:1000] = cv2.resize(whole, (720, 720), interpolation=cv2.INTER_CUBIC)
@@ -101,8 +103,9 @@ def _time_synthesis(tier: str, portrait: Path, out: Path) -> list[Timing]:
     stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
     provider = ""
     for _ in range(ROUNDS):
-        shutil.rmtree(out, ignore_errors=True)
-        job = SynthesizeJob((portrait,), TRACK, out, tier=tier, frames=(0, FRAMES - 1))
+        if out.exists():
+            open_owned(out, FRAMES).remove()
+        job = SynthesizeJob((portrait,), TRACK, out, tier=tier, frames=(0, COUNT - 1))
         result = synthesize(job)
         rounds.append(result.wall / result.made)
         provider = result.provider

@@ -61,7 +61,7 @@ def refusals(given: dict[str, Any]) -> dict[str, Any]:
     _photograph(given["picture"])
 
     def cut_off(*_: Any) -> None:
-        for part in Path(given["folder"]).rglob("likeness-footage-*.mp4"):
+        for part in Path(given["folder"]).rglob("likeness-*.part.mp4"):
             part.write_bytes(part.read_bytes()[:100])
 
     bpy.app.handlers.render_complete.append(cut_off)
@@ -77,7 +77,7 @@ def refusals(given: dict[str, Any]) -> dict[str, Any]:
     return {
         "lines": lines, "takes": len(scene.likeness.takes), "job": last_job(scene)["state"],
         "size": [scene.render.resolution_x, scene.render.resolution_y],
-        "left": [path.name for path in Path(given["folder"]).rglob("likeness-footage-*")],
+        "left": [path.name for path in Path(given["folder"]).rglob("likeness-*.part*")],
         "sequencer": scene.render.use_sequencer,
     }  # fmt: skip
 

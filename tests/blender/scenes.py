@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.performance.decompose import decompose
-from inference.performance.performance import Performance
+from inference.performance.face.decompose import decompose
+from inference.performance.taking.performance import Performance
 from inference.track import LandmarkTrack, load_track
 from tests.blender.conftest import ROOT, VARIABLE_45
 
@@ -74,7 +74,7 @@ def steps_in(blender: str, inside: Path, folder: Path, footage: Path) -> Scenari
         }  # fmt: skip
         done = subprocess.run(
             [python, str(inside), name, str(arguments), str(report)],
-            env=environment, capture_output=True, text=True, timeout=600, check=False,
+            env=environment, capture_output=True, text=True, timeout=3000, check=False,
         )  # fmt: skip
         assert done.returncode == 0 and report.is_file(), done.stderr[-3000:]
         facts: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))

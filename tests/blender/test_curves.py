@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from blender_addon.head_pose import from_eulers, rotation_vectors, to_eulers
-from inference.performance.controls import CONTROL_NAMES
-from inference.performance.decompose import compose
-from inference.performance.performance import Performance, load_performance, save_performance
-from inference.performance.rotations import to_matrices
+from inference.performance.face.controls import CONTROL_NAMES
+from inference.performance.face.decompose import compose
+from inference.performance.face.rotations import to_matrices
+from inference.performance.taking.performance import Performance, load_performance, save_performance
 from tests.blender.scenes import BLENDERS, Scenario, real_performance, scenario_in
 
 pytestmark = pytest.mark.blender

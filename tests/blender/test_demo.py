@@ -14,7 +14,8 @@ import pytest
 
 from inference.capture.video import open_footage
 from inference.composite import lay_over
-from inference.demo import PORTRAIT, TRACK
+from inference.demo import PORTRAIT, TRACK, run_demo
+from inference.errors import InputError
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
 from inference.track import load_track
@@ -78,3 +79,17 @@ def test_the_blend_file_renders_the_head_over_the_portrait(
     head = np.s_[max(0, box.y) : box.y + box.height, box.x : box.x + box.width]
     moved = np.abs(expected.astype(int) - portrait.picture.rgb8())
     assert moved[head].mean() > 5
+
+
+def test_a_blend_file_that_was_edited_since_is_not_replaced(demo: Path, tmp_path: Path) -> None:
+    for name in ("likeness.json", "made.json", "demo.blend"):
+        (tmp_path / name).write_bytes((demo / name).read_bytes())
+    with (tmp_path / "demo.blend").open("ab") as file:
+        file.write(b"edited")
+    edited = (tmp_path / "demo.blend").read_bytes()
+    with pytest.raises(InputError, match=r"demo\.blend: may have been edited"):
+        run_demo(tmp_path, None, None, "draft")
+    assert (tmp_path / "demo.blend").read_bytes() == edited
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "demo.blend", "likeness.json", "made.json",
+    ]  # fmt: skip

@@ -17,8 +17,8 @@ from blender_addon.canonical import EYE_DISTANCE, read_face
 from blender_addon.errors import InputError
 from blender_addon.overlay_recordings import recording_of
 from blender_addon.recordings import load_performance
-from inference.performance.decompose import decompose
-from inference.performance.performance import save_performance
+from inference.performance.face.decompose import decompose
+from inference.performance.taking.performance import save_performance
 from inference.track import save_track
 from tests.blender.scenes import (
     BLENDERS,

@@ -12,9 +12,9 @@ import pytest
 
 from inference.capture.video import open_footage, read_frames
 from inference.landmarks import face_triangles
-from inference.performance.canonical import canonical_face
-from inference.performance.decompose import compose
-from inference.performance.performance import save_performance
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.decompose import compose
+from inference.performance.taking.performance import save_performance
 from inference.track import load_track
 from tests.blender.scenes import BLENDERS, Scenario, real_performance, scenario_in
 

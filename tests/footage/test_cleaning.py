@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from inference.capture.capture import capture_footage
 from inference.landmarks import EYES
-from inference.performance.decompose import compose, decompose
-from inference.performance.gaps import fill_performance, frame_confidence
-from inference.performance.performance import Performance
-from inference.performance.reading import read_performance
-from inference.performance.smooth import LiveSmoother, smooth_performance, smooth_track
-from inference.performance.table import save_table
-from inference.performance.takes import cut_take, join_takes
+from inference.performance.cleaning.gaps import fill_performance, frame_confidence
+from inference.performance.cleaning.smooth import LiveSmoother, smooth_performance, smooth_track
+from inference.performance.face.decompose import compose, decompose
+from inference.performance.taking.arrange import cut_take, join_takes
+from inference.performance.taking.performance import Performance
+from inference.performance.taking.read import read_performance
+from inference.performance.taking.table import save_table
 
 pytestmark = pytest.mark.footage
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from inference.capture.capture import capture_footage
 from inference.landmarks import interocular
-from inference.performance.contact import lid_gap, lip_gap
-from inference.performance.controls import CONTROL_NAMES
-from inference.performance.decompose import compose, decompose
-from inference.performance.performance import Performance
-from inference.performance.rotations import to_angles
+from inference.performance.face.controls import CONTROL_NAMES
+from inference.performance.face.decompose import compose, decompose
+from inference.performance.face.rotations import to_angles
+from inference.performance.retargeting.contact import lid_gap, lip_gap
+from inference.performance.taking.performance import Performance
 from inference.track import LandmarkTrack
 
 pytestmark = pytest.mark.footage

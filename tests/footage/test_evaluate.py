@@ -22,6 +22,7 @@ from export.evaluation.evaluate import Evaluated
 from export.evaluation.measures import find_regions, jitter
 from export.evaluation.reenact import WarpOnly, crop_in_picture, reenact_self, warp_only
 from export.evaluation.report import write_report
+from export.evaluation.report_files import check_report
 from export.evaluation.score import describe_real, measure_self
 from export.evaluation.summary import MEASURES
 from export.generators import export_warp
@@ -31,6 +32,7 @@ from inference.generator.model import Generator, GeneratorOutput, load_generator
 from inference.generator.person import open_person
 from inference.sources import choose_sources
 from tests.movies import write_movie
+from tests.strangers import NEAR_MISSES, plant
 
 CLIPS = ("s_grid_female_ccby4.mp4", "s_grid_male_ccby4.mp4", "s_obama_whitehouse_pd.mp4")
 
@@ -70,10 +72,12 @@ class Report:
 @pytest.fixture(scope="module")
 def report(folder: Path, untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     path = tmp_path_factory.mktemp("report") / "report.json"
+    strangers = plant(path.parent, *NEAR_MISSES, "report-16.png", "report.txt")
     with pytest.MonkeyPatch.context() as patch:
         said: list[str] = []
         patch.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
         run(folder, path, "--shots", 4, 1, "--targets", 8, "--model", untrained, "--processes", 2)
+    strangers.check()
     progress = "\n".join(line for line in said if line.startswith("evaluate: "))
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     return Report(path, content, "\n".join(said), progress)
@@ -159,7 +163,8 @@ def test_cross_reenactment_moves_another_person(report: Report) -> None:
 def test_table_and_pictures_lie_beside(report: Report) -> None:
     folder = report.path.parent
     names = {path.name for path in folder.iterdir()}
-    assert names == {"report.json", "report.md", "report.png", "report-4.png"}
+    made = {"report.json", "report.md", "report.png", "report-4.png"}
+    assert names == {*made, *NEAR_MISSES, "report-16.png", "report.txt"}
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert text in report.output
     mean = report.content["self"]["1"]["mean"]["warp"]
@@ -173,6 +178,12 @@ def test_table_and_pictures_lie_beside(report: Report) -> None:
     warp, generator = sheet[rows, 512:768].astype(int), sheet[rows, 768:].astype(int)
     assert np.abs(warp - generator).mean() < 1
     assert np.abs(warp - sheet[rows, 256:512]).mean() > 1
+
+
+def test_a_report_may_replace_itself_and_no_other_picture(report: Report) -> None:
+    check_report(report.path, [1, 4], [])
+    with pytest.raises(InputError, match=r"report-16\.png: is there already and is not a picture"):
+        check_report(report.path, [1, 16], [])
 
 
 def test_people_are_fine_tuned_on_and_measured_beside(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from export.cli import main
 from export.face.locality import locality
-from inference.performance.canonical import canonical_face, load_face
+from inference.performance.face.canonical import canonical_face, load_face
+from tests.strangers import plant
 
 pytestmark = pytest.mark.footage
 
@@ -21,7 +22,11 @@ def test_a_face_is_made_of_prepared_footage_and_drawn(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, chart = tmp_path / "face.npz", tmp_path / "chart.jpg"
-    assert main(["face", "--tracks", str(data), "--out", str(out), "--chart", str(chart)]) == 0
+    strangers = plant(tmp_path)
+    command = ["face", "--tracks", str(data), "--out", str(out), "--chart", str(chart)]
+    assert main(command) == 0
+    assert main(command) == 0, "both may be made anew"
+    strangers.check()
     face = load_face(out)
     # Two people's mean is still a face as the shipped one, but its own.
     apart = np.linalg.norm(face.mean - canonical_face().mean, axis=1)

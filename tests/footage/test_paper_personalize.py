@@ -20,15 +20,16 @@ from export.personalization import paper as loop
 from export.personalization import paper_cli
 from export.personalization.paper import personalize_paper
 from export.personalization.paper_config import PaperPersonConfig
-from export.personalization.paper_folder import CHECKPOINT, PERSON
+from export.personalization.paper_kind import CHECKPOINT, PERSON
 from export.personalization.paper_pictures import halve_clip, person_of_clip, unseen_view
 from export.personalization.paper_weights import MetaLearned, load_meta_learned
 from export.personalization.progress import StepLine
-from export.personalization.unfinished import UNFINISHED
 from export.training.config import PaperConfig
 from export.training.paper_train import train_paper
 from inference.errors import InputError
-from inference.generator.person import GENERATOR, IDENTITY
+from inference.generator.person import GENERATOR, IDENTITY, UNFINISHED
+from inference.outputs import RECORD
+from tests.strangers import NEAR_MISSES, plant
 
 CLIP = "s_obama_whitehouse_pd.mp4"
 STEPS = 2
@@ -40,8 +41,11 @@ pytestmark = pytest.mark.footage
 def checkpoint(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Meta-learned, for one step on another person, and in the format that training writes."""
     out = tmp_path_factory.mktemp("run")
+    strangers = plant(out)
     name = PreparedData(data, "train").records[0].name
-    return train_paper(PaperConfig(data, out, clip=name, steps=1, batch=1, shots=1, workers=0))
+    made = train_paper(PaperConfig(data, out, clip=name, steps=1, batch=1, shots=1, workers=0))
+    strangers.check()
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,7 @@ def meta(checkpoint: Path) -> MetaLearned:
 def person(data: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A person's folder, by the command line, judged on four frames of the clip's second half."""
     out = tmp_path_factory.mktemp("person") / "it is him"
+    strangers = plant(out)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(paper_cli, "FRAMES", 4)
         given = ["--data", data, "--clip", CLIP, "--checkpoint", checkpoint, "--out", out]
@@ -60,6 +65,7 @@ def person(data: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
         before = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
         assert main(list(map(str, command))) == 0
         assert hashlib.sha256(checkpoint.read_bytes()).hexdigest() == before
+    strangers.check()
     return out
 
 
@@ -90,7 +96,8 @@ def test_psi_is_free_and_everything_is_trained(person: Path, meta: MetaLearned) 
 
 def test_the_exported_file_shows_what_was_judged(person: Path, data: Path) -> None:
     assert {path.name for path in person.iterdir()} == {
-        GENERATOR, CHECKPOINT, IDENTITY, PERSON, "card.md", "before_after.png",
+        RECORD, GENERATOR, CHECKPOINT, IDENTITY, PERSON, "card.md", "before_after.png",
+        *NEAR_MISSES,
     }  # fmt: skip
     session = onnxruntime.InferenceSession(person / GENERATOR, providers=["CPUExecutionProvider"])
     assert [port.name for port in session.get_inputs()] == ["landmarks"]
@@ -116,7 +123,7 @@ def test_an_interrupted_run_goes_on_as_if_unbroken(
         patched.setattr(StepLine, "show", interrupt)
         with pytest.raises(KeyboardInterrupt):
             personalize_paper(config, meta, pictures)
-    assert [path.name for path in tmp_path.iterdir()] == [UNFINISHED]
+    assert {path.name for path in tmp_path.iterdir()} == {RECORD, UNFINISHED}
 
     steps: list[int] = []
     whole_step = loop._Trial.step

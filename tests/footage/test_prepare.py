@@ -23,6 +23,7 @@ from export.data.shards import PreparedData, check_all
 from inference.capture.capture import capture_footage
 from inference.capture.video import open_footage, read_frames
 from inference.errors import InputError
+from tests.strangers import plant
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = ("s_grid_female_ccby4.mp4", "s_grid_male_ccby4.mp4", "s_obama_whitehouse_pd.mp4")
@@ -45,7 +46,9 @@ def source(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data")
+    strangers = plant(out)
     prepare(source, out, processes=2)
+    strangers.check()
     return out
 
 
@@ -126,6 +129,57 @@ def test_a_killed_run_goes_on_where_it_was(source: Path, prepared: Path, tmp_pat
     before = index.read_bytes()
     assert run(source, tmp_path).returncode == 0
     assert index.read_bytes() == before, "nothing was left to do"
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_without_its_index_prepared_data_is_left_as_it_is(
+    source: Path, prepared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(prepared, folder)
+    index = (folder / "index.jsonl").read_bytes()
+    (folder / "index.jsonl").unlink()
+    before = everything(folder)
+    done = run(source, folder)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "index.jsonl: is missing beside clips in shard-00000.bin; bring the index back" in line
+    assert everything(folder) == before
+    (folder / "index.jsonl").write_bytes(index)
+    prepare(source, folder, processes=1)
+    assert everything(folder) == before | {"index.jsonl": index}
+
+
+def test_an_index_that_says_nothing_of_whole_shards_is_not_believed(
+    source: Path, prepared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(prepared, folder)
+    for number in (1, 2):
+        shutil.copy(folder / "shard-00000.bin", folder / f"shard-0000{number}.bin")
+    before = everything(folder)
+    with pytest.raises(InputError, match=r"says nothing of clips in shard-00001\.bin"):
+        prepare(source, folder, processes=1)
+    assert everything(folder) == before
+
+
+def test_a_link_in_a_shard_s_place_is_not_written_through(
+    source: Path, prepared: Path, tmp_path: Path
+) -> None:
+    folder, outside = tmp_path / "data", tmp_path / "elsewhere.bin"
+    shutil.copytree(prepared, folder)
+    (folder / "shard-00000.bin").rename(outside)
+    (folder / "shard-00000.bin").symlink_to(outside)
+    with outside.open("ab") as file:
+        file.write(b"what another appended")
+    before = outside.read_bytes()
+    with pytest.raises(InputError, match="is a link"):
+        prepare(source, folder, processes=1)
+    assert outside.read_bytes() == before
+    assert len(PreparedData(folder)) == 4, "reading it is another matter"
 
 
 def test_a_damaged_shard_is_named_and_the_rest_can_be_read(prepared: Path, tmp_path: Path) -> None:

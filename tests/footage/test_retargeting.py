@@ -9,7 +9,7 @@ import pytest
 from export.evaluation.retargeting import FOLLOWED, compare, lip_gap, make_driver, parted, report
 from inference.capture.capture import capture_footage
 from inference.landmarks import interocular
-from inference.performance.resting import resting_face
+from inference.performance.retargeting.resting import resting_face
 from inference.portrait import open_portrait
 
 PORTRAITS = ("s_mona_lisa_pd", "s_girl_pearl_earring_pd", "s_obama_official_pd")

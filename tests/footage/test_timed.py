@@ -18,6 +18,7 @@ from export.training import timed
 from export.training.results import read_checkpoint
 from export.training.timed import Run, resume_from, run
 from inference.errors import InputError, LikenessError
+from tests.strangers import plant
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--batch", "2", "--crop", "64", "--workers", "0", "--threads", "1", "--log-every", "1",
@@ -46,6 +47,8 @@ def test_it_ends_in_time_and_goes_on_from_its_results_on_another_machine(
     parts: Path, tmp_path: Path
 ) -> None:
     job = Run(parts, tmp_path / "out", 1.9, tmp_path / "work", "draft", reserve=60, options=QUICK)
+    work = [job.work / name for name in ("", "results", "start", "data", "train-draft")]
+    strangers = [plant(folder) for folder in (job.out, tmp_path / "home", *work)]
     began = time.monotonic()
     first = run(job)
     assert time.monotonic() - began < 114
@@ -55,6 +58,8 @@ def test_it_ends_in_time_and_goes_on_from_its_results_on_another_machine(
     checkpoint = resume_from(job.out, tmp_path / "home")
     assert (tmp_path / "home" / "log.jsonl").is_file()
     assert (tmp_path / "home" / "grid.png").is_file()
+    for planted in strangers:
+        planted.check()
     # Elsewhere, from the pieces alone, and too little time for its export.
     again = Run(
         parts, tmp_path / "out2", 1.4, tmp_path / "work2", "draft", job.out, 35, options=QUICK

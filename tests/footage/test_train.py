@@ -18,10 +18,11 @@ from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.training import train as loop
 from export.training.config import TrainConfig
 from export.training.feed import Feed
+from export.training.folder import checkpoints
 from export.training.objective import objective
-from export.training.saved import checkpoints
 from inference.errors import InputError, LikenessError
 from inference.generator.model import load_generator
+from tests.strangers import plant
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,8 +47,12 @@ def logged(config: TrainConfig, name: str) -> list[float]:
 def test_a_resumed_run_is_the_run_that_was_never_broken(config: TrainConfig) -> None:
     loop.train(config)
     halves = replace(config, out=config.out.with_name("halves"), steps=2)
+    strangers = plant(halves.out)
     loop.train(halves)
-    loop.train(replace(halves, steps=4))
+    loop.train(replace(halves, steps=3, keep_checkpoints=1))
+    loop.train(replace(halves, steps=4, keep_checkpoints=1))
+    strangers.check()
+    assert [path.name for path in checkpoints(halves.out)] == ["checkpoint-0000004.pt"]
     whole, broken = logged(config, "pixels"), logged(halves, "pixels")
     # The two runs plan different ends, so that their rates differ at most by the fall.
     assert whole[:1] == broken[:1]

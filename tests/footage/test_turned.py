@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from inference.capture.capture import capture_footage
 from inference.landmarks import OVAL
-from inference.performance.reach import yaw
-from inference.performance.retarget import Retarget, retarget_relative
+from inference.performance.retargeting.reach import yaw
+from inference.performance.retargeting.retarget import Retarget, retarget_relative
 from inference.portrait import Portrait, open_portrait
 from inference.track import fill_gaps
 from inference.warp.mesh import build_mesh

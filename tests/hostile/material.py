@@ -20,10 +20,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference.generator import contract
 from inference.landmarks import TOPOLOGY
-from inference.performance.decompose import decompose
-from inference.performance.livelink_map import COEFFICIENTS
-from inference.performance.performance import save_performance
-from inference.performance.table import save_table
+from inference.performance.face.decompose import decompose
+from inference.performance.taking.livelink_map import COEFFICIENTS
+from inference.performance.taking.performance import save_performance
+from inference.performance.taking.table import save_table
 from inference.track import LandmarkTrack, load_track, save_track
 
 SAMPLES = Path(__file__).resolve().parents[2] / "inference" / "samples"

@@ -95,8 +95,8 @@ def test_a_performance_s_numbers_are_bounded_before_work(
 
 def test_a_long_retimed_take_needs_no_more_memory_than_it_is(material: Material) -> None:
     """Twenty thousand frames of six: their landmarks alone are 115 MB, as single numbers."""
-    from inference.performance.performance import load_performance
-    from inference.performance.takes import retime
+    from inference.performance.taking.arrange import retime
+    from inference.performance.taking.performance import load_performance
 
     take = load_performance(material.folder / "a.performance.npz")
     made = retime(take, take.rate * 20, take.rate.__class__(1, 100))

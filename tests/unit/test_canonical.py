@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from export.face.locality import locality
 from inference.errors import InputError
 from inference.landmarks import RIGID, SKIN_COUNT, interocular, mirror_order
-from inference.performance.canonical import (
+from inference.performance.face.canonical import (
     CanonicalFace,
     canonical_face,
     control_index,
     load_face,
     save_face,
 )
-from inference.performance.controls import CONTROL_NAMES, CONTROLS, OPPOSITES, Control
-from inference.performance.regions import LID_COLUMNS, LIP_COLUMNS
+from inference.performance.face.controls import CONTROL_NAMES, CONTROLS, OPPOSITES, Control
+from inference.performance.face.regions import LID_COLUMNS, LIP_COLUMNS
 
 FLIP = np.array([-1, 1, 1])
 

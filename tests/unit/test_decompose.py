@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from inference.errors import InputError
-from inference.performance.canonical import canonical_face, control_index
-from inference.performance.controls import CONTROL_NAMES, CONTROLS, OPPOSITES
-from inference.performance.decompose import compose, compose_frame, decompose, solve_controls
-from inference.performance.pose import Pose, fit_pose
-from inference.performance.rotations import from_angles, to_angles, to_matrices, to_vectors
+from inference.performance.face.canonical import canonical_face, control_index
+from inference.performance.face.controls import CONTROL_NAMES, CONTROLS, OPPOSITES
+from inference.performance.face.decompose import compose, compose_frame, decompose, solve_controls
+from inference.performance.face.pose import Pose, fit_pose
+from inference.performance.face.rotations import from_angles, to_angles, to_matrices, to_vectors
 from inference.track import LandmarkTrack, load_track
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from inference.cli import main
-from inference.performance.performance import SUFFIX, load_performance
-from inference.performance.reading import read_performance
+from inference.performance.taking.performance import SUFFIX, load_performance
+from inference.performance.taking.read import read_performance
 
 
 @pytest.fixture(scope="module")

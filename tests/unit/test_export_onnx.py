@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from inference.errors import InputError, LikenessError
 from inference.generator import contract
 from inference.landmarks import TOPOLOGY
+from tests.strangers import plant
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "inference" / "models"
@@ -74,8 +76,11 @@ def half_weights(network: WarpGenerator) -> WarpGenerator:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("größe und raum")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    made = tmp_path_factory.mktemp("größe und raum")
+    strangers = plant(made)
+    yield made
+    strangers.check()
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 
 from inference.demo import TRACK
 from inference.errors import InputError
-from inference.performance.decompose import compose, decompose
-from inference.performance.gaps import fill_performance, frame_confidence, gap_lengths
-from inference.performance.performance import Performance, load_performance, save_performance
-from inference.performance.rotations import from_angles
-from inference.performance.shots import gaps, runs, shots
+from inference.performance.cleaning.gaps import fill_performance, frame_confidence, gap_lengths
+from inference.performance.cleaning.shots import gaps, runs, shots
+from inference.performance.face.decompose import compose, decompose
+from inference.performance.face.rotations import from_angles
+from inference.performance.taking.performance import Performance, load_performance, save_performance
 from inference.track import load_track
 
 

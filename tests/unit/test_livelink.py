@@ -15,16 +15,16 @@ import pytest
 
 from inference.demo import PORTRAIT
 from inference.errors import InputError
+from inference.job_motion import open_motion
 from inference.jobs import SynthesizeJob
 from inference.landmarks import LEFT_EYE_LOWER, LEFT_EYE_UPPER
-from inference.performance.acting import open_acting
-from inference.performance.controls import CONTROL_NAMES, CONTROLS
-from inference.performance.decompose import compose
-from inference.performance.livelink import load_livelink
-from inference.performance.livelink_map import COEFFICIENTS, MAPPING
-from inference.performance.performance import load_performance, save_performance
-from inference.performance.reading import read_performance
-from inference.performance.rotations import to_angles
+from inference.performance.face.controls import CONTROL_NAMES, CONTROLS
+from inference.performance.face.decompose import compose
+from inference.performance.face.rotations import to_angles
+from inference.performance.taking.livelink import load_livelink
+from inference.performance.taking.livelink_map import COEFFICIENTS, MAPPING
+from inference.performance.taking.performance import load_performance, save_performance
+from inference.performance.taking.read import read_performance
 
 # The order of the app's own columns after Timecode and BlendshapeCount.
 COLUMNS = [
@@ -73,7 +73,7 @@ def take(tmp_path: Path) -> Path:
 
 def test_a_phone_s_take_drives_a_portrait(take: Path, tmp_path: Path) -> None:
     job = SynthesizeJob((PORTRAIT,), None, tmp_path / "out", performance=take, neutral=0)
-    driver, motion = open_acting(job)
+    driver, motion = open_motion(job)
     assert len(driver) == 180
     shape = motion.at(90)[1]
     lids = shape[list(LEFT_EYE_LOWER[2:-2])] - shape[list(LEFT_EYE_UPPER[2:-2])]

@@ -5,7 +5,7 @@ import numpy as np
 
 from inference import landmarks as face
 from inference.demo import PORTRAIT
-from inference.performance.pose import fit_pose
+from inference.performance.face.pose import fit_pose
 from inference.portrait import open_portrait
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from inference.errors import InputError
-from inference.performance.controls import CONTROL_NAMES
-from inference.performance.decompose import decompose
-from inference.performance.performance import (
+from inference.performance.face.controls import CONTROL_NAMES
+from inference.performance.face.decompose import decompose
+from inference.performance.taking.performance import (
     SUFFIX,
     Performance,
     load_performance,

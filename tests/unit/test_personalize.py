@@ -26,17 +26,18 @@ from export.personalization.pairs import Pairs, held_back
 from export.personalization.personalize import Personalized, embed, personalize
 from export.personalization.pictures import PICTURES, Album, AlbumClip, lay_out, open_pictures
 from export.personalization.progress import StepLine
-from export.personalization.unfinished import UNFINISHED
 from export.training.render import render, view_batch
 from inference.composite import confine
 from inference.errors import InputError
 from inference.frames import encode_frame
 from inference.generator.model import MODELS, GeneratorOutput, load_generator
-from inference.generator.person import GENERATOR, IDENTITY, PERSON, open_person
+from inference.generator.person import GENERATOR, IDENTITY, PERSON, UNFINISHED, open_person
 from inference.jobs import SynthesizeJob
+from inference.outputs import RECORD
 from inference.sources import looks
 from inference.synthesis import StageClock, build_scene, render_frame, synthesize
 from inference.track import load_track
+from tests.strangers import NEAR_MISSES, plant
 
 SAMPLES = Path(__file__).resolve().parents[2] / "inference" / "samples"
 PORTRAIT, TRACK = SAMPLES / "eileen_collins.png", SAMPLES / "weekly_address.track.npz"
@@ -293,7 +294,7 @@ def test_an_interrupted_run_goes_on_as_if_unbroken(
         patched.setattr(StepLine, "show", interrupt)
         with pytest.raises(KeyboardInterrupt):
             personalize(config)
-    assert [path.name for path in config.out.iterdir()] == [UNFINISHED]
+    assert {path.name for path in config.out.iterdir()} == {RECORD, UNFINISHED}
 
     trained: list[int] = []
     loss = loop._loss
@@ -326,8 +327,10 @@ def person(
 ) -> Path:
     """A person's folder, by the command line."""
     out = tmp_path_factory.mktemp("person") / "it is her"
+    strangers = plant(out)
     command = ["personalize", "--out", str(out), "--checkpoint", str(checkpoint), "--steps", "2"]
     assert main([*command, "--portrait", *map(str, pictures[:2])]) == 0
+    strangers.check()
     return out
 
 
@@ -352,7 +355,7 @@ def test_the_folder_holds_everything_and_nothing_unfinished(
     person: Path, pictures: tuple[Path, ...], checkpoint: Path
 ) -> None:
     assert {path.name for path in person.iterdir()} == {
-        GENERATOR, IDENTITY, PERSON, "card.md", "before_after.png",
+        RECORD, GENERATOR, IDENTITY, PERSON, "card.md", "before_after.png", *NEAR_MISSES,
     }  # fmt: skip
     said = json.loads((person / PERSON).read_text(encoding="utf-8"))
     assert [entry["name"] for entry in said["pictures"]] == [p.name for p in pictures[:2]]

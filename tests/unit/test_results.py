@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from export.folders import writing
 from export.training import results
-from export.training.results import join_results, pack_results, restored, slim
+from export.training.folder import TRAINING
+from export.training.results import join_results, pack_results, read_results, restored, slim
 from export.training.timed import place_checkpoint
 from export.training.train import Learner
 from inference.errors import InputError
@@ -80,9 +82,9 @@ def test_a_weight_beyond_half_precision_is_not_lost() -> None:
 @pytest.fixture
 def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> Path:
     monkeypatch.setattr(results, "PIECE", 40_000)
-    (tmp_path / "a.bin").write_bytes(rng.bytes(100_000))
-    (tmp_path / "b.txt").write_text("figures", encoding="utf-8")
-    files = {"a.bin": tmp_path / "a.bin", "b.txt": tmp_path / "b.txt"}
+    (tmp_path / "model.onnx").write_bytes(rng.bytes(100_000))
+    (tmp_path / "log.jsonl").write_text("figures", encoding="utf-8")
+    files = {name: tmp_path / name for name in ("model.onnx", "log.jsonl")}
     pieces, left_out = pack_results(files, tmp_path / "out")
     assert not left_out
     assert len(pieces) == 4
@@ -91,8 +93,9 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generat
 
 
 def test_pieces_join_to_the_files_they_were_cut_from(sent: Path, tmp_path: Path) -> None:
-    made = join_results(sent, tmp_path / "home")
-    assert [path.name for path in made] == ["a.bin", "b.txt"]
+    with writing(tmp_path / "home", TRAINING) as folder:
+        made = join_results(read_results(sent), folder)
+    assert [path.name for path in made] == ["model.onnx", "log.jsonl"]
     for path in made:
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
 
@@ -112,22 +115,28 @@ def test_a_piece_that_is_not_right_is_named(sent: Path, tmp_path: Path, harm: st
         piece = sent / results.LIST
         piece.unlink()
     with pytest.raises(InputError, match=piece.name) as caught:
-        join_results(sent, tmp_path / "home")
+        read_results(sent)
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "home").exists()
 
 
 def test_what_finds_no_room_is_left_out_the_dearest_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "TOTAL", 200_000)
-    for name in ("dear", "large", "small"):
-        (tmp_path / name).write_bytes(bytes(150_000 if name == "large" else 50_000))
-    files = {name: tmp_path / name for name in ("dear", "large", "small")}
-    pieces, left_out = pack_results(files, tmp_path / "out")
-    assert left_out == ["large"]
+    names = dear, large, small = "checkpoint.pt", "model.onnx", "log.jsonl"
+    for name in names:
+        (tmp_path / name).write_bytes(bytes(150_000 if name == large else 50_000))
+    pieces, left_out = pack_results({name: tmp_path / name for name in names}, tmp_path / "out")
+    assert left_out == [large]
     assert sum(path.stat().st_size for path in pieces) < 200_000
-    assert [p.name for p in join_results(tmp_path / "out", tmp_path / "home")] == ["dear", "small"]
+    assert list(read_results(tmp_path / "out")) == [dear, small]
+
+
+def test_names_that_no_run_has_are_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "bashrc").write_text("harm", encoding="utf-8")
+    pack_results({".bashrc": tmp_path / "bashrc"}, tmp_path / "out")
+    with pytest.raises(InputError, match="more than results"):
+        read_results(tmp_path / "out")
 
 
 def test_weights_alone_are_no_start(checkpoint: dict, tmp_path: Path) -> None:

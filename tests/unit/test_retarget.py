@@ -10,13 +10,13 @@ import pytest
 from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError
 from inference.landmarks import LEFT_BROW, LEFT_IRIS, RIGHT_BROW, interocular
-from inference.performance.folds import facing, turned_over
-from inference.performance.gains import Gains, check_gains
-from inference.performance.neutral import calm_frames, eye_opening, find_neutral
-from inference.performance.pose import fit_pose
-from inference.performance.reach import head_axis, turn_within, yaw
-from inference.performance.resting import resting_face
-from inference.performance.retarget import retarget_absolute, retarget_relative
+from inference.performance.face.neutral import calm_frames, eye_opening, find_neutral
+from inference.performance.face.pose import fit_pose
+from inference.performance.retargeting.folds import facing, turned_over
+from inference.performance.retargeting.gains import Gains, check_gains
+from inference.performance.retargeting.reach import head_axis, turn_within, yaw
+from inference.performance.retargeting.resting import resting_face
+from inference.performance.retargeting.retarget import retarget_absolute, retarget_relative
 from inference.portrait import open_portrait
 from inference.track import LandmarkTrack, load_track
 

@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from inference.demo import TRACK
 from inference.errors import InputError
-from inference.performance.controls import CONTROL_NAMES
-from inference.performance.curves import REGIONS, region_controls, region_points
-from inference.performance.decompose import compose, decompose
-from inference.performance.one_euro import OneEuro
-from inference.performance.performance import Performance
-from inference.performance.rotations import (
+from inference.performance.cleaning.curves import REGIONS, region_controls, region_points
+from inference.performance.cleaning.one_euro import OneEuro
+from inference.performance.cleaning.smooth import LiveSmoother, smooth_performance, smooth_track
+from inference.performance.cleaning.zero_phase import smooth_together
+from inference.performance.face.controls import CONTROL_NAMES
+from inference.performance.face.decompose import compose, decompose
+from inference.performance.face.rotations import (
     from_angles,
     mean_rotation,
     to_angles,
     to_matrices,
     to_vectors,
 )
-from inference.performance.smooth import LiveSmoother, smooth_performance, smooth_track
-from inference.performance.takes import cut_take, join_takes
-from inference.performance.zero_phase import smooth_together
+from inference.performance.taking.arrange import cut_take, join_takes
+from inference.performance.taking.performance import Performance
 from inference.track import load_track
 
 RATE = Fraction(30)

@@ -21,13 +21,13 @@ from inference.demo import PORTRAIT, TRACK
 from inference.errors import Cancelled, InputError
 from inference.frames import encode_frame
 from inference.generator.model import GeneratorOutput, load_generator
+from inference.job_motion import open_motion
 from inference.jobs import PerformanceJob, SynthesizeJob
-from inference.performance.acting import open_acting
-from inference.performance.canonical import control_index
-from inference.performance.gains import Gains
-from inference.performance.performance import load_performance, save_performance
-from inference.performance.record import run_performance
-from inference.performance.retarget import retarget_motion, retarget_relative
+from inference.performance.face.canonical import control_index
+from inference.performance.retargeting.gains import Gains
+from inference.performance.retargeting.retarget import retarget_motion, retarget_relative
+from inference.performance.taking.performance import load_performance, save_performance
+from inference.performance_job import run_performance
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
 from inference.synthesis import StageClock, build_scene, render_frame, synthesize
@@ -220,7 +220,7 @@ def test_a_performance_is_performed_as_its_track_and_an_edited_curve_makes_its_f
     recorded = run_performance(PerformanceJob(TRACK, path))
     assert (recorded.frames, recorded.gaps, len(recorded.neutral)) == (240, 0, 5)
     job = SynthesizeJob((PORTRAIT,), None, tmp_path / "out", frames=(100, 105), performance=path)
-    _, motion = open_acting(job)
+    _, motion = open_motion(job)
     by_track = retarget_relative(open_portrait(PORTRAIT).points, load_track(TRACK))
     by_curves = retarget_motion(open_portrait(PORTRAIT).points, motion)
     for frame in (0, 60, 150):
@@ -269,7 +269,7 @@ def test_a_killed_run_leaves_whole_frames_and_the_next_goes_on(tmp_path: Path) -
     assert 5 <= len(killed) < 120
     assert all(data.endswith(b"IEND\xaeB`\x82") for data in killed.values())
     # As if the kill had come in the middle of a write.
-    (tmp_path / "head_000119.png.1234.part").write_bytes(b"\x89PNG torn")
+    (tmp_path / "head_000119.png.0123456789ab.part").write_bytes(b"\x89PNG torn")
     job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 119))
     result = synthesize(job)
     assert result.kept == len(killed)

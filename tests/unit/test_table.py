@@ -13,12 +13,12 @@ import pytest
 
 from inference.demo import TRACK
 from inference.errors import InputError
-from inference.performance.controls import CONTROL_NAMES
-from inference.performance.decompose import compose, decompose
-from inference.performance.performance import Performance, save_performance
-from inference.performance.reading import read_performance, whole_file
-from inference.performance.table import COLUMNS, load_table, save_table
-from inference.performance.takes import cut_take
+from inference.performance.face.controls import CONTROL_NAMES
+from inference.performance.face.decompose import compose, decompose
+from inference.performance.taking.arrange import cut_take
+from inference.performance.taking.performance import Performance, save_performance
+from inference.performance.taking.read import read_performance, whole_file
+from inference.performance.taking.table import COLUMNS, load_table, save_table
 from inference.track import load_track
 
 

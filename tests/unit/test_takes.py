@@ -13,11 +13,17 @@ import pytest
 from inference.demo import TRACK
 from inference.errors import InputError
 from inference.landmarks import mirror_order
-from inference.performance.controls import CONTROL_NAMES
-from inference.performance.curves import region_points
-from inference.performance.decompose import compose, decompose
-from inference.performance.performance import Performance, load_performance, save_performance
-from inference.performance.takes import cut_take, join_takes, mirror_take, mix_takes, retime
+from inference.performance.cleaning.curves import region_points
+from inference.performance.face.controls import CONTROL_NAMES
+from inference.performance.face.decompose import compose, decompose
+from inference.performance.taking.arrange import (
+    cut_take,
+    join_takes,
+    mirror_take,
+    mix_takes,
+    retime,
+)
+from inference.performance.taking.performance import Performance, load_performance, save_performance
 from inference.track import load_track
 
 

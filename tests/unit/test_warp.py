@@ -17,8 +17,8 @@ from inference.landmarks import (
     RIGHT_EYE_UPPER,
     face_triangles,
 )
-from inference.performance.folds import turned_over
-from inference.performance.retarget import retarget_relative
+from inference.performance.retargeting.folds import turned_over
+from inference.performance.retargeting.retarget import retarget_relative
 from inference.portrait import Portrait, open_portrait
 from inference.track import load_track
 from inference.warp.mesh import build_mesh, mesh_triangles, move_mesh

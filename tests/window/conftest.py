@@ -31,6 +31,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if asked else True
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--syntheses", type=int, default=3, help="how many, one after the other")
+
+
 @pytest.fixture(scope="session")
 def tool(footage: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Tool:
     """The tool, with a Blender that is set up and in which the fresh zip is installed."""
@@ -39,15 +43,17 @@ def tool(footage: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory)
     work = tmp_path_factory.getbasetemp()
     folder = Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "out" / "window")
     # The interpreter, its environment, the material, and where files are written.
-    binds = {Path(sys.base_prefix), Path(sys.prefix), footage, samples, work}
+    needed = (Path(sys.base_prefix), Path(sys.prefix), footage, samples, work)
+    # A path that is a link would be a folder of its own there: what it leads to is bound as well.
+    binds = {*needed, *(path.resolve() for path in needed)}
     made = Tool(Path(script), folder, tuple(sorted(binds)))
     made.call("setup", timeout=900)
     made.call("stop")
     made.fresh_home()
     out = work / "zip"
     subprocess.run(
-        [sys.executable, str(ROOT / "build.py"), "extension", "--runtime", "none", "--out", out],
-        check=True, timeout=300,
+        [sys.executable, ROOT / "blender_addon" / "packaging" / "extension.py",
+         "--runtime", "none", "--out", out], check=True, timeout=300,
     )  # fmt: skip
     (zipped,) = out.glob("*.zip")
     said = made.call(
@@ -60,10 +66,20 @@ def tool(footage: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def window(tool: Tool, footage: Path, tmp_path: Path) -> Iterator[Window]:
     """Blender's window in the Video Editing workspace, with an actor and a portrait as strips."""
+    yield from _opened(tool, footage, tmp_path)
+
+
+@pytest.fixture
+def template_window(tool: Tool, footage: Path, tmp_path: Path) -> Iterator[Window]:
+    """The same in a file of Blender's own template Video Editing, with its settings."""
+    yield from _opened(tool, footage, tmp_path, "Video_Editing")
+
+
+def _opened(tool: Tool, footage: Path, folder: Path, template: str = "") -> Iterator[Window]:
     sample = footage / "sample"
     opened = open_window(
-        tool, tmp_path, sys.executable,
-        movie=sample / "s_grid_female_ccby4.mp4", picture=sample / "s_mona_lisa_pd.jpg",
+        tool, folder, sys.executable, movie=sample / "s_grid_female_ccby4.mp4",
+        picture=sample / "s_mona_lisa_pd.jpg", template=template,
     )  # fmt: skip
     try:
         yield opened

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs in a Blender window: opens the scene of the walk, answers questions, notes what is drawn.
 
-    blender --python inside_window.py -- FOLDER PYTHON MOVIE PICTURE
+    blender --python inside_window.py -- FOLDER PYTHON MOVIE PICTURE TEMPLATE
 
 A question is a file FOLDER/question.py that sets `answer`; the answer is FOLDER/answer.json. All
 that a person does is done by the test with the mouse and the keys; what is asked here only looks.
@@ -15,13 +15,17 @@ import sys
 import time
 import traceback
 from collections import deque
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+sys.path.append(str(Path(__file__).parent))
+loop_inside = import_module("loop_inside")  # questions ask it
+
 PERSONS_WORKSPACE = "Video Editing"
-FOLDER, PYTHON, MOVIE, PICTURE = sys.argv[sys.argv.index("--") + 1 :]
+FOLDER, PYTHON, MOVIE, PICTURE, TEMPLATE = sys.argv[sys.argv.index("--") + 1 :]
 TICK = 0.01
 # (when, what the interface showed then), one for each time that the sidebar was drawn.
 DRAWN: deque[tuple[float, str]] = deque(maxlen=20000)
@@ -219,6 +223,10 @@ def animate_puppet() -> None:
 
 def begin() -> None:
     """The footage and the portrait as strips above each other, saved as a file of its own."""
+    if TEMPLATE:  # File > New
+        bpy.ops.wm.read_homefile(app_template=TEMPLATE)
+        bpy.app.timers.register(lay_strips, first_interval=0.5)
+        return
     startup = Path(bpy.utils.system_resource("SCRIPTS")) / "startup/bl_app_templates_system"
     bpy.ops.workspace.append_activate(
         idname=PERSONS_WORKSPACE, filepath=str(startup / "Video_Editing" / "startup.blend")

@@ -16,6 +16,7 @@ from typing import Any
 TOOL_VARIABLE = "LIKENESS_WINDOW_TOOL"
 FOLDER_VARIABLE = "LIKENESS_WINDOW_FOLDER"
 INSIDE = Path(__file__).with_name("inside_window.py")
+LOOP = INSIDE.with_name("loop_inside.py")
 WIDTH, HEIGHT = 1600, 1000
 _HOVER = 0.06  # seconds until Blender has seen where the mouse is
 _SETTLED = 0.6  # seconds in which panels that move come to rest
@@ -218,14 +219,20 @@ class Window:
             time.sleep(pause)
 
 
-def open_window(tool: Tool, folder: Path, python: str, movie: Path, picture: Path) -> Window:
-    """Opens Blender's window with the scene of the walk; stop it with `tool.call("stop")`."""
+def open_window(
+    tool: Tool, folder: Path, python: str, movie: Path, picture: Path, template: str = ""
+) -> Window:
+    """Opens Blender's window with the scene of the walk; stop it with `tool.call("stop")`.
+
+    template: the application template that the file is made from.
+    """
     inside, shots = folder / INSIDE.name, folder / "shots"
     shots.mkdir(exist_ok=True)
     shutil.copy(INSIDE, inside)
+    shutil.copy(LOOP, folder)
     movie = Path(shutil.copy(movie, folder / "actor.mp4"))
     picture = Path(shutil.copy(picture, folder / "mona_lisa.jpg"))
-    said = tool.call("run", "--python", inside, "--", folder, python, movie, picture)
+    said = tool.call("run", "--python", inside, "--", folder, python, movie, picture, template)
     display = said.split("DISPLAY=")[1].split()[0]
     window = Window(tool, display, folder, shots)
     window.ask("bpy.app.version_string", timeout=120)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The driver's neutral: how the face looks when it does nothing, found rather than assumed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import InputError
+from inference.landmarks import (
+    EYES,
+    interocular,
+)
+from inference.performance.face.pose import fit_pose
+from inference.performance.retargeting.reach import yaw
+from inference.track import LandmarkTrack
+
+Points = NDArray[np.float32]
+
+_AVERAGED = 5
+_WELL_SEEN = 20.0  # degrees of yaw from the front
+
+
+def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
+    """The neutral landmarks (478, 3), in pixels of the footage and in one of its head poses.
+
+    frame: the zero-based frame that the user calls neutral; None looks for the calmest ones:
+    lips together, eyes open as usual, and near the middle of all that the face does.
+    Raises InputError when the named frame is a gap or beyond the track.
+    """
+    if frame is not None:
+        if not 0 <= frame < len(track) or not track.valid[frame]:
+            raise InputError(f"the track has no face in frame {frame}; name another neutral frame")
+        return track.points[frame]
+    calm = calm_frames(track)
+    reference = track.points[calm[0]]
+    shapes = [_unposed(track.points[i], reference) for i in calm]
+    return np.mean(shapes, axis=0).astype(np.float32)
+
+
+def calm_frames(track: LandmarkTrack) -> tuple[int, ...]:
+    """The calmest well-seen frames of a track, zero-based, the calmest first."""
+    seen = np.flatnonzero(track.valid)
+    # A few hundred frames say what is usual; more only take time.
+    seen = seen[:: max(1, len(seen) // 300)]
+    middle = track.points[seen[len(seen) // 2]]
+    shapes = np.stack([_unposed(track.points[i], middle) for i in seen])
+    unit = interocular(middle)
+    usual = np.median(shapes, axis=0)
+    unlike = np.linalg.norm(shapes - usual, axis=2).mean(axis=1) / unit
+    lips = np.linalg.norm(shapes[:, 13] - shapes[:, 14], axis=1) / unit
+    eyes = np.array([eye_opening(shape) for shape in shapes])
+    gaze = np.stack([_gaze(shape) for shape in shapes]) / unit
+    aside = np.linalg.norm(gaze - np.median(gaze, axis=0), axis=1)
+    # In degrees: from how the head is mostly held, and from the front beyond half profile.
+    turns = np.stack([_turn(track.points[i], middle) for i in seen])
+    turned = np.linalg.norm(turns - np.median(turns, axis=0), axis=1)
+    hidden = np.array([max(0.0, abs(yaw(track.points[i])) - _WELL_SEEN) for i in seen])
+    score = unlike + lips + 2 * np.abs(eyes - np.quantile(eyes, 0.7)) + aside
+    score += 0.005 * turned + 0.005 * hidden
+    calm = seen[np.argsort(score, kind="stable")[:_AVERAGED]]
+    return tuple(int(frame) for frame in calm)
+
+
+def eye_opening(points: Points) -> float:
+    """Mean gap between the lids of both eyes in units of the eyes' width, (478, 3) -> 0 to ~0.5."""
+    gaps = []
+    for upper, lower, _ in EYES:
+        gap = np.linalg.norm(points[list(upper[2:-2])] - points[list(lower[2:-2])], axis=1).mean()
+        gaps.append(gap / np.linalg.norm(points[upper[0]] - points[upper[-1]]))
+    return float(np.mean(gaps))
+
+
+def _unposed(points: Points, reference: Points) -> NDArray[np.float64]:
+    """The face with the head held as in `reference`."""
+    return fit_pose(points, reference).apply(points)
+
+
+def _turn(points: Points, reference: Points) -> NDArray[np.float64]:
+    """The rotation vector (3,) in degrees from a reference's head pose."""
+    return np.degrees(cv2.Rodrigues(fit_pose(reference, points).rotation)[0].ravel())
+
+
+def _gaze(shape: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the irises are from the middles of their eyes' corners, mean of both: (3,)."""
+    offsets = [
+        shape[list(iris)].mean(axis=0) - (shape[upper[0]] + shape[upper[-1]]) / 2
+        for upper, _, iris in EYES
+    ]
+    return np.asarray(np.mean(offsets, axis=0))

@@ -96,6 +96,9 @@ def check_match(match: str, strength: float) -> None:
     if not 0 <= strength <= 1:
         raise InputError(f"the colour match's strength is {strength:g}; give 0 to 1")
     if matches_picture(match):
+        if not match:
+            raise InputError("there is no such picture to match the colours to; name one, or say "
+                             f"{OFF} or {PORTRAIT}")  # fmt: skip
         check_file(Path(match), "picture to match the colours to",
                    f"check its name, or say {OFF} or {PORTRAIT}")  # fmt: skip
 

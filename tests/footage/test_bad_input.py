@@ -298,10 +298,10 @@ def rewritten(path: Path, source: Path, **changes: object) -> Path:
         ({"points": np.zeros((0, 478, 3), np.float32), "valid": np.zeros(0, bool)}, "empty"),
         ({"valid": np.zeros(240, bool)}, "empty"),
         ({"points": np.full((240, 478, 3), np.nan, np.float32)}, "not numbers"),
-        ({"valid": np.ones(240), "points": np.ones((240, 478, 3))}, "another type"),
-        ({"points": np.array(["a", "b"])}, "another type"),
+        ({"valid": np.ones(240), "points": np.ones((240, 478, 3))}, "type float64, not"),
+        ({"points": np.array(["a", "b"])}, "points has the shape (2,)"),
         ({"cuts": np.array([3, 900])}, "cuts"),
-        ({"cuts": np.array([[3, 4]])}, "damaged"),
+        ({"cuts": np.array([[3, 4]])}, "cuts is no row of whole numbers"),
     ],
     ids=["topology", "no frames", "no face", "nan", "float64", "text", "far cut", "odd cut"],
 )

@@ -335,7 +335,7 @@ def test_a_match_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     for how, words in (
         ({"match": str(tmp_path / "gone.png")}, "there is no such picture to match"),
         ({"match": "Portrait"}, "say off or portrait"),
-        ({"match": str(tmp_path)}, "there is no such picture to match"),
+        ({"match": str(tmp_path)}, "this is a folder; name a picture to match"),
         ({"match": ""}, "there is no such picture"),
         ({"match": str(text)}, "not a picture that can be read"),
         ({"match": str(flat)}, "shows one flat colour"),

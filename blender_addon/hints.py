@@ -57,12 +57,6 @@ def for_take(take: Any) -> str:
     return "Changed: press Update Take" if changed else ""
 
 
-def source_words(scene: Any) -> str:
-    """What Capture Footage will read, where that is a strip."""
-    strip = _active_strip(scene) if settings(scene).source == "STRIP" else None
-    return strip.name if strip is not None and strip.type == "MOVIE" else ""
-
-
 def found_neutral(scene: Any, take: Any) -> str:
     """The neutral frame that was found: as the take counts, and where that is on the timeline."""
     found = take.neutral_found

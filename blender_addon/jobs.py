@@ -100,34 +100,6 @@ class LikenessJob(bpy.types.PropertyGroup):
     result: bpy.props.StringProperty(default="{}")
 
 
-def run(
-    operator: Any,
-    context: Any,
-    kind: str,
-    request: dict[str, Any],
-    notes: dict[str, Any] | None = None,
-    scene: Any = None,
-) -> set[str]:
-    """Start a job from an operator's execute; what it returns is the operator's own answer.
-
-    Without a window it runs to its end first. Refusals and failures are reported as one line.
-    """
-    return _report(operator, lambda: start(context, kind, request, notes, scene))
-
-
-def run_command(
-    operator: Any,
-    context: Any,
-    kind: str,
-    arguments: list[str],
-    notes: dict[str, Any] | None = None,
-    scene: Any = None,
-) -> set[str]:
-    """Like `run`, for a command of the worker's Python: its arguments, such as -m export ..."""
-    request = {"command": arguments}
-    return _report(operator, lambda: start(context, kind, request, notes, scene))
-
-
 def start(
     context: Any,
     kind: str,
@@ -339,15 +311,6 @@ def _find(name: str) -> tuple[Any, Any]:
             if item is not None:
                 return scene, item
     return None, None
-
-
-def _report(operator: Any, begin: Callable[[], str]) -> set[str]:
-    try:
-        begin()
-    except (InputError, JobError) as error:
-        operator.report({"ERROR"}, str(error))
-        return {"CANCELLED"}
-    return {"FINISHED"}
 
 
 @bpy.app.handlers.persistent

@@ -61,6 +61,7 @@ def prefetching(given: dict[str, Any]) -> dict[str, Any]:
     os.kill(worker, signal.SIGKILL)
     ticks()
     facts["lost"] = [last_job(bpy.context.scene)["state"], _on()]
+    bpy.context.scene.frame_current = 14
     press(ops.test_frame)
     ticks()
     press(ops.test_clear)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import head_strip, performance, portrait
+from .performance import takes as performance
+from .portrait import portraits as portrait
 from .properties import settings
-from .timing import Timing
+from .sequencer import head_strip
+from .sequencer.timing import Timing
 
 
 def for_portrait_strip(scene: Any) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 import bpy
 
 import blender_addon
-from blender_addon import head_strip, jobs, output, prefetch, pump
+from blender_addon.sequencer import head_strip, output, prefetch
+from blender_addon.worker import jobs, pump
 from tests.blender.steps_inside import go_through, head_of, last_job, ops, prepared, strip_facts
 from tests.blender.ticks_inside import as_in_a_window, press, ticks
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything of Likeness that touches Blender: the add-on, strips, render settings, composing.
 
-Imports bpy, numpy and the standard library only. Blender and the worker meet in files and in JSON
-lines: `client` speaks to the worker, `placement` reads what it wrote beside the head frames,
-`strips` puts it on the sequencer. Importing the package registers nothing.
+Packages by what the artist sees: `portrait`, `performance`, `animate` and `composite`, the four
+steps; `overlay` and `puppet`. Beneath them `worker`, `sequencer` and `storage`. Imports bpy, numpy
+and the standard library only: Blender and the worker meet in files and in JSON lines. Importing
+the package registers nothing.
 """
 
 from __future__ import annotations
@@ -14,19 +15,25 @@ from typing import Any
 # In the order in which they are registered; each has register() and unregister().
 MODULES = (
     "preferences",
-    "pump",
-    "prefetch",
-    "undo_steps",
-    "jobs",
-    "status",
+    "worker.pump",
+    "sequencer.prefetch",
+    "worker.undo_steps",
+    "worker.jobs",
+    "worker.status",
     "properties",
     "saving",
-    "overlay",
-    "viewport_operators",
-    "curve_operators",
-    "step_operators",
-    "edit_operators",
-    "panels",
+    "overlay.layers",
+    "puppet.operators",
+    "performance.clips",
+    "portrait.operators",
+    "performance.operators",
+    "performance.edit_operators",
+    "animate.operators",
+    "composite.operators",
+    "portrait.panels",
+    "performance.panels",
+    "animate.panels",
+    "composite.panels",
 )
 
 _registered: list[Any] = []

@@ -1,14 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How operators say no: one clear line in Blender's own report, and nothing was changed."""
+"""What all operators have in common: undo, where they can be pressed, and how they say no."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import bpy
+
+from . import versions
 from .errors import InputError, JobError, RenderError
 from .sequencer import prefetch
 from .worker import undo_steps
+
+UNDO = {"REGISTER", "UNDO"}
+
+
+class StepOperator(bpy.types.Operator):
+    """An operator of one of the four steps: it needs a scene with a sequencer's settings."""
+
+    bl_options = UNDO
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return versions.sequencer_scene(context) is not None
 
 
 def attempt(operator: Any, work: Callable[..., str], *arguments: Any) -> set[str]:

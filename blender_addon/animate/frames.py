@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3, Animate: how strongly the portrait follows, a test frame, and the personalized model."""
+"""Step 3, Animate: how strongly the portrait follows, and a test frame."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, versions
+from .. import versions
 from ..errors import InputError
 from ..performance import takes as performance
-from ..portrait import portraits as portraits
+from ..portrait import portraits
 from ..properties import active_portrait, active_take, find_portrait, find_take, scene_of, settings
 from ..sequencer import head_strip, strips, timing
 from ..sequencer.placement import Placement, read_placement
-from ..storage import folders, ownership
+from ..storage import folders
 from ..worker import jobs
+from . import person
 
-TEST, PERSONALIZE = "test_frame", "personalize"
+TEST = "test_frame"
 REGIONS = ("pose", "mouth", "eyes", "brows", "gaze")
-PERSON = "person.json"
-BEFORE_AFTER = "before_after.png"
 
 
 def request(
@@ -46,9 +45,9 @@ def request(
     if chosen.feather > 0:
         job["feather"] = chosen.feather / 100
     job["match"], job["match_strength"] = matched_to(chosen), chosen.match_strength
-    person = person_of(portrait)
-    if person is not None and portrait.use_person:
-        return {**job, "person": str(person)}
+    own = person.person_of(portrait)
+    if own is not None and portrait.use_person:
+        return {**job, "person": str(own)}
     return {**job, "tier": chosen.tier}
 
 
@@ -62,21 +61,6 @@ def matched_to(chosen: Any) -> str:
         raise InputError(f"{which} that the head's colours could match; choose one in the step "
                          "Composite, or set Match to Portrait")  # fmt: skip
     return str(path)
-
-
-def person_of(portrait: Any) -> Path | None:
-    """The folder of the portrait's personalized model, where there is one."""
-    if not portrait.person:
-        return None
-    folder = folders.absolute(portrait.person)
-    return folder if (folder / PERSON).is_file() else None
-
-
-def before_after(portrait: Any) -> Path | None:
-    """The picture that compares the personalized model with the general one."""
-    person = person_of(portrait)
-    path = person / BEFORE_AFTER if person else None
-    return path if path and path.is_file() else None
 
 
 def test_frame(context: Any) -> str:
@@ -204,49 +188,3 @@ def seen_span(scene: Any, portrait: Any, take: Any) -> tuple[int, int]:
         )
     return shared
 
-
-def personalize(context: Any) -> str:
-    """Fine-tune the network on the active portrait's pictures."""
-    scene = versions.sequencer_scene(context)
-    portrait = active_portrait(scene)
-    if not preferences.has_torch():
-        raise InputError(
-            "personalizing needs an environment with torch, which this one has not; "
-            "`python3.11 build.py test` makes one, then choose it in the add-on's preferences"
-        )
-    pictures = portraits.checked_pictures(portrait, final=False)
-    out = folders.writable(folders.project() / portrait.slug / "person")
-    command = ["-m", "export", "personalize", "--portrait", *map(str, pictures), "--out", str(out)]
-    command += ["--tier", settings(scene).tier]
-    if portrait.pictures[0].face:
-        command += ["--portrait-face", str(portrait.pictures[0].face)]
-    jobs.start(context, PERSONALIZE, {"command": command}, {"portrait": portrait.uid,
-                                                          "out": str(out)})  # fmt: skip
-    return ""
-
-
-def apply_personalize(
-    _context: Any, _scene: Any, ticket: Any, result: dict[str, Any]
-) -> str:
-    """The portrait gets its model."""
-    portrait = find_portrait(ticket.notes["portrait"])
-    out = Path(ticket.notes["out"])
-    if not (out / PERSON).is_file():
-        raise InputError(f"{out}: no personalized model was written; personalize again")
-    portrait.person, portrait.use_person = folders.stored(out), True
-    # Of all that it printed, the line that begins with the folder is the outcome.
-    own = f"{out}: "
-    said = [line.removeprefix(own) for line in result["lines"] if line.startswith(own)]
-    return said[-1].partition(";")[0] if said else "personalized"
-
-
-def drop_person(scene: Any) -> str:
-    """Remove the active portrait's personalized model from the disk."""
-    portrait = active_portrait(scene)
-    person = person_of(portrait)
-    if person is None:
-        raise InputError("this portrait has no personalized model")
-    ownership.remove(person, ownership.PERSON)
-    portrait.person = ""
-    kept = "; other files that lie there were kept" if person.exists() else ""
-    return f"the personalized model was removed{kept}"

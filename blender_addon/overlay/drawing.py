@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..performance import curves
 from ..sequencer.head_strip import TAG
 from ..storage.canonical import read_face
-from . import geometry as geometry
+from . import geometry
 from .recordings import Recording, performance_of, recording_of
 from .strips import hidden_by, is_due, place_of, size_of, strip_of
 

@@ -25,8 +25,7 @@ from bpy.props import (
 from .. import versions
 from ..registration import register_classes, unregister_classes
 from ..storage import folders
-from . import drawing as overlay_drawing
-from . import recordings as overlay_recordings
+from . import drawing, recordings
 
 _KINDS = (
     ("STRIP", "Strip", "A strip in the sequencer's preview"),
@@ -37,7 +36,7 @@ _ROWS = (("landmarks", "mesh"), ("confidence", "crop"), ("preview", "clip", "vie
 
 
 def _redraw(_self: Any, _context: Any) -> None:
-    overlay_drawing.redraw()
+    drawing.redraw()
 
 
 class LikenessOverlayLayer(bpy.types.PropertyGroup):
@@ -102,7 +101,7 @@ def set_layer(
     layer.name, layer.path, layer.target = name, folders.stored(Path(path)), target
     layer.kind, layer.start, layer.pace, layer.size = kind, start, pace, size
     layer.crop, layer.take = crop, take
-    overlay_drawing.redraw()
+    drawing.redraw()
 
 
 def show_take_as(scene: Any, take: str, path: Path) -> None:
@@ -110,7 +109,7 @@ def show_take_as(scene: Any, take: str, path: Path) -> None:
     for layer in scene.likeness_overlay.layers:
         if layer.take == take:
             layer.path = folders.stored(path)
-    overlay_drawing.redraw()
+    drawing.redraw()
 
 
 def remove_layer(scene: Any, name: str) -> None:
@@ -118,7 +117,7 @@ def remove_layer(scene: Any, name: str) -> None:
     layers = scene.likeness_overlay.layers
     if (index := layers.find(name)) >= 0:
         layers.remove(index)
-        overlay_drawing.redraw()
+        drawing.redraw()
 
 
 def layers_of(scene: Any, kind: str) -> Iterator[Any]:
@@ -151,12 +150,12 @@ _CLASSES = (LikenessOverlayLayer, LikenessOverlay)
 def register() -> None:
     register_classes(*_CLASSES)
     bpy.types.Scene.likeness_overlay = PointerProperty(type=LikenessOverlay)
-    overlay_drawing.add_handlers(layers_of)
+    drawing.add_handlers(layers_of)
 
 
 def unregister() -> None:
-    overlay_drawing.remove_handlers()
-    overlay_recordings.forget()
+    drawing.remove_handlers()
+    recordings.forget()
     if hasattr(bpy.types.Scene, "likeness_overlay"):
         del bpy.types.Scene.likeness_overlay
     unregister_classes(*_CLASSES)

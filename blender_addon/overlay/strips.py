@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import versions
 from ..sequencer.head_strip import TAG
-from . import geometry as geometry
+from . import geometry
 
 _SHARES = {"PROXY_25": 25, "PROXY_50": 50, "PROXY_75": 75, "PROXY_100": 100}
 _OPAQUE = 0.99  # a strip's opacity from which on nothing is seen through it

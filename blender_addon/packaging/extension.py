@@ -30,8 +30,9 @@ MANIFEST = ADDON / "blender_manifest.toml"
 WHEEL_REQUIREMENTS = ADDON / "requirements-wheels.txt"
 CANONICAL = ROOT / "inference" / "performance" / "face" / "canonical_face.npz"
 SAMPLE = "eileen_collins.png"  # what the check of the runtime looks at
-# The code that the worker runs, below `worker/` in the zip: never imported by Blender.
+# The code that the worker runs, below `shipped/` in the zip: never imported by Blender.
 CODE = ("inference", "export")
+SHIPPED = "shipped"
 DATA = (".py", ".onnx", ".csv", ".npz", ".json", ".md")
 # Already packed: packing them again takes long and gains nothing.
 PACKED = (".whl", ".onnx", ".task", ".png", ".npz")
@@ -94,7 +95,7 @@ def build(runtimes: Iterable[str], platforms: Iterable[str], out: Path) -> list[
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as folder:
         task = Path(folder) / "face_landmarker.task"
         _run([sys.executable, "-m", "inference.capture.task_file", str(task)], "the face model")
-        members = {**code_members(), "worker/inference/capture/face_landmarker.task": task}
+        members = {**code_members(), f"{SHIPPED}/inference/capture/face_landmarker.task": task}
         for runtime in runtimes:
             if runtime == "none":
                 made.append(_write(out, Path(folder), members, None, ()))
@@ -111,17 +112,20 @@ def code_members() -> dict[str, Path]:
 
     Raises ExtensionError where a file that the add-on reads has not been made yet.
     """
-    members = {path.name: path for path in sorted(ADDON.glob("*.py"))}
+    members = {
+        path.relative_to(ADDON).as_posix(): path
+        for path in sorted(ADDON.rglob("*.py")) if "packaging" not in path.parts
+    }  # fmt: skip
     if not CANONICAL.is_file():
         raise ExtensionError(f"{CANONICAL} is missing: make it with `python -m export face`")
-    members[CANONICAL.name] = CANONICAL
+    members[f"storage/{CANONICAL.name}"] = CANONICAL
     members["LICENSE"] = ROOT / "LICENSE"
     for room in CODE:
         for path in sorted((ROOT / room).rglob("*")):
             inside = path.relative_to(ROOT)
             is_ours = path.suffix in DATA and "samples" not in inside.parts
             if path.is_file() and (is_ours or path.name == SAMPLE):
-                members[f"worker/{inside.as_posix()}"] = path
+                members[f"{SHIPPED}/{inside.as_posix()}"] = path
     return members
 
 

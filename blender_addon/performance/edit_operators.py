@@ -10,13 +10,11 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from .. import registration, versions
 from ..errors import InputError
-from ..operator_parts import attempt
+from ..operator_parts import UNDO, attempt
 from ..properties import active_take, new_uid
 from ..puppet import operators as viewport
-from ..step_operators import UNDO
 from ..storage import folders, recordings
-from . import edits as take_edits
-from . import takes as performance
+from . import edits, takes
 
 _WHAT = (
     ("PUPPET", "Puppet", "The puppet's own vertices: exact, at any range"),
@@ -55,12 +53,12 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
         stem = f"{name}.{new_uid()}"
         try:
             if self.what == "PUPPET":
-                path = performance.take_file(stem, recordings.TRACK_SUFFIX)
+                path = takes.take_file(stem, recordings.TRACK_SUFFIX)
                 bpy.ops.likeness.viewport_capture(
                     mode, filepath=str(path), object=self.object, **how
                 )
             else:
-                path = performance.take_file(stem, ".mp4")
+                path = takes.take_file(stem, ".mp4")
                 bpy.ops.likeness.viewport_render(mode, filepath=str(path), **how)
         except RuntimeError as error:
             raise InputError(" ".join(str(error).split()[1:])) from None
@@ -76,7 +74,7 @@ class LIKENESS_OT_take_curves(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         scene = versions.sequencer_scene(context)
-        return attempt(self, take_edits.load_curves, context, scene)
+        return attempt(self, edits.load_curves, context, scene)
 
 
 class LIKENESS_OT_take_curves_keep(bpy.types.Operator):
@@ -87,7 +85,7 @@ class LIKENESS_OT_take_curves_keep(bpy.types.Operator):
     bl_options = UNDO
 
     def execute(self, context: Any) -> set[str]:
-        return attempt(self, take_edits.keep_curves, versions.sequencer_scene(context))
+        return attempt(self, edits.keep_curves, versions.sequencer_scene(context))
 
 
 class LIKENESS_OT_curves_drop(bpy.types.Operator):
@@ -99,7 +97,7 @@ class LIKENESS_OT_curves_drop(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         scene = versions.sequencer_scene(context)
-        return attempt(self, lambda: performance.drop_curves(active_take(scene)))
+        return attempt(self, lambda: takes.drop_curves(active_take(scene)))
 
 
 class LIKENESS_OT_take_markers(bpy.types.Operator):
@@ -110,7 +108,7 @@ class LIKENESS_OT_take_markers(bpy.types.Operator):
     bl_options = UNDO
 
     def execute(self, context: Any) -> set[str]:
-        return attempt(self, take_edits.add_markers, versions.sequencer_scene(context))
+        return attempt(self, edits.add_markers, versions.sequencer_scene(context))
 
 
 class LIKENESS_OT_take_markers_apply(bpy.types.Operator):
@@ -122,7 +120,7 @@ class LIKENESS_OT_take_markers_apply(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         scene = versions.sequencer_scene(context)
-        return attempt(self, take_edits.apply_markers, context, scene)
+        return attempt(self, edits.apply_markers, context, scene)
 
 
 CLASSES = (
@@ -133,11 +131,11 @@ CLASSES = (
 
 def register() -> None:
     registration.register_classes(*CLASSES)
-    if performance.recorded not in viewport.finished:
-        viewport.finished.append(performance.recorded)
+    if takes.recorded not in viewport.finished:
+        viewport.finished.append(takes.recorded)
 
 
 def unregister() -> None:
-    if performance.recorded in viewport.finished:
-        viewport.finished.remove(performance.recorded)
+    if takes.recorded in viewport.finished:
+        viewport.finished.remove(takes.recorded)
     registration.unregister_classes(*CLASSES)

@@ -11,8 +11,7 @@ from ..errors import InputError
 from ..properties import active_take
 from ..storage import folders, recordings
 from ..storage.canonical import read_face
-from . import curves, markers, take_overlay
-from . import takes as performance
+from . import curves, markers, take_overlay, takes
 from .clips import load_clip
 
 EDITED = ".edited" + recordings.PERFORMANCE_SUFFIX
@@ -22,13 +21,13 @@ MARKED = ".marked" + recordings.TRACK_SUFFIX
 def load_curves(context: Any, scene: Any) -> str:
     """Put the active take's controls and head pose on an Empty, in time with the timeline."""
     take = active_take(scene)
-    kind, path = performance.motion_of(take)
+    kind, path = takes.motion_of(take)
     if kind != "performance":
         raise InputError(f"'{take.name}' has no performance yet; press Update Take first")
     if (there := controls_of(scene, take)) is not None:
         _select(context, there)
         return f"{there.name}: its curves are there already, in the Graph Editor"
-    pace = 1 / performance.pace_of(scene, take)
+    pace = 1 / takes.pace_of(scene, take)
     empty = curves.load_curves(scene, path, f"{take.name} face", take.start, pace, read_face())
     _select(context, empty)
     return f"{empty.name}: edit its curves in the Graph Editor, then Keep Edits"
@@ -40,7 +39,7 @@ def keep_curves(scene: Any) -> str:
     empty = controls_of(scene, take)
     if empty is None:
         raise InputError(f"'{take.name}' is on no Empty; press Edit as Curves first")
-    out = performance.take_file(take.slug, EDITED)
+    out = takes.take_file(take.slug, EDITED)
     edited = curves.save_curves(empty, out)
     if not edited:
         return f"{empty.name}: no curve was edited"
@@ -81,12 +80,12 @@ def apply_markers(context: Any, scene: Any) -> str:
     moved, changed = markers.moved(clip, track, shift)
     if not changed:
         return "no marker was moved"
-    out = performance.take_file(take.slug, MARKED)
+    out = takes.take_file(take.slug, MARKED)
     recordings.save_track(moved, out)
     take.track = folders.stored(out)
     markers.add_markers(clip, moved, shift)
     take_overlay.show_on_clip(scene, take, clip)
-    performance.clean(context, take)
+    takes.clean(context, take)
     return f"{len(changed)} frames were moved"
 
 

@@ -7,15 +7,14 @@ from typing import Any, ClassVar
 
 import bpy
 
-from .. import hints, versions
+from .. import hints, registration, versions
 from ..overlay import layers as overlay
 from ..panel_parts import StepPanel, active_of, big_button, draw_hint, draw_list
 from ..properties import settings
 from ..puppet import operators as viewport_operators
 from ..puppet import puppet
 from ..worker import status
-from . import edits as take_edits
-from . import takes as performance
+from . import edits, takes
 
 
 class LIKENESS_UL_takes(bpy.types.UIList):
@@ -53,7 +52,7 @@ class LIKENESS_PT_performance(StepPanel):
         if active is not None:
             draw_list(layout, "takes", chosen, "take_index", "likeness.take_remove")
             layout.label(text=_take_words(scene, active))
-        status.draw_jobs(layout, context, (performance.CAPTURE, performance.CLEAN))
+        status.draw_jobs(layout, context, (takes.CAPTURE, takes.CLEAN))
 
 
 class TakePanel(StepPanel):
@@ -106,7 +105,7 @@ class LIKENESS_PT_edit(TakePanel):
         row = layout.row(align=True)
         row.operator("likeness.take_curves", icon="GRAPH")
         keep = row.row(align=True)
-        keep.enabled = take_edits.controls_of(scene, take) is not None
+        keep.enabled = edits.controls_of(scene, take) is not None
         keep.operator("likeness.take_curves_keep", icon="CHECKMARK")
         if take.edited:
             row = layout.row()
@@ -116,7 +115,7 @@ class LIKENESS_PT_edit(TakePanel):
             row = layout.row(align=True)
             row.operator("likeness.take_markers", icon="TRACKER")
             apply = row.row(align=True)
-            apply.enabled = take_edits.has_markers(take)
+            apply.enabled = edits.has_markers(take)
             apply.operator("likeness.take_markers_apply", icon="CHECKMARK")
 
 
@@ -163,8 +162,8 @@ def _take_words(scene: Any, take: Any) -> str:
     words = f"Captured: {take.frames} frames, {rate:.6g} fps"
     if take.gaps:
         words += f", {take.gaps} without a face"
-    if take.pace > 0 and abs(take.pace - rate / float(performance.rate_of(scene))) > 1e-3:
-        words += f", at {100 * take.pace * float(performance.rate_of(scene)) / rate:.0f}% speed"
+    if take.pace > 0 and abs(take.pace - rate / float(takes.rate_of(scene))) > 1e-3:
+        words += f", at {100 * take.pace * float(takes.rate_of(scene)) / rate:.0f}% speed"
     return words
 
 
@@ -172,3 +171,11 @@ CLASSES = (
     LIKENESS_UL_takes, LIKENESS_PT_performance, LIKENESS_PT_clean, LIKENESS_PT_edit,
     LIKENESS_PT_viewport, LIKENESS_PT_overlay,
 )  # fmt: skip
+
+
+def register() -> None:
+    registration.register_classes(*CLASSES)
+
+
+def unregister() -> None:
+    registration.unregister_classes(*CLASSES)

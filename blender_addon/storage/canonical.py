@@ -63,7 +63,7 @@ def shipped_path() -> Path:
     beside = here / FILE_NAME
     if beside.is_file():
         return beside
-    return here.parent / "inference" / "performance" / "face" / FILE_NAME
+    return here.parents[1] / "inference" / "performance" / "face" / FILE_NAME
 
 
 def to_blender(points: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -60,8 +60,8 @@ def find_runtime(where: str = "AUTO", named: str = "") -> Runtime:
 
 def code_folder() -> Path:
     """The folder whose package `inference` the worker runs: inside the zip, or the source tree."""
-    home = Path(__file__).parent
-    shipped = home / "worker"
+    home = Path(__file__).parents[1]
+    shipped = home / "shipped"
     return shipped if (shipped / "inference").is_dir() else home.parent
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import bpy
 
 from blender_addon import versions
-from blender_addon.composite import synthesis as composite
+from blender_addon.composite import synthesis
 from blender_addon.errors import InputError
-from blender_addon.overlay import drawing as overlay_drawing
+from blender_addon.overlay import drawing
 from blender_addon.overlay import layers as overlay
 from blender_addon.overlay import recordings as overlay_recordings
 from blender_addon.puppet import operators as viewport_operators
@@ -90,9 +90,9 @@ def views(given: dict[str, Any]) -> dict[str, Any]:
     assert shown.confidence is not None
     facts["confidence"] = [shown.count, len(shown.confidence)]
     actor = versions.strips(scene.sequence_editor)["actor"]
-    facts["begins"] = [overlay_drawing.start_of(layer, actor)]
+    facts["begins"] = [drawing.start_of(layer, actor)]
     versions.set_content_start(actor, versions.content_start(actor) + 7)
-    facts["begins"].append(overlay_drawing.start_of(layer, actor))
+    facts["begins"].append(drawing.start_of(layer, actor))
     versions.set_content_start(actor, versions.content_start(actor) - 7)
 
     ops.take_markers()
@@ -184,7 +184,7 @@ def graded(given: dict[str, Any]) -> dict[str, Any]:
     scene.view_settings.view_transform = "Standard"
     scene.render.dither_intensity = 0
     chosen = scene.likeness
-    tag = composite.matte_tag(chosen.portraits[0], chosen.takes[0])
+    tag = synthesis.matte_tag(chosen.portraits[0], chosen.takes[0])
     matte = head_strip.find(scene, tag)
     portrait = head_strip.find(scene, f"portrait:{chosen.portraits[0].uid}")
     portrait.transform.rotation, portrait.transform.offset_x = 0.2, 25

@@ -16,7 +16,7 @@ from typing import Any
 import bpy
 
 from blender_addon import versions
-from blender_addon.performance import edits as take_edits
+from blender_addon.performance import edits
 from blender_addon.storage import folders
 from tests.blender.steps_inside import go_through, last_job, ops, setup
 
@@ -97,7 +97,7 @@ def _steps(given: dict[str, Any]) -> list[Step]:
         press(ops.picture_remove)
 
     def key_and_keep() -> None:
-        empty = take_edits.controls_of(scene(), take())
+        empty = edits.controls_of(scene(), take())
         empty["jaw_open"] = 1.0
         empty.keyframe_insert('["jaw_open"]', frame=15)
         press(ops.take_curves_keep)

@@ -23,10 +23,7 @@ from bpy_extras.object_utils import world_to_camera_view
 
 import blender_addon
 from blender_addon import versions
-from blender_addon.overlay import drawing as overlay_drawing
-from blender_addon.overlay import geometry as overlay_geometry
-from blender_addon.overlay import layers as overlay
-from blender_addon.overlay import strips as overlay_strips
+from blender_addon.overlay import drawing, geometry, layers, strips
 from blender_addon.performance import curves, markers
 from blender_addon.puppet import operators as viewport_operators
 from blender_addon.puppet import puppet, viewport
@@ -381,11 +378,11 @@ def overlay_life(given: dict[str, Any]) -> dict[str, Any]:
     """Layers over save and reload; handlers without a window; a callback that cannot draw."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
-    overlay.set_layer(scene, "take", given["track"], "actor", start=12, pace=0.5)
-    overlay.set_layer(scene, "take", given["track"], "actor", start=13, pace=0.5)
-    overlay.set_layer(scene, "other", given["track"], "actor")
-    overlay.remove_layer(scene, "other")
-    overlay.remove_layer(scene, "other")
+    layers.set_layer(scene, "take", given["track"], "actor", start=12, pace=0.5)
+    layers.set_layer(scene, "take", given["track"], "actor", start=13, pace=0.5)
+    layers.set_layer(scene, "other", given["track"], "actor")
+    layers.remove_layer(scene, "other")
+    layers.remove_layer(scene, "other")
     scene.likeness_overlay.mesh = True
     bpy.ops.wm.save_as_mainfile(filepath=given["blend"])
     bpy.ops.wm.open_mainfile(filepath=given["blend"])
@@ -393,13 +390,13 @@ def overlay_life(given: dict[str, Any]) -> dict[str, Any]:
     facts = {
         "layers": [[x.name, x.target, x.start, x.pace] for x in shown.layers], "mesh": shown.mesh
     }  # fmt: skip
-    overlay_drawing.add_handlers(overlay.layers_of)
+    drawing.add_handlers(layers.layers_of)
     # There is no region: it must say so once, and not raise.
-    overlay_drawing.draw("preview", overlay.layers_of)
-    overlay_drawing.draw("preview", overlay.layers_of)
-    overlay_drawing.remove_handlers()
-    overlay_drawing.remove_handlers()
-    facts["handlers"] = len(overlay_drawing._handlers)
+    drawing.draw("preview", layers.layers_of)
+    drawing.draw("preview", layers.layers_of)
+    drawing.remove_handlers()
+    drawing.remove_handlers()
+    facts["handlers"] = len(drawing._handlers)
     return facts
 
 
@@ -422,8 +419,8 @@ def preview(given: dict[str, Any]) -> dict[str, Any]:
     scene.view_settings.view_transform = "Standard"
     output.render_still(scene, Path(given["out"]), 1)
     size = strip.elements[0].orig_width, strip.elements[0].orig_height
-    place = overlay_strips.place_of(strip, size, scene.render, None)
-    dot = overlay_geometry.on_frame(np.array(given["dot"], np.float64), place)
+    place = strips.place_of(strip, size, scene.render, None)
+    dot = geometry.on_frame(np.array(given["dot"], np.float64), place)
     return {"drawn": dot.tolist()}
 
 
@@ -451,13 +448,13 @@ def _hidden(given: dict[str, Any], where: str, values: dict[str, Any]) -> bool:
             above[name] = value
         else:
             setattr(thing, name, value)
-    size = overlay_strips.size_of(actor)
+    size = strips.size_of(actor)
     assert size is not None
     face = np.array([[0.4, 0.4], [0.6, 0.4], [0.5, 0.6]], np.float64) * size
-    points = overlay_geometry.on_frame(
-        face, overlay_strips.place_of(actor, size, scene.render, None)
+    points = geometry.on_frame(
+        face, strips.place_of(actor, size, scene.render, None)
     )
-    found = overlay_strips.hidden_by(scene, actor, points)
+    found = strips.hidden_by(scene, actor, points)
     assert found is None or found.name == "above"
     return found is not None
 

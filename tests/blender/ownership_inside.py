@@ -19,7 +19,7 @@ import bpy
 import numpy as np
 
 from blender_addon import preferences, versions
-from blender_addon.composite import synthesis as composite
+from blender_addon.composite import synthesis
 from blender_addon.sequencer import head_strip
 from blender_addon.storage import folders, recordings
 from tests.blender.steps_inside import go_through, ops, prepared, refused, setup
@@ -174,7 +174,7 @@ def frames(given: dict[str, Any]) -> dict[str, Any]:
     """Strangers' files in the head frames' folder, one of them where the add-on writes."""
     scene = prepared(given, until=32)
     chosen = scene.likeness
-    folder = composite.head_folder(chosen.portraits[0], chosen.takes[0])
+    folder = synthesis.head_folder(chosen.portraits[0], chosen.takes[0])
     write(folder, matte_v01_exr=b"mine", notes_txt=b"mine")
     chosen.range = "STRIP"
     chosen.portraits[0].name = "lisa"

@@ -14,7 +14,9 @@ from typing import Any
 
 import bpy
 
-from blender_addon import hints, step_operators, versions
+from blender_addon import hints, versions
+from blender_addon.performance import operators as performance_operators
+from blender_addon.portrait import operators as portrait_operators
 from blender_addon.sequencer import head_strip
 from blender_addon.storage import folders
 from blender_addon.worker import jobs, pump
@@ -56,8 +58,8 @@ def browsed(given: dict[str, Any]) -> dict[str, Any]:
         manager = SimpleNamespace(fileselect_add=lambda each: found.append(each.filepath))
         context = SimpleNamespace(window_manager=manager, scene=scene)
         for kind in (
-            step_operators.LIKENESS_OT_portrait_from_files,
-            step_operators.LIKENESS_OT_capture_footage,
+            portrait_operators.LIKENESS_OT_portrait_from_files,
+            performance_operators.LIKENESS_OT_capture_footage,
         ):
             kind.invoke(button, context, None)
         return found

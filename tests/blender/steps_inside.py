@@ -22,7 +22,7 @@ import bpy
 
 import blender_addon
 from blender_addon import preferences, versions
-from blender_addon.composite import synthesis as composite
+from blender_addon.composite import synthesis
 from blender_addon.performance import curves as edited_curves
 from blender_addon.performance import edits as take_edits
 from blender_addon.sequencer import head_strip, output, placement
@@ -95,7 +95,7 @@ def prepared(given: dict[str, Any], **how: Any) -> Any:
 
 def head_of(scene: Any) -> Any:
     found = scene.likeness
-    return head_strip.find(scene, composite.head_tag(found.portraits[0], found.takes[0]))
+    return head_strip.find(scene, synthesis.head_tag(found.portraits[0], found.takes[0]))
 
 
 def walk(given: dict[str, Any]) -> dict[str, Any]:

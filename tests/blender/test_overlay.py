@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from blender_addon.errors import InputError
-from blender_addon.overlay import geometry as geometry
+from blender_addon.overlay import geometry
 from blender_addon.overlay.recordings import recording_of
 from blender_addon.storage.canonical import EYE_DISTANCE, read_face
 from blender_addon.storage.recordings import load_performance

@@ -15,7 +15,7 @@ import bpy
 
 import blender_addon
 from blender_addon import preferences, versions
-from blender_addon.composite import synthesis as composite
+from blender_addon.composite import synthesis
 from blender_addon.sequencer import head_strip
 from blender_addon.worker import jobs, pump
 from tests.blender.steps_inside import go_through, head_of, last_job, ops, prepared, strip_facts
@@ -26,7 +26,7 @@ begin_real: Callable[..., str] = jobs.start
 def as_in_a_window(show_seconds: float = 0) -> None:
     """From here on operators return at once, and `ticks` does the rest."""
     vars(jobs)["inline"] = lambda: False
-    composite.SHOW_SECONDS = show_seconds
+    synthesis.SHOW_SECONDS = show_seconds
     # A window has the step "Original" from the start; Blender crashes without any.
     bpy.ops.ed.undo_push(message="Original")
 
@@ -75,14 +75,14 @@ def one_step(given: dict[str, Any]) -> dict[str, Any]:
     scene = prepared(given, until=60)
     as_in_a_window()
     shown: list[int] = []
-    show = composite.show
+    show = synthesis.show
 
     def counted(*arguments: Any) -> head_strip.Laid:
         laid = show(*arguments)
         shown.append(laid.made)
         return laid
 
-    vars(composite)["show"] = counted
+    vars(synthesis)["show"] = counted
     facts: dict[str, Any] = {}
     capture = {"source": "STRIP", "strip": "actor"}
     facts["capture"] = undone_at_once(lambda: press(ops.capture_footage, **capture))
@@ -107,7 +107,7 @@ def one_step(given: dict[str, Any]) -> dict[str, Any]:
 def head_of_active() -> Any:
     scene = bpy.context.scene
     chosen = scene.likeness
-    tag = composite.head_tag(
+    tag = synthesis.head_tag(
         chosen.portraits[chosen.portrait_index], chosen.takes[chosen.take_index]
     )
     return head_strip.find(scene, tag)

@@ -82,14 +82,14 @@ def test_a_zip_holds_all_that_runs_and_nothing_else() -> None:
     for name in MODULES:
         assert f"{name}.py" in members
     for name in (
-        "__init__.py", "canonical_face.npz", "LICENSE", "worker/inference/__main__.py",
-        "worker/inference/models/warp-draft.onnx", "worker/inference/face_triangles.csv",
-        "worker/inference/samples/eileen_collins.png", "worker/export/personalization/cli.py",
+        "__init__.py", "storage/canonical_face.npz", "LICENSE", "shipped/inference/__main__.py",
+        "shipped/inference/models/warp-draft.onnx", "shipped/inference/face_triangles.csv",
+        "shipped/inference/samples/eileen_collins.png", "shipped/export/personalization/cli.py",
     ):  # fmt: skip
         assert name in members, name
     for name in members:
         assert "__pycache__" not in name and "requirements" not in name, name
-        assert not name.startswith(("/", "tests", "worker/tests", "build"))
+        assert not name.startswith(("/", "tests", "shipped/tests", "build"))
 
 
 def test_the_small_zip_is_accepted_and_the_same_each_time(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_the_small_zip_is_accepted_and_the_same_each_time(tmp_path: Path) -> Non
     assert first.stat().st_size < 30 * 2**20
     assert [path.name for path in (tmp_path / "a").iterdir()] == [first.name]
     with zipfile.ZipFile(first) as archive:
-        assert "worker/inference/capture/face_landmarker.task" in archive.namelist()
+        assert "shipped/inference/capture/face_landmarker.task" in archive.namelist()
 
 
 def test_a_wrong_manifest_is_refused_by_blenders_validator(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_wrong_manifest_is_refused_by_blenders_validator(tmp_path: Path) -> No
 
 def test_nothing_is_installed_or_fetched_inside_blender() -> None:
     forbidden = {"pip", "urllib", "requests", "http", "socket", "ensurepip", "ssl"}
-    for path in (ROOT / "blender_addon").glob("*.py"):
+    for path in (ROOT / "blender_addon").rglob("*.py"):
         assert not imported(path) & forbidden, path
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):

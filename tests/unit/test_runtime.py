@@ -26,8 +26,8 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An add-on folder as a zip leaves it, far from any source tree."""
     home = tmp_path / "extensions" / "likeness"
-    (home / "worker" / "inference").mkdir(parents=True)
-    monkeypatch.setattr(runtime, "__file__", str(home / "runtime.py"))
+    (home / "shipped" / "inference").mkdir(parents=True)
+    monkeypatch.setattr(runtime, "__file__", str(home / "worker" / "runtime.py"))
     return home
 
 
@@ -49,7 +49,7 @@ def test_a_zip_runs_the_code_that_came_with_it(installed: Path, tmp_path: Path) 
     python = make_python(tmp_path / "gpu")
     found = runtime.find_runtime("AUTO", str(tmp_path / "gpu"))
     assert (found.python, found.kind) == (python, "named")
-    assert found.paths == (installed / "worker",)
+    assert found.paths == (installed / "shipped",)
 
 
 def test_the_environment_that_build_py_noted_is_found(installed: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_without_packages_the_person_is_led_to_the_preferences(
 def test_the_bundled_packages_run_on_blenders_own_python(installed: Path) -> None:
     found = runtime.find_runtime("BUNDLED")
     assert found.python == Path(sys.executable)
-    assert found.paths[0] == installed / "worker"
+    assert found.paths[0] == installed / "shipped"
     assert (found.paths[1] / "onnxruntime").is_dir()
 
 

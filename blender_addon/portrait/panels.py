@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar tab "Likeness" of the sequencer: Portrait, Performance, Animate, Composite."""
+"""Step 1 in the sidebar: pictures, faces, consent."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from typing import Any
 import bpy
 import bpy.utils.previews
 
-from . import hints, preferences, registration, versions
-from .animate import frames as animate
-from .composite import synthesis as composite
-from .panel_parts import StepPanel, active_of, big_button, draw_hint, draw_list
-from .performance import panels as performance_panels
-from .portrait import portraits as portrait
-from .properties import settings
-from .sequencer import head_strip
-from .storage import folders
-from .worker import status
+from .. import hints, registration, versions
+from ..panel_parts import StepPanel, active_of, draw_hint, draw_list
+from ..properties import settings
+from ..storage import folders
+from ..worker import status
+from . import portraits
 
 _THUMBNAIL = 5.0  # units of the interface
 _pictures: Any = None  # previews by path; Blender's own collection, made when first needed
@@ -32,7 +28,7 @@ class LIKENESS_UL_portraits(bpy.types.UIList):
         _property: str,
     ) -> None:  # fmt: skip
         layout.prop(item, "name", text="", emboss=False, icon="USER")
-        missing = portrait.consent_missing(item)
+        missing = portraits.consent_missing(item)
         layout.label(text="", icon="UNLOCKED" if missing else "LOCKED")
 
 
@@ -72,74 +68,7 @@ class LIKENESS_PT_portrait(StepPanel):
             draw_list(layout, "portraits", chosen, "portrait_index", "likeness.portrait_remove")
             _draw_pictures(layout, active)
             _draw_consent(layout, active)
-        status.draw_jobs(layout, context, (portrait.KIND,))
-
-
-class LIKENESS_PT_animate(StepPanel):
-    bl_label = "Animate"
-    bl_order = 2
-
-    def draw(self, context: Any) -> None:
-        layout, scene = self.layout, versions.sequencer_scene(context)
-        chosen = settings(scene)
-        layout.label(text="How strongly it follows the actor:")
-        column = layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
-        for region in animate.REGIONS:
-            column.prop(chosen, region, slider=True)
-        column.separator()
-        column.row().prop(chosen, "transfer", expand=True)
-        column.prop(chosen, "neutralize")
-        column.row().prop(chosen, "tier", expand=True)
-        active = active_of(chosen.portraits, chosen.portrait_index)
-        lacks = hints.for_frames(scene)
-        row = big_button(layout, "likeness.test_frame", "RENDER_STILL", lacks)
-        draw_hint(layout, lacks)
-        shown = active is not None and head_strip.find(scene, animate.test_tag(active)) is not None
-        if shown:
-            row.operator("likeness.test_clear", text="", icon="X")
-        if shown or not _all_done(scene, animate.TEST):
-            status.draw_jobs(layout, context, (animate.TEST,))
-        if active is not None:
-            _draw_person(layout, active)
-            status.draw_jobs(layout, context, (animate.PERSONALIZE,))
-
-
-class LIKENESS_PT_composite(StepPanel):
-    bl_label = "Composite"
-    bl_order = 3
-
-    def draw(self, context: Any) -> None:
-        layout, scene = self.layout, versions.sequencer_scene(context)
-        chosen = settings(scene)
-        column = layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
-        for name in ("range", "format", "feather", "match"):
-            column.prop(chosen, name)
-        if chosen.match == "picture":
-            column.prop(chosen, "match_picture")
-        if chosen.match != "off":
-            column.prop(chosen, "match_strength")
-        for name in ("matte", "sound"):
-            column.prop(chosen, name)
-        active = active_of(chosen.portraits, chosen.portrait_index)
-        lacks = hints.for_output(scene, active)
-        draw_hint(layout, lacks)
-        if not bpy.data.filepath:
-            layout.label(text="Save the file to keep frames beside it", icon="INFO")
-        big_button(layout, "likeness.synthesize", "RENDER_ANIMATION", lacks)
-        status.draw_jobs(layout, context, (composite.KIND,))
-        take = active_of(chosen.takes, chosen.take_index)
-        if active is not None and take is not None:
-            tag = composite.head_tag(active, take)
-            if head_strip.find(scene, tag) is not None:
-                row = layout.row(align=True)
-                row.operator("likeness.align", icon="MOD_MESHDEFORM")
-                row.operator("likeness.open_output", text="", icon="FILE_FOLDER")
-
-
-def _all_done(scene: Any, kind: str) -> bool:
-    return all(job.state == "DONE" for job in scene.likeness_jobs if job.kind == kind)
+        status.draw_jobs(layout, context, (portraits.KIND,))
 
 
 def _draw_pictures(layout: Any, active: Any) -> None:
@@ -166,7 +95,7 @@ def _draw_pictures(layout: Any, active: Any) -> None:
 
 
 def _draw_consent(layout: Any, active: Any) -> None:
-    missing = portrait.consent_missing(active)
+    missing = portraits.consent_missing(active)
     row = layout.row(align=True)
     if missing:
         row.label(text=missing, icon="UNLOCKED")
@@ -175,20 +104,6 @@ def _draw_consent(layout: Any, active: Any) -> None:
         basis = active.bl_rna.properties["consent_basis"].enum_items[active.consent_basis].name
         row.label(text=f"{active.consent_who}: {basis}", icon="LOCKED")
         row.operator("likeness.consent_record", text="", icon="GREASEPENCIL")
-
-
-def _draw_person(layout: Any, active: Any) -> None:
-    row = layout.row(align=True)
-    row.enabled = preferences.has_torch()
-    row.operator("likeness.personalize", icon="USER")
-    if not row.enabled:
-        layout.label(text="Needs an environment with torch", icon="INFO")
-    if animate.person_of(active) is not None:
-        row = layout.row(align=True)
-        row.prop(active, "use_person")
-        if animate.before_after(active) is not None:
-            row.operator("likeness.before_after", text="", icon="IMAGE_REFERENCE")
-        row.operator("likeness.person_remove", text="", icon="TRASH")
 
 
 def thumbnail(path: str) -> int:
@@ -203,10 +118,7 @@ def thumbnail(path: str) -> int:
     return int(_pictures[path].icon_id)
 
 
-CLASSES = (
-    LIKENESS_UL_portraits, LIKENESS_UL_pictures, LIKENESS_PT_portrait, *performance_panels.CLASSES,
-    LIKENESS_PT_animate, LIKENESS_PT_composite,
-)  # fmt: skip
+CLASSES = (LIKENESS_UL_portraits, LIKENESS_UL_pictures, LIKENESS_PT_portrait)
 
 
 def register() -> None:

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 3 in the sidebar: strengths, the test frame, the personalized model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import hints, preferences, registration, versions
+from ..panel_parts import StepPanel, active_of, big_button, draw_hint
+from ..properties import settings
+from ..sequencer import head_strip
+from ..worker import status
+from . import frames, person
+
+
+class LIKENESS_PT_animate(StepPanel):
+    bl_label = "Animate"
+    bl_order = 2
+
+    def draw(self, context: Any) -> None:
+        layout, scene = self.layout, versions.sequencer_scene(context)
+        chosen = settings(scene)
+        layout.label(text="How strongly it follows the actor:")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        for region in frames.REGIONS:
+            column.prop(chosen, region, slider=True)
+        column.separator()
+        column.row().prop(chosen, "transfer", expand=True)
+        column.prop(chosen, "neutralize")
+        column.row().prop(chosen, "tier", expand=True)
+        active = active_of(chosen.portraits, chosen.portrait_index)
+        lacks = hints.for_frames(scene)
+        row = big_button(layout, "likeness.test_frame", "RENDER_STILL", lacks)
+        draw_hint(layout, lacks)
+        shown = active is not None and head_strip.find(scene, frames.test_tag(active)) is not None
+        if shown:
+            row.operator("likeness.test_clear", text="", icon="X")
+        if shown or not _all_done(scene, frames.TEST):
+            status.draw_jobs(layout, context, (frames.TEST,))
+        if active is not None:
+            _draw_person(layout, active)
+            status.draw_jobs(layout, context, (person.PERSONALIZE,))
+
+
+def _all_done(scene: Any, kind: str) -> bool:
+    return all(job.state == "DONE" for job in scene.likeness_jobs if job.kind == kind)
+
+
+def _draw_person(layout: Any, active: Any) -> None:
+    row = layout.row(align=True)
+    row.enabled = preferences.has_torch()
+    row.operator("likeness.personalize", icon="USER")
+    if not row.enabled:
+        layout.label(text="Needs an environment with torch", icon="INFO")
+    if person.person_of(active) is not None:
+        row = layout.row(align=True)
+        row.prop(active, "use_person")
+        if person.before_after(active) is not None:
+            row.operator("likeness.before_after", text="", icon="IMAGE_REFERENCE")
+        row.operator("likeness.person_remove", text="", icon="TRASH")
+
+
+CLASSES = (LIKENESS_PT_animate,)
+
+
+def register() -> None:
+    registration.register_classes(*CLASSES)
+
+
+def unregister() -> None:
+    registration.unregister_classes(*CLASSES)

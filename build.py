@@ -282,7 +282,7 @@ def prepare(environment: Environment, root: Path = ROOT) -> str:
 def note_environment(python: str) -> None:
     """Notes where the environment is, for the add-on that is installed somewhere else in Blender.
 
-    `blender_addon/runtime.py` reads it. A home that cannot be written is passed over.
+    `blender_addon/worker/runtime.py` reads it. A home that cannot be written is passed over.
     """
     settings = Path(os.environ.get("XDG_CONFIG_HOME", "") or Path.home() / ".config")
     note = settings / "likeness" / "environment.json"

@@ -21,10 +21,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import ownership
 from .errors import InputError, RenderError
-from .files import part_of
-from .placement import FrameFiles, Placement, frame_files, read_placement
+from .sequencer.placement import FrameFiles, Placement, frame_files, read_placement
+from .storage import ownership
+from .storage.files import part_of
 
 SCENE = "Likeness"
 FRAME_START = 1  # where index 0 of the track lies on the timeline
@@ -56,7 +56,7 @@ def compose(options: argparse.Namespace, placement: Placement, files: FrameFiles
     """Make the scene, save it, then render from what was saved."""
     import bpy  # half a second: not before the input is known to be good
 
-    from . import output
+    from .sequencer import output
 
     blend = options.blend.absolute()
     with _blender_in_silence():
@@ -145,7 +145,7 @@ def _empty_scene(bpy: Any) -> Any:
 def _fill(
     scene: Any, placement: Placement, files: FrameFiles, driver: Path | None, max_size: int
 ) -> None:
-    from . import output, strips
+    from .sequencer import output, strips
 
     start = FRAME_START + placement.first
     output.set_render(
@@ -160,7 +160,7 @@ def _fill(
 
 
 def _save(bpy: Any, scene: Any, path: Path) -> None:
-    from . import strips
+    from .sequencer import strips
 
     strips.make_relative(scene, path.parent)
     part = part_of(path)

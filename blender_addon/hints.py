@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import head_strip, performance, portrait
+from .performance import takes as performance
+from .portrait import portraits as portrait
 from .properties import settings
-from .timing import Timing
+from .sequencer import head_strip
+from .sequencer.timing import Timing
 
 
 def for_portrait_strip(scene: Any) -> str:
@@ -55,12 +57,6 @@ def for_take(take: Any) -> str:
     """Why the take is not as its sliders say."""
     changed = take.cleaned and take.cleaned != performance.cleaning(take)
     return "Changed: press Update Take" if changed else ""
-
-
-def source_words(scene: Any) -> str:
-    """What Capture Footage will read, where that is a strip."""
-    strip = _active_strip(scene) if settings(scene).source == "STRIP" else None
-    return strip.name if strip is not None and strip.type == "MOVIE" else ""
 
 
 def found_neutral(scene: Any, take: Any) -> str:

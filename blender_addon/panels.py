@@ -9,21 +9,16 @@ from typing import Any
 import bpy
 import bpy.utils.previews
 
-from . import (
-    animate,
-    composite,
-    folders,
-    head_strip,
-    hints,
-    performance_panels,
-    portrait,
-    preferences,
-    registration,
-    status,
-    versions,
-)
+from . import hints, preferences, registration, versions
+from .animate import frames as animate
+from .composite import synthesis as composite
 from .panel_parts import StepPanel, active_of, big_button, draw_hint, draw_list
+from .performance import panels as performance_panels
+from .portrait import portraits as portrait
 from .properties import settings
+from .sequencer import head_strip
+from .storage import folders
+from .worker import status
 
 _THUMBNAIL = 5.0  # units of the interface
 _pictures: Any = None  # previews by path; Blender's own collection, made when first needed

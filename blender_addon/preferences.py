@@ -14,11 +14,11 @@ from typing import Any
 
 import bpy
 
-from . import ownership
-from .client import Launch, python_environment
 from .errors import InputError
 from .registration import register_classes, unregister_classes
-from .runtime import PYTHON_VARIABLE, Runtime, find_runtime
+from .storage import ownership
+from .worker.client import Launch, python_environment
+from .worker.runtime import PYTHON_VARIABLE, Runtime, find_runtime
 
 # The add-on's name where Blender keeps its preferences: bl_ext.<repository>.<id>, or the package.
 PACKAGE = __package__ or "blender_addon"
@@ -198,7 +198,7 @@ def _counted_size() -> int:
 
 def _changed(_self: Any, _context: Any) -> None:
     # The worker that runs was started with the old choice; the next job starts another.
-    from . import pump
+    from .worker import pump
 
     pump.renew_worker()
 
@@ -289,7 +289,7 @@ class LIKENESS_OT_cache_clean(bpy.types.Operator):
     bl_label = "Clean"
 
     def execute(self, _context: Any) -> set[str]:
-        from . import pump
+        from .worker import pump
 
         if pump.busy():
             self.report({"ERROR"}, "A job is running: clean the cache when it has ended")

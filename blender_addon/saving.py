@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from . import folders
+from .storage import folders
 
 _PREFIX = "//"
 _absolute: list[Path] = []

@@ -13,19 +13,16 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import OperatorFileListElement
 
-from . import (
-    animate,
-    composite,
-    folders,
-    jobs,
-    performance,
-    portrait,
-    registration,
-    versions,
-)  # fmt: skip
+from . import registration, versions
+from .animate import frames as animate
+from .composite import synthesis as composite
 from .errors import InputError
+from .operator_parts import attempt
+from .performance import takes as performance
+from .portrait import portraits as portrait
 from .properties import BASES, NO_BASIS, SOURCES, active_portrait, active_take, settings
-from .refusal import attempt
+from .storage import folders
+from .worker import jobs
 
 UNDO = {"REGISTER", "UNDO"}
 _STRIP = "Name of the strip; empty: the active one"

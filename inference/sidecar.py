@@ -68,7 +68,7 @@ FRAMES = FolderKind(
     "head frames",
     (
         r"(head|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.png", r"upright\.png", r"head\.json",
-        r"job\.json", r"frames\.marks", r"frames\.lock",
+        r"job\.json", r"frames\.marks", r"frames\.lock", r"pending\.png",
     ),
     _made_before_records,
 )  # fmt: skip

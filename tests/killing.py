@@ -2,8 +2,8 @@
 """Kill work by SIGKILL in its course, over and over, and look at what it leaves.
 
 Works are forked from a process that has imported everything and started no thread, so that a kill
-costs a second and not an import of torch. Half of the kills come right before the work opens,
-renames, removes or cuts a file in its folder, the others at any time.
+costs a second and not an import of torch. Half of the kills come where the work opens, renames,
+removes or cuts a file in its folder, or a few calls later, the others at any time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 TOUCHES = {"open", "os.rename", "os.remove", "os.truncate", "os.mkdir", "os.rmdir"}
 _LONGEST = 300.0  # seconds that a work may take
+_CALLS = 4  # after a touch, within which it is killed: a file is open then, or half written
 
 Work = Callable[[Path], None]  # writes into that folder
 Check = Callable[[Path, Path], None]  # the folder, and one in which the work was never killed
@@ -46,7 +47,7 @@ def kill_over_and_over(
     """
     draw = random.Random(seed)
     reference = base / "reference"
-    whole = _run(work, reference, armed, 0, None)
+    whole = _run(work, reference, armed, (0, 0), None)
     assert not whole.killed
     count = folders = 0
     while count < kills:
@@ -54,9 +55,9 @@ def kill_over_and_over(
         killed = True
         while killed:
             let_be = count == kills or (out.exists() and draw.random() < finished_share)
-            touch, after = 0, None
+            touch, after = (0, 0), None
             if not let_be and draw.random() < 0.5:
-                touch = draw.randint(1, whole.touches)
+                touch = draw.randint(1, whole.touches), draw.randint(0, _CALLS)
             elif not let_be:
                 after = draw.uniform(0, whole.seconds)
             killed = _run(work, out, armed, touch, after).killed
@@ -69,8 +70,13 @@ def kill_over_and_over(
     return folders
 
 
-def _run(work: Work, folder: Path, armed: str, touch: int, after: float | None) -> Ended:
-    """touch: the number of the one at which it is killed, 0: none. after: seconds, or never."""
+def _run(
+    work: Work, folder: Path, armed: str, touch: tuple[int, int], after: float | None
+) -> Ended:
+    """touch: the number of the one at which it is killed, 0: none; and how many calls later.
+
+    after: seconds, or never.
+    """
     read, write = os.pipe()
     began = time.monotonic()
     child = os.fork()
@@ -99,8 +105,15 @@ def _run(work: Work, folder: Path, armed: str, touch: int, after: float | None) 
     return Ended(False, int(touches), float(armed_for))
 
 
-def _child(work: Work, folder: Path, armed: str, touch: int, write: int) -> None:
-    touches, since = 0, 0.0
+def _child(work: Work, folder: Path, armed: str, touch: tuple[int, int], write: int) -> None:
+    touches, since, calls = 0, 0.0, 0
+    number, later = touch
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > later:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal touches, since
@@ -111,8 +124,8 @@ def _child(work: Work, folder: Path, armed: str, touch: int, write: int) -> None
                 return
             since = time.monotonic()
         touches += 1
-        if touches == touch:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if touches == number:
+            sys.setprofile(count)
 
     sys.addaudithook(hook)
     try:

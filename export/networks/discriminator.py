@@ -22,10 +22,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from export.networks import paper
 from export.networks.embedder import (
-    ATTENTION_SIZE,
     PAPER_WIDTHS,
     ResidualBlock,
-    SelfAttention,
     down_blocks,
 )
 from inference.generator.contract import IDENTITY_SIZE
@@ -60,11 +58,9 @@ class PaperDiscriminator(nn.Module):
     score = V(frame, landmarks) . (w_i + w0) + b, where i numbers the training video.
     """
 
-    def __init__(
-        self, videos: int, widths: tuple[int, ...] = PAPER_WIDTHS, *, attention: bool = False
-    ) -> None:
+    def __init__(self, videos: int, widths: tuple[int, ...] = PAPER_WIDTHS) -> None:
         super().__init__()
-        self.trunk = PaperJudge(widths, attention=attention)
+        self.trunk = PaperJudge(widths)
         self.common = spectral_norm(nn.Linear(widths[-1], 1), eps=paper.EPSILON)  # w0 and b
         # W, a row for each video, without spectral norm: the match term compares it with e.
         self.table = nn.Embedding(videos, widths[-1])
@@ -113,11 +109,10 @@ class PersonalPaperDiscriminator(nn.Module):
 class PaperJudge(nn.Module):
     """V: six residual blocks down, one at the bottom, ReLU, sum over all places -> (N, 512)."""
 
-    def __init__(self, widths: tuple[int, ...], *, attention: bool) -> None:
+    def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.blocks = down_blocks(6, widths)
         self.blocks.append(ResidualBlock(widths[-1], widths[-1], halve=False))
-        self.attention = SelfAttention(widths[2]) if attention else None
 
     def forward(self, frame: Tensor, landmarks: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Returns V and the features after each block."""
@@ -125,8 +120,6 @@ class PaperJudge(nn.Module):
         features = []
         for block in self.blocks:
             x = block(x)
-            if self.attention is not None and x.shape[-1] == ATTENTION_SIZE:
-                x = self.attention(x)
             features.append(x)
         return F.relu(x).sum(dim=(2, 3)), tuple(features)
 

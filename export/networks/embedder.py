@@ -22,7 +22,6 @@ from export.networks import paper
 from inference.generator.contract import IDENTITY_SIZE
 
 PAPER_WIDTHS = (64, 128, 256, 512, 512, 512)
-ATTENTION_SIZE = 32  # the paper's self-attention works where the map has this side
 
 WARP_WIDTHS = (32, 64, 128, 192, 256)
 WARP_SIZE = 128
@@ -32,18 +31,15 @@ WARP_CHANNELS = 6  # RGB, then line_face, line_eyes and line_mouth of the contra
 class PaperEmbedder(nn.Module):
     """frame and landmark picture, each (N, 3, 256, 256) in [-1, 1] -> e (N, 512), not negative."""
 
-    def __init__(self, widths: tuple[int, ...] = PAPER_WIDTHS, *, attention: bool = False) -> None:
+    def __init__(self, widths: tuple[int, ...] = PAPER_WIDTHS) -> None:
         """`widths`: channels after each halving; the last is the vector's length."""
         super().__init__()
         self.blocks = down_blocks(6, widths)
-        self.attention = SelfAttention(widths[2]) if attention else None
 
     def forward(self, frame: Tensor, landmarks: Tensor) -> Tensor:
         x = torch.cat([frame, landmarks], dim=1)
         for block in self.blocks:
             x = block(x)
-            if self.attention is not None and x.shape[-1] == ATTENTION_SIZE:
-                x = self.attention(x)
         return F.relu(x).sum(dim=(2, 3))
 
 
@@ -137,24 +133,6 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv2(F.relu(self.conv1(F.relu(x)))) + self.skip(x)
         return F.avg_pool2d(y, 2) if self.halve else y
-
-
-class SelfAttention(nn.Module):
-    """Every place of the map looks at every other one; its share starts at zero (SAGAN)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query = _conv(width, width // 8, kernel=1)
-        self.key = _conv(width, width // 8, kernel=1)
-        self.value = _conv(width, width // 2, kernel=1)
-        self.out = _conv(width // 2, width, kernel=1)
-        self.share = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        query, key, value = (part(x).flatten(2).mT for part in (self.query, self.key, self.value))
-        # The paper's lineage does not divide by the square root of the width.
-        seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return x + self.share * self.out(seen.mT.unflatten(2, x.shape[2:]))
 
 
 def _conv(channels_in: int, channels_out: int, *, kernel: int) -> nn.Module:

@@ -88,7 +88,8 @@ class PaperConfig:
 
     Rates are the paper's; a single clip learns faster with ten times as much. adversary_from: the
     share of the run from which the discriminator takes part. Shares are of the pull that pixels
-    have on the picture.
+    have on the picture. vgg19, vggface: files of Caffe's weights, for the paper's content term;
+    without either, one that needs no weights takes its place.
     """
 
     data: Path
@@ -105,6 +106,8 @@ class PaperConfig:
     adversary_steps: int = 2
     adversary_from: float = 0.0
     share_looks: float = 1.0
+    vgg19: str = ""
+    vggface: str = ""
     share_adversary: float = 0.25
     share_features: float = 0.5
     weight_match: float = 10.0

@@ -49,7 +49,7 @@ from export.training.losses import (
     hinge_generator,
     match,
 )
-from export.training.perceptual import FourierBlocks
+from export.training.perceptual import FourierBlocks, PaperContent
 from export.training.processes import Processes
 from inference.errors import InputError
 from inference.files import write_whole, written_whole
@@ -90,6 +90,12 @@ def train_paper(config: PaperConfig) -> Path:
         return _train(config, folder)
 
 
+def _looks(config: PaperConfig) -> nn.Module:
+    """The paper's content term where its networks are at hand, else one that needs no weights."""
+    vgg19, vggface = (Path(name) if name else None for name in (config.vgg19, config.vggface))
+    return PaperContent(vgg19, vggface) if vgg19 or vggface else FourierBlocks()
+
+
 def _train(config: PaperConfig, folder: OwnedFolder) -> Path:
     device = Processes.join().device
     if config.threads:
@@ -110,7 +116,7 @@ def _train(config: PaperConfig, folder: OwnedFolder) -> Path:
                            "first": optimizers[0], "second": optimizers[1],
                            "balance": balance}  # fmt: skip
     first, before = _load(config, run, device)
-    looks = FourierBlocks().to(device)
+    looks = _looks(config).to(device)
     validation = feed.validation()
 
     began = saved = logged = time.monotonic()

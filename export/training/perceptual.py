@@ -6,13 +6,12 @@ All are called alike, `distance(result, target)`, two batches of RGB pictures (N
 do: the whole picture, or close-ups of mouth and eyes, where they cost less and mean more. To be
 called outside autocast.
 
-Three need no weights from elsewhere: `FourierBlocks`, the default, `RandomFeatures` and
-`EmbedderFeatures`. `VggFeatures` is the 2019 paper's own, for those who have its weights.
+`FourierBlocks`, the default, needs no weights from elsewhere. `VggFeatures` are the 2019 paper's
+own content term, for those who have the weights.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 import re
@@ -24,7 +23,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from export.networks.embedder import WarpEmbedder
 from inference.errors import InputError
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
@@ -82,69 +80,6 @@ class FourierBlocks(nn.Module):
         flat = x.reshape(count * channels, 1, height, width)
         real, imaginary = F.conv2d(flat, self.filters, stride=4).chunk(2, dim=1)
         return real, imaginary
-
-
-class RandomFeatures(nn.Module):
-    """Features of a small VGG-like network that nobody ever trained (arXiv:2103.10571).
-
-    Its weights come from `seed` alone and are the same on every machine. Each place's vector is
-    brought to unit length, as in LPIPS, so no level drowns another.
-    """
-
-    def __init__(self, *, seed: int = 0, widths: tuple[int, ...] = (16, 32, 48, 64)) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        self.convs = nn.ModuleList()
-        channels = 3
-        for width in widths:
-            conv = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-            weight = torch.randn(conv.weight.shape, generator=generator)
-            # Every other filter sees differences only; flat areas would rule all else.
-            weight[::2] -= weight[::2].mean(dim=(1, 2, 3), keepdim=True)
-            conv.weight = nn.Parameter(weight * math.sqrt(2.0 / (9 * channels)), False)
-            self.convs.append(conv)
-            channels = width
-
-    def forward(self, result: Tensor, target: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = self._features(target)
-        return feature_distance(self._features(result), wanted)
-
-    def _features(self, picture: Tensor) -> list[Tensor]:
-        x = (picture.float() - 0.5) * 4.0
-        maps = []
-        for level, conv in enumerate(self.convs):
-            x = F.relu(conv(F.avg_pool2d(x, 2) if level > 0 else x))
-            maps.append(x)
-        return maps
-
-
-class EmbedderFeatures(nn.Module):
-    """The generator's own embedder, which knows faces, in place of VGGFace.
-
-    It looks through a frozen copy, which `follow` moves slowly: a target that moved with the
-    training could be won by moving it. Sides are multiples of 32.
-    """
-
-    def __init__(self, embedder: WarpEmbedder) -> None:
-        super().__init__()
-        self.embedder = copy.deepcopy(embedder).eval().requires_grad_(False)
-
-    def forward(self, result: Tensor, target: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = self._features(target)
-        return feature_distance(self._features(result), wanted)
-
-    @torch.no_grad()
-    def follow(self, embedder: WarpEmbedder, *, decay: float = 0.999) -> None:
-        """Take over 1 - decay of the embedder's weights."""
-        state = embedder.state_dict()
-        for name, value in self.embedder.state_dict().items():
-            value.lerp_(state[name].to(value), 1.0 - decay)
-
-    def _features(self, picture: Tensor) -> list[Tensor]:
-        picture = picture.float()
-        return self.embedder.features(picture, torch.zeros_like(picture))
 
 
 @dataclass(frozen=True)
@@ -221,6 +156,20 @@ class VggFeatures(nn.Module):
                 if place == 0:
                     maps.append(x)
         return maps
+
+
+class PaperContent(nn.Module):
+    """The paper's L_CNT: the content terms of the networks whose files are given, weighted."""
+
+    def __init__(self, vgg19: Path | None, vggface: Path | None) -> None:
+        """Raises InputError when a file does not fit its network."""
+        super().__init__()
+        given = ((VGG19, vgg19), (VGGFACE, vggface))
+        self.networks = nn.ModuleList(VggFeatures(layout, path) for layout, path in given if path)
+
+    def forward(self, result: Tensor, target: Tensor) -> Tensor:
+        terms = [net.layout.weight * net(result, target) for net in self.networks]
+        return torch.stack(terms).sum()
 
 
 def feature_distance(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:

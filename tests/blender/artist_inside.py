@@ -13,19 +13,15 @@ from typing import Any
 
 import bpy
 
-from blender_addon import (
-    composite,
-    head_strip,
-    output,
-    overlay,
-    overlay_drawing,
-    overlay_recordings,
-    placement,
-    recordings,
-    versions,
-    viewport_operators,
-)
+from blender_addon import versions
+from blender_addon.composite import synthesis as composite
 from blender_addon.errors import InputError
+from blender_addon.overlay import drawing as overlay_drawing
+from blender_addon.overlay import layers as overlay
+from blender_addon.overlay import recordings as overlay_recordings
+from blender_addon.puppet import operators as viewport_operators
+from blender_addon.sequencer import head_strip, output, placement
+from blender_addon.storage import recordings
 from tests.blender.faces_inside import stage
 from tests.blender.steps_inside import (
     go_through,

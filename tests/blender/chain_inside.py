@@ -15,7 +15,9 @@ from typing import Any
 
 import bpy
 
-from blender_addon import folders, take_edits, versions
+from blender_addon import versions
+from blender_addon.performance import edits as take_edits
+from blender_addon.storage import folders
 from tests.blender.steps_inside import go_through, last_job, ops, setup
 
 Step = tuple[str, Callable[[], Any]]

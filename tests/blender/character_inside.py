@@ -16,7 +16,8 @@ import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from blender_addon import jobs, recordings
+from blender_addon.storage import recordings
+from blender_addon.worker import jobs
 from tests.blender.steps_inside import go_through, last_job, ops, refused, setup, strip_facts
 
 SIZE = (320, 240)

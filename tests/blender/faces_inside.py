@@ -22,20 +22,16 @@ import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
 
 import blender_addon
-from blender_addon import (
-    curves,
-    markers,
-    output,
-    overlay,
-    overlay_drawing,
-    overlay_geometry,
-    overlay_strips,
-    puppet,
-    recordings,
-    versions,
-    viewport,
-    viewport_operators,
-)
+from blender_addon import versions
+from blender_addon.overlay import drawing as overlay_drawing
+from blender_addon.overlay import geometry as overlay_geometry
+from blender_addon.overlay import layers as overlay
+from blender_addon.overlay import strips as overlay_strips
+from blender_addon.performance import curves, markers
+from blender_addon.puppet import operators as viewport_operators
+from blender_addon.puppet import puppet, viewport
+from blender_addon.sequencer import output
+from blender_addon.storage import recordings
 
 ops = bpy.ops.likeness
 SIZE = (321, 240)

@@ -13,7 +13,8 @@ from typing import Any
 
 import bpy
 
-from blender_addon import output, placement, versions
+from blender_addon import versions
+from blender_addon.sequencer import output, placement
 from tests.blender.steps_inside import go_through, head_of, last_job, ops, prepared, strip_facts
 
 FRAME = 14  # the take's frame 2

@@ -19,7 +19,8 @@ from typing import Any
 
 import bpy
 
-from blender_addon import output, placement, strips, versions
+from blender_addon import versions
+from blender_addon.sequencer import output, placement, strips
 
 
 def run(job: dict[str, Any]) -> None:

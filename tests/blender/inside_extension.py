@@ -253,7 +253,10 @@ def without_runtime(folder: Path) -> dict[str, Any]:
 def cache(folder: Path) -> dict[str, Any]:
     """The cache is cleaned, and only the cache."""
     preferences = part("preferences")
-    (preferences.cache_folder("a") / "b.bin").write_bytes(bytes(3 << 20))
+    made = preferences.cache_folder("test", "a")
+    record = {"likeness_folder": 1, "holds": "head frames", "files": [r"head_\d{6}\.png"]}
+    (made / "likeness.json").write_text(json.dumps(record), encoding="utf-8")
+    (made / "head_000001.png").write_bytes(bytes(3 << 20))
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
     before = preferences.cache_size()
     bpy.ops.likeness.cache_clean()

@@ -16,7 +16,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from blender_addon import recordings
+from blender_addon.storage import recordings
 from tests.blender.steps_inside import go_through, last_job, ops, prepared, refused, setup
 
 MOVES = {"chin": (15, (0.0, -0.03)), "mouth corner left": (16, (0.02, 0.0))}

@@ -18,14 +18,10 @@ from typing import Any
 import bpy
 import numpy as np
 
-from blender_addon import (
-    composite,
-    folders,
-    head_strip,
-    preferences,
-    recordings,
-    versions,
-)
+from blender_addon import preferences, versions
+from blender_addon.composite import synthesis as composite
+from blender_addon.sequencer import head_strip
+from blender_addon.storage import folders, recordings
 from tests.blender.steps_inside import go_through, ops, prepared, refused, setup
 
 KINDS = {"person": "a personalized generator", "test": "head frames"}

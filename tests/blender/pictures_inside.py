@@ -13,7 +13,7 @@ from typing import Any
 
 import bpy
 
-from blender_addon.placement import FILE_NAME
+from blender_addon.sequencer.placement import FILE_NAME
 from tests.blender.steps_inside import go_through, head_of, last_job, ops, refused, setup
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import bpy
 
 import blender_addon
-from blender_addon import head_strip, jobs, output, prefetch, pump
+from blender_addon.sequencer import head_strip, output, prefetch
+from blender_addon.worker import jobs, pump
 from tests.blender.steps_inside import go_through, head_of, last_job, ops, prepared, strip_facts
 from tests.blender.ticks_inside import as_in_a_window, press, ticks
 
@@ -61,6 +62,7 @@ def prefetching(given: dict[str, Any]) -> dict[str, Any]:
     os.kill(worker, signal.SIGKILL)
     ticks()
     facts["lost"] = [last_job(bpy.context.scene)["state"], _on()]
+    bpy.context.scene.frame_current = 14
     press(ops.test_frame)
     ticks()
     press(ops.test_clear)

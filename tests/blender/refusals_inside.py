@@ -14,7 +14,10 @@ from typing import Any
 
 import bpy
 
-from blender_addon import folders, head_strip, hints, jobs, pump, step_operators, versions
+from blender_addon import hints, step_operators, versions
+from blender_addon.sequencer import head_strip
+from blender_addon.storage import folders
+from blender_addon.worker import jobs, pump
 from tests.blender.steps_inside import (
     go_through,
     last_job,

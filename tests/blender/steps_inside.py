@@ -21,17 +21,12 @@ from typing import Any
 import bpy
 
 import blender_addon
-from blender_addon import (
-    composite,
-    head_strip,
-    jobs,
-    output,
-    placement,
-    preferences,
-    take_edits,
-    versions,
-)
-from blender_addon import curves as edited_curves
+from blender_addon import preferences, versions
+from blender_addon.composite import synthesis as composite
+from blender_addon.performance import curves as edited_curves
+from blender_addon.performance import edits as take_edits
+from blender_addon.sequencer import head_strip, output, placement
+from blender_addon.worker import jobs
 
 ops = bpy.ops.likeness
 

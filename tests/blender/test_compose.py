@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import subprocess
@@ -123,14 +124,18 @@ def test_missing_frames_are_named_and_hold_the_one_before(tmp_path: Path) -> Non
     made = material.write_material(tmp_path / "head", (320, 240), (80, 40, 160, 160), 4)
     (made.folder / "head_000002.png").unlink()
     for frame, shown in ((3, 1), (4, 3)):
-        done = _compose(made, tmp_path, "--still", tmp_path / "x.png", "--frame", frame)
+        shot = tmp_path / str(frame) / "x.png"
+        shot.parent.mkdir()
+        done = _compose(made, shot.parent, "--still", shot, "--frame", frame)
         assert "1 of 4 head frames are missing, the first is head_000002.png" in done.stderr
-        assert np.abs(material.load(tmp_path / "x.png") - made.expected[shown]).max() <= 2
+        assert np.abs(material.load(shot) - made.expected[shown]).max() <= 2
 
 
 def test_a_disk_that_fills_up_leaves_no_movie(tmp_path: Path) -> None:
     made = material.write_material(tmp_path / "head", (640, 480), (80, 40, 160, 160), 40)
     (tmp_path / "x.mp4").write_bytes(b"the movie of before")
+    record = {"likeness_folder": 1, "holds": "a demonstration", "files": [r"x\.mp4"]}
+    (tmp_path / "likeness.json").write_text(json.dumps(record), encoding="utf-8")
 
     def small_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
@@ -143,6 +148,17 @@ def test_a_disk_that_fills_up_leaves_no_movie(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'x.mp4'}: only ")
     assert (tmp_path / "x.mp4").read_bytes() == b"the movie of before"
     assert not list(tmp_path.glob("*.part*"))
+
+
+def test_strangers_files_are_not_replaced(tmp_path: Path) -> None:
+    made = material.write_material(tmp_path / "head", (320, 240), (80, 40, 160, 160))
+    victim = tmp_path / "victim.blend"
+    victim.write_bytes(b"mine")
+    (tmp_path / "link.blend").symlink_to(tmp_path / "elsewhere.blend")
+    for name, words in (("victim", "is there already"), ("link", "is a link")):
+        done = compose("--head", made.folder, "--blend", tmp_path / f"{name}.blend")
+        assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+    assert victim.read_bytes() == b"mine" and not (tmp_path / "elsewhere.blend").exists()
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:

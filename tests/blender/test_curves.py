@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blender_addon.head_pose import from_eulers, rotation_vectors, to_eulers
+from blender_addon.performance.head_pose import from_eulers, rotation_vectors, to_eulers
 from inference.performance.face.controls import CONTROL_NAMES
 from inference.performance.face.decompose import compose
 from inference.performance.face.rotations import to_matrices

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blender_addon.canonical import read_face
-from blender_addon.markers import POINTS, _shares
+from blender_addon.performance.markers import POINTS, _shares
+from blender_addon.storage.canonical import read_face
 from inference.capture.video import open_footage
 from inference.track import load_track, save_track
 from tests.blender.scenes import BLENDERS, Scenario, real_track, scenario_in

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from blender_addon import overlay_geometry as geometry
-from blender_addon.canonical import EYE_DISTANCE, read_face
 from blender_addon.errors import InputError
-from blender_addon.overlay_recordings import recording_of
-from blender_addon.recordings import load_performance
+from blender_addon.overlay import geometry as geometry
+from blender_addon.overlay.recordings import recording_of
+from blender_addon.storage.canonical import EYE_DISTANCE, read_face
+from blender_addon.storage.recordings import load_performance
 from inference.performance.face.decompose import decompose
 from inference.performance.taking.performance import save_performance
 from inference.track import save_track

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.markers import POINTS
+from blender_addon.performance.markers import POINTS
 from tests.blender.scenes import BLENDERS, Scenario, steps_in
 from tests.movies import read_clip, write_movie
 

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from blender_addon.placement import PlacementError, centre_offset, frame_files, read_placement
+from blender_addon.sequencer.placement import (
+    PlacementError,
+    centre_offset,
+    frame_files,
+    read_placement,
+)
 from tests.blender import material
 from tests.blender.conftest import compose
 

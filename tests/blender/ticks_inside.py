@@ -14,7 +14,10 @@ from typing import Any
 import bpy
 
 import blender_addon
-from blender_addon import composite, head_strip, jobs, preferences, pump, versions
+from blender_addon import preferences, versions
+from blender_addon.composite import synthesis as composite
+from blender_addon.sequencer import head_strip
+from blender_addon.worker import jobs, pump
 from tests.blender.steps_inside import go_through, head_of, last_job, ops, prepared, strip_facts
 
 begin_real: Callable[..., str] = jobs.start

@@ -15,7 +15,9 @@ from typing import Any
 import bpy
 
 import blender_addon
-from blender_addon import head_strip, jobs, output, pump, versions
+from blender_addon import versions
+from blender_addon.sequencer import head_strip, output
+from blender_addon.worker import jobs, pump
 from tests.blender.chain_inside import state
 from tests.blender.steps_inside import (
     go_through,

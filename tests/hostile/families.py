@@ -258,7 +258,7 @@ def options(rng: Rng, m: Material, folder: Path) -> Act:
 
 
 def recording(rng: Rng, m: Material, folder: Path) -> Act:
-    from blender_addon import canonical, recordings
+    from blender_addon.storage import canonical, recordings
 
     read, arrays = pick(rng, (
         (recordings.load_track, m.track), (recordings.load_performance, m.performance),
@@ -270,7 +270,7 @@ def recording(rng: Rng, m: Material, folder: Path) -> Act:
 
 
 def events(rng: Rng, m: Material, folder: Path) -> Act:
-    from blender_addon.client import Client, Launch
+    from blender_addon.worker.client import Client, Launch
 
     lines = []
     for _ in range(5):
@@ -301,7 +301,7 @@ def _use(event: dict[str, Any]) -> None:
 
 
 def placement(rng: Rng, m: Material, folder: Path) -> Act:
-    from blender_addon.placement import centre_offset, frame_files, read_placement
+    from blender_addon.sequencer.placement import centre_offset, frame_files, read_placement
 
     (folder / "head.json").write_bytes(damaged_json(rng, head_record()))
     for i in range(3):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blender_addon import canonical, recordings
 from blender_addon.errors import InputError
-from blender_addon.events import checked, parse_line
+from blender_addon.storage import canonical, recordings
+from blender_addon.worker.events import checked, parse_line
 from tests.hostile.material import Material, event_lines
 from tests.hostile.mutations import npy, zipped
 from tests.hostile.test_inputs import header

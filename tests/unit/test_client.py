@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from blender_addon.client import CANCEL_SECONDS, Client, Launch, python_environment
 from blender_addon.errors import InputError
+from blender_addon.worker.client import CANCEL_SECONDS, Client, Launch, python_environment
 from tests.conftest import ROOT
 
 Start = Callable[..., Client]
@@ -264,6 +264,6 @@ def test_a_child_sees_the_given_paths_and_none_of_the_persons_own() -> None:
 def test_the_client_and_the_search_for_a_runtime_need_no_blender() -> None:
     code = (
         "import sys; sys.modules['bpy'] = None; sys.modules['numpy'] = None\n"
-        "import blender_addon.client, blender_addon.runtime"
+        "import blender_addon.worker.client, blender_addon.worker.runtime"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from export.networks.embedder import (
-    ATTENTION_SIZE,
     WARP_SIZE,
     PaperEmbedder,
-    SelfAttention,
     WarpEmbedder,
     person_vector,
 )
@@ -45,9 +43,8 @@ def frames_of(count: int, frames: int, seed: int) -> tuple[Tensor, Tensor, Tenso
     return people.pictures, people.landmarks[:, :3], people.who
 
 
-@pytest.mark.parametrize("attention", [False, True])
-def test_the_paper_s_embedder_has_the_published_size(attention: bool) -> None:
-    count = count_parameters(PaperEmbedder(attention=attention))
+def test_the_paper_s_embedder_has_the_published_size() -> None:
+    count = count_parameters(PaperEmbedder())
     assert abs(count - 15e6) < 0.1 * 15e6
 
 
@@ -64,36 +61,11 @@ def test_the_paper_s_embedder_sums_what_is_left_of_a_256_picture() -> None:
     assert not torch.allclose(e, other)  # the landmark picture is looked at
 
 
-def test_self_attention_starts_without_a_say_and_then_mixes_far_places() -> None:
-    network = PaperEmbedder(NARROW, attention=True).eval()
-    assert network.attention is not None
-    frame = torch.rand(1, 3, 256, 256)
-    with torch.no_grad():
-        before = network(frame, frame)
-        network.attention.share.fill_(1.0)
-        after = network(frame, frame)
-    assert not torch.allclose(before, after)
-
-    layer = SelfAttention(16).eval()
-    x = torch.randn(1, 16, ATTENTION_SIZE, ATTENTION_SIZE)
-    torch.testing.assert_close(layer(x), x)
-    with torch.no_grad():
-        layer.share.fill_(1.0)
-        changed = x.clone()
-        changed[..., -1, -1] += 20.0
-        # A change in one corner is felt in the other one.
-        assert (layer(changed) - layer(x))[..., 0, 0].abs().max() > 1e-5
-
-
 def test_every_weight_of_the_paper_s_embedder_learns() -> None:
-    network = PaperEmbedder(NARROW, attention=True)
-    assert network.attention is not None
-    with torch.no_grad():
-        network.attention.share.fill_(0.1)
+    network = PaperEmbedder(NARROW)
     network(torch.rand(2, 3, 256, 256), torch.rand(2, 3, 256, 256)).square().sum().backward()
     silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    # A constant added to every key changes no softmax.
-    assert silent == ["attention.key.bias"] or not silent
+    assert not silent
 
 
 def test_the_warp_s_embedder_is_small_and_quick() -> None:

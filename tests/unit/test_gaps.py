@@ -11,7 +11,7 @@ import pytest
 
 from inference.demo import TRACK
 from inference.errors import InputError
-from inference.performance.cleaning.gaps import fill_performance, frame_confidence, gap_lengths
+from inference.performance.cleaning.gaps import fill_performance, frame_confidence
 from inference.performance.cleaning.shots import gaps, runs, shots
 from inference.performance.face.decompose import compose, decompose
 from inference.performance.face.rotations import from_angles
@@ -35,6 +35,10 @@ def without(performance: Performance, *frames: int) -> Performance:
     valid, trust = performance.valid.copy(), performance.confidence.copy()
     valid[hole], trust[hole] = False, 0
     return replace(performance, **changes, valid=valid, confidence=trust)
+
+
+def gap_lengths(performance: Performance) -> tuple[int, ...]:
+    return tuple(len(gap) for gap in gaps(performance.valid, performance.cuts))
 
 
 def test_runs_and_gaps_end_at_cuts() -> None:

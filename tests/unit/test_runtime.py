@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import build
-from blender_addon import runtime
 from blender_addon.errors import InputError
+from blender_addon.worker import runtime
 from tests.conftest import ROOT
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from blender_addon.errors import InputError
-from blender_addon.timing import (
+from blender_addon.sequencer.timing import (
     Timing,
     due,
     footage_rate,

@@ -60,11 +60,6 @@ def fill_performance(performance: Performance, longest: int) -> Performance:
     return replace(whole, confidence=frame_confidence(whole))
 
 
-def gap_lengths(performance: Performance) -> tuple[int, ...]:
-    """The lengths of the gaps that are left, in frames and in order."""
-    return tuple(len(gap) for gap in gaps(performance.valid, performance.cuts))
-
-
 def frame_confidence(performance: Performance) -> NDArray[np.float32]:
     """How far each frame can be trusted, (F,), 0 to 1; 0 where it is not valid.
 

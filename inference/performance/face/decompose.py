@@ -86,11 +86,6 @@ def compose(performance: Performance) -> LandmarkTrack:
     return LandmarkTrack(points, p.valid.copy(), p.rate, p.size, p.cuts, p.source, p.source_sha256)
 
 
-def compose_frame(performance: Performance, frame: int) -> NDArray[np.float32]:
-    """The landmarks (478, 3) of one zero-based frame; NaN where it is not valid."""
-    return _compose(performance, np.array([frame]))[0]
-
-
 def solve_controls(change: NDArray[np.floating]) -> Array:
     """The controls (F, C), within their ranges, that best tell displacements (F, 478, 3).
 

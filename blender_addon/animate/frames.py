@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 3, Animate: how strongly the portrait follows, a test frame, and the personalized model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import preferences, versions
+from ..errors import InputError
+from ..performance import takes as performance
+from ..portrait import portraits as portraits
+from ..properties import active_portrait, active_take, find_portrait, find_take, scene_of, settings
+from ..sequencer import head_strip, strips, timing
+from ..sequencer.placement import Placement, read_placement
+from ..storage import folders, ownership
+from ..worker import jobs
+
+TEST, PERSONALIZE = "test_frame", "personalize"
+REGIONS = ("pose", "mouth", "eyes", "brows", "gaze")
+PERSON = "person.json"
+BEFORE_AFTER = "before_after.png"
+
+
+def request(
+    scene: Any, portrait: Any, take: Any, out: Path, frames: tuple[int, int], final: bool
+) -> dict[str, Any]:
+    """The worker's job for frames of the take, both included, as the scene's choices say.
+
+    final: for output, which needs consent. InputError when something is missing or gone.
+    """
+    chosen = settings(scene)
+    pictures = portraits.checked_pictures(portrait, final)
+    kind, motion = performance.motion_of(take)
+    job: dict[str, Any] = {
+        "do": "synthesize", "portrait": [str(path) for path in pictures], kind: str(motion),
+        "out": str(out), "frames": list(frames),
+        "gains": {region: getattr(chosen, region) for region in REGIONS},
+        "transfer": chosen.transfer, "neutralize": chosen.neutralize,
+        "format": chosen.format if final else "png",
+    }  # fmt: skip
+    if portrait.pictures[0].face:
+        job["portrait_face"] = portrait.pictures[0].face
+    if chosen.feather > 0:
+        job["feather"] = chosen.feather / 100
+    job["match"], job["match_strength"] = matched_to(chosen), chosen.match_strength
+    person = person_of(portrait)
+    if person is not None and portrait.use_person:
+        return {**job, "person": str(person)}
+    return {**job, "tier": chosen.tier}
+
+
+def matched_to(chosen: Any) -> str:
+    """What the head's colours are to agree with, as the job says it. InputError without a file."""
+    if chosen.match != "picture":
+        return str(chosen.match)
+    path = folders.absolute(chosen.match_picture) if chosen.match_picture else None
+    if path is None or not path.is_file():
+        which = f"{path}: there is no such file" if path else "no picture is chosen"
+        raise InputError(f"{which} that the head's colours could match; choose one in the step "
+                         "Composite, or set Match to Portrait")  # fmt: skip
+    return str(path)
+
+
+def person_of(portrait: Any) -> Path | None:
+    """The folder of the portrait's personalized model, where there is one."""
+    if not portrait.person:
+        return None
+    folder = folders.absolute(portrait.person)
+    return folder if (folder / PERSON).is_file() else None
+
+
+def before_after(portrait: Any) -> Path | None:
+    """The picture that compares the personalized model with the general one."""
+    person = person_of(portrait)
+    path = person / BEFORE_AFTER if person else None
+    return path if path and path.is_file() else None
+
+
+def test_frame(context: Any) -> str:
+    """Let the worker make the frame at the playhead, for a look; needs no consent."""
+    scene = versions.sequencer_scene(context)
+    portrait, take = active_portrait(scene), active_take(scene)
+    timed = performance.timing_of(scene, take)
+    begin, end = timed.span()
+    frame = scene.frame_current
+    if not begin <= frame < end:
+        raise InputError(
+            f"frame {frame} is outside of '{take.name}', which lies at {begin} to {end - 1}; "
+            "move the playhead"
+        )
+    index = timed.index_at(frame)
+    out = folders.cache("test", f"{portrait.uid}-{take.uid}")
+    job = request(scene, portrait, take, out, (index, index), final=False)
+    notes = {
+        "portrait": portrait.uid, "take": take.uid, "frame": frame, "index": index,
+        "strip": has_strip(scene, portrait),
+    }  # fmt: skip
+    jobs.start(context, TEST, job, notes)
+    return ""
+
+
+def apply_test(_context: Any, _scene: Any, ticket: Any, _result: dict[str, Any]) -> str:
+    """Show the frame at its place on the timeline, above the portrait."""
+    portrait = find_portrait(ticket.notes["portrait"])
+    scene, frame, index = scene_of(portrait), ticket.notes["frame"], ticket.notes["index"]
+    placement = read_placement(Path(ticket.request["out"]))
+    take = find_take(ticket.notes["take"])
+    under = portrait_strip(scene, portrait, placement, take, ticket.notes["strip"])
+    head_strip.lay_still(scene, placement, index, under, test_tag(portrait), frame)
+    head_strip.step_back(under, head_strip.find(scene, take.strip))
+    return f"Frame {frame} is shown; the cross takes it away"
+
+
+def clear_test(scene: Any) -> str:
+    """Take the test frame off the sequencer."""
+    if not head_strip.remove(scene, test_tag(active_portrait(scene))):
+        raise InputError("there is no test frame to clear")
+    return ""
+
+
+def test_tag(portrait: Any) -> str:
+    """The tag of the strip that shows a portrait's test frame."""
+    return f"test:{portrait.uid}"
+
+
+def has_strip(scene: Any, portrait: Any) -> bool:
+    """Does the portrait lie on the sequencer?"""
+    return portraits.strip_of(scene, portrait) is not None
+
+
+def portrait_strip(
+    scene: Any, portrait: Any, placement: Placement, take: Any, had_strip: bool
+) -> Any:
+    """The strip below the head: the portrait's own, or a new one as long as the take.
+
+    had_strip: there was one when the job began. InputError when that was deleted, and when the
+    strip shows a picture of another size than the frames were made for.
+    """
+    strip = portraits.strip_of(scene, portrait)
+    if strip is None and had_strip:
+        raise InputError(
+            f"the strip of '{portrait.name}' was deleted meanwhile; its frames are kept: press "
+            "the button again to lay them over a new one"
+        )
+    if strip is None:
+        if not placement.portrait.is_file():
+            raise InputError(f"{placement.portrait}: the portrait is not there any more")
+        begin, end = performance.timing_of(scene, take).span()
+        strip = strips.add_still(scene, placement.portrait, (begin, end), portrait.name)
+        strip[head_strip.TAG] = portraits.tag(portrait)
+    size = _shown_size(strip, placement.portrait)
+    if size != placement.portrait_size:
+        raise InputError(
+            f"the strip '{strip.name}' shows {size[0]} x {size[1]} pixels, the portrait has "
+            f"{placement.portrait_size[0]} x {placement.portrait_size[1]}; put the same picture on "
+            "the strip, or make the portrait from the strip again"
+        )
+    return strip
+
+
+def _shown_size(strip: Any, portrait: Path) -> tuple[int, int]:
+    """Width and height of the strip's picture in pixels."""
+    element = strip.elements[0]
+    noted = element.orig_width, element.orig_height
+    if strip.type != "IMAGE":
+        return noted
+    path = folders.absolute(strip.directory) / element.filename
+    if path == portrait:
+        return noted
+    # Blender notes the size when the strip is made, not when the artist gives it another file.
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError:
+        raise InputError(
+            f"{path}: the picture of the strip '{strip.name}' cannot be read; put it back or "
+            "choose another"
+        ) from None
+    size = tuple(image.size)
+    bpy.data.images.remove(image)
+    return size if all(size) else noted
+
+
+def seen_span(scene: Any, portrait: Any, take: Any) -> tuple[int, int]:
+    """Frames [begin, end) of the timeline that the chosen range and the take share."""
+    whole = performance.timing_of(scene, take).span()
+    wanted, words = whole, "take"
+    kind = settings(scene).range
+    if kind == "PREVIEW":
+        if not scene.use_preview_range:
+            raise InputError("no preview range is set; press P over the timeline to draw one")
+        wanted, words = (scene.frame_preview_start, scene.frame_preview_end + 1), "preview range"
+    elif kind == "SCENE":
+        wanted, words = (scene.frame_start, scene.frame_end + 1), "scene's range"
+    elif kind == "STRIP" and (strip := portraits.strip_of(scene, portrait)) is not None:
+        wanted, words = versions.span(strip), f"strip '{strip.name}'"
+    shared = timing.overlap(whole, wanted)
+    if shared is None:
+        raise InputError(
+            f"the {words} ({wanted[0]} to {wanted[1] - 1}) and the take ({whole[0]} to "
+            f"{whole[1] - 1}) share no frame; move one of them or choose another range"
+        )
+    return shared
+
+
+def personalize(context: Any) -> str:
+    """Fine-tune the network on the active portrait's pictures."""
+    scene = versions.sequencer_scene(context)
+    portrait = active_portrait(scene)
+    if not preferences.has_torch():
+        raise InputError(
+            "personalizing needs an environment with torch, which this one has not; "
+            "`python3.11 build.py test` makes one, then choose it in the add-on's preferences"
+        )
+    pictures = portraits.checked_pictures(portrait, final=False)
+    out = folders.writable(folders.project() / portrait.slug / "person")
+    command = ["-m", "export", "personalize", "--portrait", *map(str, pictures), "--out", str(out)]
+    command += ["--tier", settings(scene).tier]
+    if portrait.pictures[0].face:
+        command += ["--portrait-face", str(portrait.pictures[0].face)]
+    jobs.start(context, PERSONALIZE, {"command": command}, {"portrait": portrait.uid,
+                                                          "out": str(out)})  # fmt: skip
+    return ""
+
+
+def apply_personalize(
+    _context: Any, _scene: Any, ticket: Any, result: dict[str, Any]
+) -> str:
+    """The portrait gets its model."""
+    portrait = find_portrait(ticket.notes["portrait"])
+    out = Path(ticket.notes["out"])
+    if not (out / PERSON).is_file():
+        raise InputError(f"{out}: no personalized model was written; personalize again")
+    portrait.person, portrait.use_person = folders.stored(out), True
+    # Of all that it printed, the line that begins with the folder is the outcome.
+    own = f"{out}: "
+    said = [line.removeprefix(own) for line in result["lines"] if line.startswith(own)]
+    return said[-1].partition(";")[0] if said else "personalized"
+
+
+def drop_person(scene: Any) -> str:
+    """Remove the active portrait's personalized model from the disk."""
+    portrait = active_portrait(scene)
+    person = person_of(portrait)
+    if person is None:
+        raise InputError("this portrait has no personalized model")
+    ownership.remove(person, ownership.PERSON)
+    portrait.person = ""
+    kept = "; other files that lie there were kept" if person.exists() else ""
+    return f"the personalized model was removed{kept}"

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take in the artist's hands: as curves on an Empty, as tracking markers, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..errors import InputError
+from ..properties import active_take
+from ..storage import folders, recordings
+from ..storage.canonical import read_face
+from . import curves, markers, take_overlay
+from . import takes as performance
+from .clips import load_clip
+
+EDITED = ".edited" + recordings.PERFORMANCE_SUFFIX
+MARKED = ".marked" + recordings.TRACK_SUFFIX
+
+
+def load_curves(context: Any, scene: Any) -> str:
+    """Put the active take's controls and head pose on an Empty, in time with the timeline."""
+    take = active_take(scene)
+    kind, path = performance.motion_of(take)
+    if kind != "performance":
+        raise InputError(f"'{take.name}' has no performance yet; press Update Take first")
+    if (there := controls_of(scene, take)) is not None:
+        _select(context, there)
+        return f"{there.name}: its curves are there already, in the Graph Editor"
+    pace = 1 / performance.pace_of(scene, take)
+    empty = curves.load_curves(scene, path, f"{take.name} face", take.start, pace, read_face())
+    _select(context, empty)
+    return f"{empty.name}: edit its curves in the Graph Editor, then Keep Edits"
+
+
+def keep_curves(scene: Any) -> str:
+    """The curves as they are now become the active take's motion; left frames stay bit for bit."""
+    take = active_take(scene)
+    empty = controls_of(scene, take)
+    if empty is None:
+        raise InputError(f"'{take.name}' is on no Empty; press Edit as Curves first")
+    out = performance.take_file(take.slug, EDITED)
+    edited = curves.save_curves(empty, out)
+    if not edited:
+        return f"{empty.name}: no curve was edited"
+    take.edited = folders.stored(out)
+    take_overlay.refresh(scene, take)
+    many = len(edited) != 1
+    return (
+        f"{len(edited)} frame{'s were' if many else ' was'} edited; Synthesize makes just "
+        f"{'these' if many else 'this one'} anew"
+    )
+
+
+def controls_of(scene: Any, take: Any) -> Any:
+    """The Empty that carries the take's curves, or None."""
+    own = {folders.absolute(path) for path in (take.performance, take.edited) if path}
+    for empty in curves.control_empties(scene):
+        if curves.source_of(empty).absolute() in own:
+            return empty
+    return None
+
+
+def add_markers(scene: Any) -> str:
+    """Show landmarks of the active take as tracking markers on its footage's clip, and the take."""
+    take = active_take(scene)
+    track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
+    clip = _clip_of(take, load=True)
+    count = markers.add_markers(clip, track, take_overlay.shift_of(take, clip))
+    take_overlay.show_on_clip(scene, take, clip)
+    return f"Open {clip.name} in the Movie Clip Editor, move its {count} markers, then Apply"
+
+
+def apply_markers(context: Any, scene: Any) -> str:
+    """The landmarks go where the markers were moved to, and the take is cleaned anew."""
+    take = active_take(scene)
+    track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
+    clip = _clip_of(take)
+    shift = take_overlay.shift_of(take, clip)
+    moved, changed = markers.moved(clip, track, shift)
+    if not changed:
+        return "no marker was moved"
+    out = performance.take_file(take.slug, MARKED)
+    recordings.save_track(moved, out)
+    take.track = folders.stored(out)
+    markers.add_markers(clip, moved, shift)
+    take_overlay.show_on_clip(scene, take, clip)
+    performance.clean(context, take)
+    return f"{len(changed)} frames were moved"
+
+
+def has_markers(take: Any) -> bool:
+    """Are the take's markers on its clip?"""
+    clip = _found_clip(take)
+    return clip is not None and markers.has_markers(clip)
+
+
+def _clip_of(take: Any, load: bool = False) -> Any:
+    if not take.source:
+        raise InputError(f"'{take.name}' was not captured from footage; edit it as curves instead")
+    path = folders.existing(take.source, f"footage of '{take.name}'")
+    clip = _found_clip(take)
+    if clip is None and not load:
+        raise InputError(f"'{take.name}' has no markers yet; press Add Markers first")
+    return load_clip(path) if clip is None else clip
+
+
+def _found_clip(take: Any) -> Any:
+    if not take.source:
+        return None
+    path = folders.absolute(take.source)
+    for clip in bpy.data.movieclips:
+        if folders.absolute(clip.filepath) == path:
+            return clip
+    return None
+
+
+def _select(context: Any, empty: Any) -> None:
+    """Make it the active object, where the view layer has it."""
+    layer = context.view_layer
+    layer.update()  # else it does not know an Empty that was made just now
+    if empty.name not in layer.objects:
+        return
+    for other in list(layer.objects.selected):
+        other.select_set(False)
+    empty.select_set(True)
+    layer.objects.active = empty

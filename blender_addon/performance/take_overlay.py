@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a take is drawn: over the strip and the movie clip of its footage, as it is used now.
+
+That is as edited by hand, else as cleaned, with its confidence, else as captured.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import versions
+from ..overlay import layers as overlay
+from ..sequencer.head_strip import TAG
+from ..storage import folders
+
+
+def show_on_strip(scene: Any, take: Any, strip: Any, start: float, pace: float) -> None:
+    """Draw a take over its footage's strip, wherever that is moved.
+
+    start: frame of the timeline on which the take begins. pace: the take's frames in one of the
+    timeline's.
+    """
+    overlay.set_layer(
+        scene, _name("take", take), _file(take), str(strip[TAG]),
+        start=start - versions.content_start(strip), pace=1 / pace, take=take.uid,
+    )  # fmt: skip
+
+
+def show_on_clip(scene: Any, take: Any, clip: Any) -> None:
+    """Draw a take over its footage in the Movie Clip Editor."""
+    clip[TAG] = clip.get(TAG) or f"footage:{take.uid}"  # known by it under any name
+    overlay.set_layer(
+        scene, _name("clip", take), _file(take), clip[TAG], "CLIP", shift_of(take, clip),
+        take=take.uid,
+    )  # fmt: skip
+
+
+def shift_of(take: Any, clip: Any) -> int:
+    """Picture of a clip, from 0, that a take of its footage begins with."""
+    # A clip may leave out the first pictures of its file, from which a take is counted.
+    return int(take.offset - clip.frame_offset)
+
+
+def refresh(scene: Any, take: Any) -> None:
+    """The take was cleaned, edited or set back: draw what it is now."""
+    overlay.show_take_as(scene, take.uid, _file(take))
+
+
+def hide(scene: Any, take: Any) -> None:
+    """Draw the take no more."""
+    for kind in ("take", "clip"):
+        overlay.remove_layer(scene, _name(kind, take))
+
+
+def _name(kind: str, take: Any) -> str:
+    return f"{kind} {take.uid}"
+
+
+def _file(take: Any) -> Path:
+    return folders.absolute(take.edited or take.performance or take.track)

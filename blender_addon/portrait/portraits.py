@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 1, Portrait: whose face, on which pictures, which of the faces in them, on what ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import versions
+from ..errors import InputError, JobError
+from ..overlay import layers as overlay
+from ..properties import (
+    MOST_PICTURES,
+    NO_BASIS,
+    active_portrait,
+    find_portrait,
+    new_uid,
+    scene_of,
+    settings,
+)
+from ..sequencer import head_strip
+from ..storage import folders
+from ..worker import jobs
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+KIND = "faces"
+
+
+def tag(portrait: Any) -> str:
+    """The tag of the strip that the portrait's head lies over."""
+    return f"portrait:{portrait.uid}"
+
+
+def strip_of(scene: Any, portrait: Any) -> Any:
+    """The portrait's strip, or None where it has none or it was deleted."""
+    return head_strip.find(scene, tag(portrait))
+
+
+def add_from_strip(context: Any, name: str = "") -> str:
+    """A new portrait from the active (or named) image or movie strip, at the current frame."""
+    scene = versions.sequencer_scene(context)
+    strip = head_strip.named(scene, name, ("IMAGE", "MOVIE"), "an image or movie strip")
+    known = str(strip.get(head_strip.TAG, ""))
+    if known.startswith(("head:", "test:")):
+        raise InputError(
+            f"the strip '{strip.name}' is a result of Likeness; select the portrait below it"
+        )
+    for index, portrait in enumerate(settings(scene).portraits):
+        if tag(portrait) == known:
+            settings(scene).portrait_index = index
+            return f"'{portrait.name}' is the portrait of this strip already"
+    frame = min(max(scene.frame_current, versions.span(strip)[0]), versions.span(strip)[1] - 1)
+    if strip.type == "IMAGE":
+        path, still = _picture_at(strip, frame), None
+    else:
+        path, still = folders.existing(strip.filepath, f"file of the strip '{strip.name}'"), 0
+        still = max(0, round(frame - versions.content_start(strip)))
+        still += int(getattr(strip, "animation_offset_start", 0))
+    before = strip.get(head_strip.TAG)
+    portrait = _new_portrait(scene, strip.name.rpartition(".")[0] or strip.name)
+    strip[head_strip.TAG] = tag(portrait)
+    try:
+        return _add_pictures(context, portrait, [path], still)
+    except (InputError, JobError):
+        _forget(scene, portrait.uid)
+        _restore_tag(scene, strip.name, before)
+        raise
+
+
+def add_from_files(context: Any, paths: Sequence[Path], extend: bool = False) -> str:
+    """A new portrait from 1 to 32 pictures of one person; extend: more for the active one."""
+    scene = versions.sequencer_scene(context)
+    if not paths:
+        raise InputError("no picture was chosen; choose 1 to 32 pictures of one person")
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such picture")
+        if path.suffix.lower() not in PICTURES:
+            raise InputError(f"{path}: not a picture that can be used; give a PNG, JPEG or TIFF")
+    if extend:
+        portrait = active_portrait(scene)
+        known = {folders.absolute(picture.path) for picture in portrait.pictures}
+        paths = [path for path in paths if path.absolute() not in known]
+        if len(portrait.pictures) + len(paths) > MOST_PICTURES:
+            raise InputError(f"a portrait has at most {MOST_PICTURES} pictures; choose fewer")
+        count = len(portrait.pictures)
+        try:
+            return _add_pictures(context, portrait, paths)
+        except (InputError, JobError):
+            while len(portrait.pictures) > count:
+                portrait.pictures.remove(len(portrait.pictures) - 1)
+            raise
+    if len(paths) > MOST_PICTURES:
+        raise InputError(f"a portrait has at most {MOST_PICTURES} pictures, not {len(paths)}")
+    portrait = _new_portrait(scene, paths[0].stem)
+    try:
+        return _add_pictures(context, portrait, paths)
+    except (InputError, JobError):
+        _forget(scene, portrait.uid)
+        raise
+
+
+def remove_portrait(scene: Any) -> str:
+    """Forget the active portrait; its strips and files stay."""
+    portrait = active_portrait(scene)
+    name = portrait.name
+    overlay.remove_layer(scene, tag(portrait))
+    _forget(scene, portrait.uid)
+    return f"'{name}' was removed; its strips stay"
+
+
+def remove_picture(scene: Any) -> str:
+    """Forget the active picture of the active portrait."""
+    portrait = active_portrait(scene)
+    if len(portrait.pictures) < 2:
+        raise InputError("a portrait needs at least one picture; remove the portrait instead")
+    index = min(portrait.picture_index, len(portrait.pictures) - 1)
+    if index == 0 and strip_of(scene, portrait) is not None:
+        # The next one would move then, over a strip that shows this one.
+        raise InputError(
+            "the first picture is the one that moves, and it lies on the sequencer; make a new "
+            "portrait of the others instead"
+        )
+    portrait.pictures.remove(index)
+    portrait.picture_index = max(0, index - 1)
+    return ""
+
+
+def choose_face(scene: Any, number: int) -> str:
+    """Say which face of the active picture is meant."""
+    portrait = active_portrait(scene)
+    picture = portrait.pictures[min(portrait.picture_index, len(portrait.pictures) - 1)]
+    numbers = [face.number for face in picture.faces]
+    if number not in numbers:
+        known = ", ".join(map(str, numbers)) or "none"
+        raise InputError(f"there is no face {number} in this picture; its faces are: {known}")
+    picture.face = number
+    _show_landmarks(scene, portrait, picture)
+    return ""
+
+
+def record_consent(scene: Any, who: str, basis: str, note: str = "") -> str:
+    """Keep whose face the active portrait shows and on what ground it may be animated."""
+    portrait = active_portrait(scene)
+    lacks = {} if who.strip() else {"a name": "say whose face this is"}
+    if basis == NO_BASIS:
+        lacks["a basis"] = "choose on what ground it may be animated"
+    if lacks:
+        raise InputError(f"the consent note needs {' and '.join(lacks)}: "
+                         f"{', and '.join(lacks.values())}")  # fmt: skip
+    for picture in portrait.pictures:
+        path = folders.existing(picture.path, "picture")
+        picture.sha256 = folders.hash_of(path)
+    portrait.consent_who, portrait.consent_basis = who.strip(), basis
+    portrait.consent_note = note.strip()
+    portrait.consent_sha256 = _hashes(portrait)
+    portrait.consent_date = date.today().isoformat()
+    return f"Consent kept: {portrait.consent_who}, {portrait.consent_date}"
+
+
+def consent_missing(portrait: Any) -> str:
+    """Why the portrait may not be put out yet, in a few words; "" where it may."""
+    if not portrait.consent_sha256:
+        return "No consent note yet"
+    if portrait.consent_sha256 != _hashes(portrait):
+        return "The consent note is for other pictures"
+    return ""
+
+
+def checked_pictures(portrait: Any, final: bool) -> list[Path]:
+    """The portrait's files, the one that moves first. final: only with consent to these files.
+
+    InputError when a file is gone, was changed, shows several faces, or consent is missing.
+    """
+    paths = []
+    for number, picture in enumerate(portrait.pictures, 1):
+        path = folders.existing(picture.path, f"picture {number} of '{portrait.name}'")
+        if len(picture.faces) > 1 and not picture.face:
+            raise InputError(
+                f"{path.name} shows {len(picture.faces)} faces; choose one in the step Portrait"
+            )
+        if number > 1 and len(picture.faces) > 1:
+            raise InputError(
+                f"{path.name} shows {len(picture.faces)} faces; only the first picture may show "
+                "more than one: crop it or remove it"
+            )
+        paths.append(path)
+    if final:
+        if missing := consent_missing(portrait):
+            raise InputError(f"{missing}: record in Portrait whose face this is, then synthesize")
+        changed = [p for p, one in zip(paths, portrait.pictures, strict=True)
+                   if folders.hash_of(p) != one.sha256]  # fmt: skip
+        if changed:
+            raise InputError(
+                f"{changed[0]}: the file has changed since consent was recorded; record it again"
+            )
+    return paths
+
+
+def _hashes(portrait: Any) -> str:
+    return " ".join(picture.sha256 for picture in portrait.pictures)
+
+
+def _new_portrait(scene: Any, name: str) -> Any:
+    portrait = settings(scene).portraits.add()
+    portrait.uid, portrait.name = new_uid(), name
+    portrait.slug = f"{folders.safe_name(name)}-{portrait.uid}"
+    settings(scene).portrait_index = len(settings(scene).portraits) - 1
+    return portrait
+
+
+def _forget(scene: Any, uid: str) -> None:
+    portraits = settings(scene).portraits
+    for index, portrait in enumerate(portraits):
+        if portrait.uid == uid:
+            portraits.remove(index)
+            break
+    settings(scene).portrait_index = max(0, min(settings(scene).portrait_index, len(portraits) - 1))
+
+
+def _restore_tag(scene: Any, name: str, before: Any) -> None:
+    strip = versions.strips(scene.sequence_editor).get(name)
+    if strip is None:
+        return
+    if before is None:
+        del strip[head_strip.TAG]
+    else:
+        strip[head_strip.TAG] = before
+
+
+def _picture_at(strip: Any, frame: int) -> Path:
+    element = strip.strip_elem_from_frame(frame) or strip.elements[0]
+    path = Path(bpy.path.abspath(strip.directory)) / element.filename
+    return folders.existing(str(path), f"picture of the strip '{strip.name}'")
+
+
+def _add_pictures(
+    context: Any, portrait: Any, paths: Sequence[Path], still: int | None = None
+) -> str:
+    uid = portrait.uid
+    for path in paths:
+        picture = portrait.pictures.add()
+        picture.name, picture.path = path.name, folders.stored(path.absolute())
+    portrait.picture_index = 0
+    for path in paths:
+        start_faces(context, uid, path.absolute(), still)
+        portrait = find_portrait(uid)  # an inline job may have moved it
+    return "" if len(paths) == 1 else f"{len(paths)} pictures"
+
+
+def start_faces(context: Any, uid: str, path: Path, still: int | None = None) -> None:
+    """Let the worker look for the faces in a picture, or in a frame of a movie."""
+    request: dict[str, Any] = {"do": KIND, "picture": str(path)}
+    if still is None:
+        request["out"] = str(folders.cache("portraits", folders.hash_of(path)[:16]))
+    else:
+        home = folders.project() / find_portrait(uid).slug
+        request |= {"frame": still, "out": str(folders.writable(home))}
+    jobs.start(context, KIND, request, {"portrait": uid, "picture": folders.stored(path)})
+
+
+def apply_faces(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
+    """Keep what the worker found in a picture."""
+    portrait = find_portrait(ticket.notes["portrait"])
+    picture = next((p for p in portrait.pictures if p.path == ticket.notes["picture"]), None)
+    if picture is None:
+        raise InputError("the picture was removed meanwhile; nothing was changed")
+    if not result["faces"]:
+        raise InputError(
+            f"{picture.name}: no face was found; use a picture in which it is seen larger and "
+            "from the front"
+        )
+    if "picture" in result:
+        picture.path = folders.stored(Path(result["picture"]))
+        picture.name = Path(result["picture"]).name
+    picture.sha256 = folders.hash_of(folders.absolute(picture.path))
+    picture.size = result["size"]
+    picture.faces.clear()
+    for found in result["faces"]:
+        face = picture.faces.add()
+        face.number, face.box = found["number"], [round(value) for value in found["box"]]
+        face.crop = found["crop"]
+        face.thumbnail, face.points = found["thumbnail"], found["points"]
+    count = len(picture.faces)
+    if picture.face > count:
+        picture.face = 0
+    if count == 1:
+        picture.face = 1
+    scene = scene_of(portrait)
+    _check_strip(scene, portrait, picture)
+    _show_landmarks(scene, portrait, picture)
+    return f"{picture.name}: {count} face{'s' * (count != 1)}"
+
+
+def _show_landmarks(scene: Any, portrait: Any, picture: Any) -> None:
+    """The chosen face's landmarks and crop, for the overlay on the portrait's strip."""
+    strip = strip_of(scene, portrait)
+    face = next((face for face in picture.faces if face.number == picture.face), None)
+    if strip is not None and face is not None and picture.path == portrait.pictures[0].path:
+        size = tuple(picture.size)
+        own = tag(portrait)
+        points = folders.absolute(face.points)
+        overlay.set_layer(scene, own, points, own, size=size, crop=tuple(face.crop))
+
+
+def _check_strip(scene: Any, portrait: Any, picture: Any) -> None:
+    """A strip shows the stored pixels; a photo that only its EXIF data turns would not fit."""
+    strip = strip_of(scene, portrait)
+    if strip is None or picture.path != portrait.pictures[0].path:
+        return
+    size = strip.elements[0].orig_width, strip.elements[0].orig_height
+    if size != tuple(picture.size):
+        raise InputError(
+            f"{picture.name}: Blender shows {size[0]} x {size[1]} pixels, upright it has "
+            f"{picture.size[0]} x {picture.size[1]}; give an upright copy without EXIF rotation"
+        )

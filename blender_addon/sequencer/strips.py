@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The strips that Likeness puts on a sequencer: portrait, head frames above it, driver in a corner.
+
+How Blender places a strip's picture (4.5 and 5.0 measured): with `size` the picture's and `out` the
+render's size in pixels, s the render percentage / 100, y up,
+    pivot = origin * size
+    p -> pivot + trunc((out - size) / 2) + s * offset + s * R(rotation) S(scale) (p - pivot)
+Two things in it are easily missed: the division is truncated towards zero, and the pivot's distance
+from the picture's centre does not shrink with s.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import versions
+from ..errors import InputError
+from .placement import FrameFiles, Placement, centre_offset
+
+CHANNELS = 128  # Blender's own limit
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr"}
+DRIVER_HEIGHT = 0.24  # of the frame's height, at most
+DRIVER_WIDTH = 0.33  # of the frame's width, at most
+DRIVER_MARGIN = 0.02  # of the frame's shorter side
+
+
+def free_channel(scene: Any, start: int, end: int, above: int = 0) -> int:
+    """The lowest channel above `above` that is empty from frame `start` to before `end`."""
+    taken = {
+        strip.channel
+        for strip in versions.strips(_editor(scene))
+        if versions.span(strip)[0] < end and versions.span(strip)[1] > start
+    }
+    for channel in range(above + 1, CHANNELS + 1):
+        if channel not in taken:
+            return channel
+    raise InputError(f"{scene.name}: no free channel above channel {above}; remove a strip first")
+
+
+def top_channel(scene: Any, start: int, end: int) -> int:
+    """The highest channel on which something lies from frame `start` to before `end`; 0: none."""
+    return max(
+        (
+            strip.channel
+            for strip in versions.strips(_editor(scene))
+            if versions.span(strip)[0] < end and versions.span(strip)[1] > start
+        ),
+        default=0,
+    )
+
+
+def add_portrait_strip(scene: Any, placement: Placement, frame_start: int = 1) -> Any:
+    """The portrait, unscaled and centred, for as long as its head frames; returns the strip.
+
+    `frame_start` is where index 0 of the track lies on the timeline.
+    """
+    path = placement.portrait
+    if not path.is_file():
+        raise InputError(f"{path}: the portrait of these head frames is not there")
+    start = frame_start + placement.first
+    strip = _picture_strip(scene, "Likeness portrait", [path], start, placement.count, 0)
+    found = strip.elements[0].orig_width, strip.elements[0].orig_height
+    if found != placement.portrait_size:
+        versions.strips(_editor(scene)).remove(strip)
+        raise InputError(
+            f"{path}: Blender reads {found[0]} x {found[1]} pixels, the head frames were made for "
+            f"{placement.portrait_size[0]} x {placement.portrait_size[1]}; "
+            "give an upright copy without EXIF rotation, or synthesize again"
+        )
+    versions.set_end(strip, start + placement.count)
+    return strip
+
+
+def add_still(scene: Any, path: Path, span: tuple[int, int], name: str) -> Any:
+    """A picture, unscaled and centred, over the frames [begin, end); returns the strip."""
+    channel = free_channel(scene, *span)
+    strip = _picture_strip(scene, name, [path], span[0], span[1] - span[0], channel - 1)
+    versions.set_end(strip, span[1])
+    return strip
+
+
+def add_head_strip(
+    scene: Any, placement: Placement, files: FrameFiles, portrait: Any, frame_start: int = 1
+) -> Any:
+    """The head frames, on a free channel above the portrait strip and exactly over it."""
+    paths = [placement.folder / name for name in files.names]
+    start = frame_start + placement.first
+    strip = _picture_strip(scene, "Likeness head", paths, start, placement.count, portrait.channel)
+    found = strip.elements[0].orig_width, strip.elements[0].orig_height
+    if found != placement.box[2:]:
+        versions.strips(_editor(scene)).remove(strip)
+        raise InputError(
+            f"{paths[0]}: {found[0]} x {found[1]} pixels, but head.json says "
+            f"{placement.box[2]} x {placement.box[3]}; synthesize again"
+        )
+    strip.blend_type = "ALPHA_OVER"
+    strip.alpha_mode = "STRAIGHT" if placement.alpha == "straight" else "PREMUL"
+    follow_portrait(scene, placement, portrait, strip)
+    return strip
+
+
+def follow_portrait(scene: Any, placement: Placement, portrait: Any, head: Any) -> None:
+    """Lay the head strip over the portrait strip as the artist has placed it.
+
+    Takes over offset, scale, rotation, origin and mirroring as they are now; call it again when the
+    portrait strip, the resolution or the resolution percentage have changed.
+    """
+    source, target = portrait.transform, head.transform
+    x, y = centre_offset(placement)
+    # Blender mirrors the whole frame, after it has placed the strip: nothing else changes.
+    head.use_flip_x, head.use_flip_y = portrait.use_flip_x, portrait.use_flip_y
+    x, y = x * source.scale_x, y * source.scale_y
+    cos, sin = math.cos(source.rotation), math.sin(source.rotation)
+    moved = (cos * x - sin * y, sin * x + cos * y)
+
+    render = scene.render
+    share = render.resolution_percentage / 100
+    offset, origin = [], []
+    for axis, resolution in enumerate((render.resolution_x, render.resolution_y)):
+        out = resolution * render.resolution_percentage // 100
+        size, own_size = placement.portrait_size[axis], placement.box[2 + axis]
+        slip = _truncation(out - size) - _truncation(out - own_size)
+        offset.append((source.offset_x, source.offset_y)[axis] + moved[axis] + slip / share)
+        # The same distance between pivot and centre as the portrait's, in pixels: then what Blender
+        # does to it at other percentages than 100 is the same for both.
+        origin.append(0.5 + (source.origin[axis] - 0.5) * size / own_size)
+    target.offset_x, target.offset_y = offset
+    target.origin = origin
+    target.scale_x, target.scale_y = source.scale_x, source.scale_y
+    target.rotation = source.rotation
+    target.filter = source.filter
+    _crop_like(placement, portrait.crop, head.crop)
+
+
+def add_driver_strip(scene: Any, source: Path, frame_start: int = 1, above: int = 0) -> Any:
+    """The driver's clip, small in the lower right corner; its first picture is at `frame_start`.
+
+    `source` is a movie, a folder of pictures, or a path with %d or %06d in its name. A movie of
+    another frame rate is kept in time by a speed strip; of a sequence each picture is one frame.
+    Returns the strip that shows it: the speed strip where there is one.
+    """
+    if pictures := _sequence(source):
+        strip = shown = _picture_strip(
+            scene, "Likeness driver", pictures, frame_start, len(pictures), above
+        )
+    else:
+        strip, shown = _movie_strip(scene, "Likeness driver", source, frame_start, above)
+    strip.blend_type = "ALPHA_OVER"
+    _into_corner(scene, strip)
+    return shown
+
+
+def make_relative(scene: Any, folder: Path) -> None:
+    """Let the strips name their files from the .blend's `folder` (//...), so that it can move."""
+    for strip in versions.strips(_editor(scene)):
+        if holder := {"IMAGE": "directory", "MOVIE": "filepath"}.get(strip.type):
+            try:
+                relative = bpy.path.relpath(getattr(strip, holder), start=str(folder))
+            except ValueError:
+                continue  # on another drive: the absolute path stays
+            setattr(strip, holder, relative)
+
+
+def _editor(scene: Any) -> Any:
+    return scene.sequence_editor or scene.sequence_editor_create()
+
+
+def _truncation(difference: int) -> float:
+    """By how much Blender's whole-number halving of a difference of sizes is off, in pixels."""
+    return math.trunc(difference / 2) - difference / 2
+
+
+def _crop_like(placement: Placement, portrait: Any, head: Any) -> None:
+    """Hide what of the head lies beyond the portrait, or over what is cropped of it."""
+    (x, y, width, height), (full_width, full_height) = placement.box, placement.portrait_size
+    left, right = portrait.min_x - x, (x + width) - (full_width - portrait.max_x)
+    top, bottom = portrait.max_y - y, (y + height) - (full_height - portrait.min_y)
+    head.min_x, head.max_x = max(0, left), max(0, right)
+    head.max_y, head.min_y = max(0, top), max(0, bottom)
+
+
+def _picture_strip(
+    scene: Any, name: str, paths: Sequence[Path], start: int, length: int, above: int
+) -> Any:
+    channel = free_channel(scene, start, start + length, above)
+    collection = versions.strips(_editor(scene))
+    strip = collection.new_image(
+        name=name, filepath=str(paths[0]), channel=channel, frame_start=start, fit_method="ORIGINAL"
+    )
+    if not strip.elements[0].orig_width:
+        collection.remove(strip)
+        raise InputError(f"{paths[0]}: Blender cannot read this picture; give a PNG, JPEG or EXR")
+    for path in paths[1:]:
+        strip.elements.append(path.name)
+    linear = paths[0].suffix.lower() == ".exr"
+    strip.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
+    return strip
+
+
+def _movie_strip(scene: Any, name: str, path: Path, start: int, above: int) -> tuple[Any, Any]:
+    """A movie in time with the scene: the strip of the file, and the one that shows it."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such movie, folder of pictures or numbered pictures")
+    editor = _editor(scene)
+    # On the topmost channel until it is known how long it is here, and so which channel is free.
+    strip = versions.strips(editor).new_movie(
+        name=name, filepath=str(path), channel=CHANNELS, frame_start=start, fit_method="ORIGINAL"
+    )
+    pictures = versions.content_length(strip)
+    if not strip.elements[0].orig_width or pictures < 1 or strip.fps <= 0:
+        versions.strips(editor).remove(strip)
+        raise InputError(f"{path}: Blender cannot read this movie; give another, e.g. H.264 in MP4")
+
+    # Blender plays one picture of a movie per frame of the scene, whatever their rates.
+    pace = strip.fps * scene.render.fps_base / scene.render.fps
+    if abs(pace - 1) * pictures < 0.5:
+        strip.channel = free_channel(scene, start, start + pictures, above)
+        return strip, strip
+    end = start + max(1, round(pictures / pace))
+    versions.set_end(strip, end)
+    strip.channel = free_channel(scene, start, end, above)
+    speed = versions.new_effect(
+        editor, "SPEED", strip, f"{name} in time", free_channel(scene, start, end, strip.channel)
+    )
+    speed.speed_control = "MULTIPLY"
+    speed.speed_factor = pace
+    speed.use_frame_interpolate = False
+    speed.blend_type = "ALPHA_OVER"
+    return strip, speed
+
+
+def _into_corner(scene: Any, strip: Any) -> None:
+    width, height = strip.elements[0].orig_width, strip.elements[0].orig_height
+    frame = scene.render.resolution_x, scene.render.resolution_y
+    scale = min(DRIVER_HEIGHT * frame[1] / height, DRIVER_WIDTH * frame[0] / width)
+    margin = DRIVER_MARGIN * min(frame)
+    transform = strip.transform
+    transform.scale_x = transform.scale_y = scale
+    transform.offset_x = frame[0] / 2 - margin - width * scale / 2
+    transform.offset_y = -(frame[1] / 2 - margin - height * scale / 2)
+
+
+def _sequence(source: Path) -> list[Path]:
+    """The pictures of a folder or of a numbered name, in order; none where `source` is a movie."""
+    if source.is_dir():
+        found = [path for path in source.iterdir() if path.suffix.lower() in PICTURES]
+    elif number := re.fullmatch(r"([^%]*)%(?:0\d+)?d([^%]*)", source.name):
+        name = re.compile(re.escape(number[1]) + r"(\d+)" + re.escape(number[2]))
+        folder = source.parent.iterdir() if source.parent.is_dir() else ()
+        found = [path for path in folder if name.fullmatch(path.name)]
+    else:
+        return []
+    if not found:
+        raise InputError(f"{source}: no pictures there; give a movie or the driver's pictures")
+    # By the last number in the name, so that frame 10 comes after frame 9.
+    return sorted(found, key=lambda path: (_last_number(path.stem), path.name))
+
+
+def _last_number(name: str) -> int:
+    return int((re.findall(r"\d+", name) or [-1])[-1])

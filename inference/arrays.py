@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -99,6 +100,9 @@ class Arrays:
         if dtype.kind != "U" or dtype.itemsize > 4 * _LONGEST_TEXT:
             raise WrongArray(f"{name} is no text, or too long a one")
         found = self._content(name, dtype, shape, False).reshape(-1)
+        signs = np.frombuffer(found.tobytes(), np.dtype(f"{dtype.str[0]}u4"))
+        if signs.size and signs.max() > sys.maxunicode:  # NumPy would build what is no string
+            raise WrongArray(f"{name} holds what are no characters")
         return tuple(one_line(str(text)) for text in found)
 
     def _declared(self, name: str) -> tuple[tuple[int, ...], np.dtype, bool]:

@@ -11,6 +11,7 @@ import contextlib
 import math
 import stat
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -71,6 +72,12 @@ class Arrays:
             if not fits:
                 raise WrongShapeError(f"{name} has the shape {str(found)[:60]}, not {shape}")
             array = _content(member, dtype, found, fortran)
+            if dtype.kind == "U":
+                signs = np.frombuffer(
+                    array.tobytes(), np.dtype(f"{dtype.str[0]}u4")
+                )
+                if signs.size and signs.max() > sys.maxunicode:
+                    raise ValueError("no characters")  # NumPy would build what is no string
             if member.read(1):  # also has zipfile compare the checksum
                 raise ValueError("more bytes than declared")
             return array

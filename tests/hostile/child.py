@@ -40,7 +40,7 @@ _PROGRESS = ("capture: ", "synthesize: ")
 def serve(folder: Path) -> None:
     """Run the cases that come on stdin until it ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    log = (folder / "log").open("w+b")
+    log, stacks = (folder / "log").open("w+b"), (folder / "stacks").open("wb")
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
     warnings.simplefilter("always")
@@ -57,7 +57,7 @@ def serve(folder: Path) -> None:
         rng = np.random.default_rng([int(seed), int(number)])
         family = choose(rng, only[0] if only else None)
         home = Path(tempfile.mkdtemp(prefix="case-", dir=folder))
-        faulthandler.dump_traceback_later(_TELLS_AFTER, file=log)
+        faulthandler.dump_traceback_later(_TELLS_AFTER, file=stacks)
         finding = _verdict(rng, material, family, home, log)
         faulthandler.cancel_dump_traceback_later()
         shutil.rmtree(home, ignore_errors=True)

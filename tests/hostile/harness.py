@@ -93,8 +93,9 @@ class _Child:
             hangs = process.poll() is None
             self.end()
             how = f"hangs for {LONGEST:.0f} s" if hangs else f"ended with {process.returncode}"
-            log = (self._folder / str(self._count) / "log").read_bytes()[-3000:]
-            return "ended", f"{how}\n{log.decode('utf-8', 'replace')}"
+            home = self._folder / str(self._count)
+            said = (home / "log").read_bytes()[-3000:] + (home / "stacks").read_bytes()[-3000:]
+            return "ended", f"{how}\n{said.decode('utf-8', 'replace')}"
         return str(answer["family"]), answer["finding"]  # type: ignore[return-value]
 
     def end(self) -> None:

@@ -80,7 +80,7 @@ def make_material(folder: Path) -> Material:
         _clips(folder, small),
         _arrays(folder / "a.track.npz"),
         _arrays(folder / "a.performance.npz"),
-        _arrays(SAMPLES.parent / "performance" / "canonical_face.npz"),
+        _arrays(SAMPLES.parent / "performance" / "face" / "canonical_face.npz"),
         (folder / "b.csv").read_text(encoding="utf-8"),
         _livelink(),
         model,

@@ -149,6 +149,16 @@ def test_what_an_array_declares_is_checked_before_memory_is_taken(
     assert resident() - before < 100_000_000
 
 
+def test_a_text_of_what_are_no_characters_is_refused(
+    material: Material, refused: Refused, tmp_path: Path
+) -> None:
+    data = npy(np.array("abc"))[:-4] + b"\xff\xff\xff\x7f"
+    members = {name: npy(array) for name, array in material.track.items()} | {"topology": data}
+    path = tmp_path / "wrong.track.npz"
+    path.write_bytes(zipped(members))
+    assert "no characters" in refused("performance", path, out=TAKE)
+
+
 def resident() -> int:
     """The most memory that this process has had, in bytes."""
     status = Path("/proc/self/status").read_text(encoding="ascii")

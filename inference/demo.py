@@ -20,7 +20,7 @@ from inference.capture.capture import Captured, capture_footage
 from inference.capture.video import open_footage, read_frames
 from inference.composite import Pixels, lay_over
 from inference.drawing import draw_track
-from inference.errors import InputError, LikenessError
+from inference.errors import InputError, LikenessError, one_line
 from inference.files import write_whole
 from inference.frames import encode_frame
 from inference.jobs import SynthesizeJob
@@ -190,6 +190,6 @@ def _print_table(rows: list[StageRow], reason: str, training: str, out: Path) ->
     print(f"{'stage':32} {'frames':>7} {'ms/frame':>9}  ran on")
     for row in rows:
         print(f"{row.stage:32} {row.frames:7d} {row.ms:9.2f}  {row.ran_on}")
-    print(f"provider: {reason}; generator: {training}")
+    print(one_line(f"provider: {reason}; generator: {training}"))
     for name in (BLEND, MOVIE, SHEET):
-        print(out / name)
+        print(one_line(str(out / name)))

@@ -62,6 +62,8 @@ def file_error(error: OSError, path: Path) -> LikenessError:
         return LikenessError(
             f"{path}: the disk is full; free some space and run the same command again"
         )
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return InputError(f"{path}: this name cannot be used; choose a shorter one")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return InputError(f"{path.parent}: this folder cannot be written; choose another one")
     return LikenessError(f"{path}: cannot be written ({error.strerror or error})")

@@ -334,4 +334,4 @@ def _plain(value: object) -> object:
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    write_whole(path, json.dumps(content, indent=1).encode())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..performance.head_pose import rotation_matrices
+from ..storage.arrays import read_array
 from ..storage.canonical import read_face
 from ..storage.recordings import (
     PERFORMANCE_SUFFIX,
@@ -80,10 +81,10 @@ def read_recording(path: Path, size: Size = (0, 0)) -> Recording:
         p = performance_of(path)
         return Recording(partial(_composed, p), len(p), p.size, p.confidence)
     try:
-        points = np.load(path, allow_pickle=False)
+        points = read_array(path)
     except UNREADABLE:
         raise InputError(f"{path}: no points can be read from this file") from None
-    if points.shape not in {(POINT_COUNT, 2), (POINT_COUNT, 3)}:
+    if points.shape not in {(POINT_COUNT, 2), (POINT_COUNT, 3)} or points.dtype.kind != "f":
         raise InputError(f"{path}: {points.shape} are not the points of a face")
     still = points[:, :2].astype(np.float32)
     return Recording(lambda _index: still, 1, size if min(size) > 0 else None, None)

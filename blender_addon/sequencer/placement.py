@@ -30,6 +30,9 @@ from ..errors import InputError
 
 FILE_NAME = "head.json"
 VERSION = 1
+_LARGEST = 1 << 24  # bytes: the gaps of a long take are listed one by one
+_MOST_FRAMES = 10**6  # as many as six digits name
+_LONGEST_SIDE = 10**6  # pixels
 LAYERS = ("head", "full")
 ALPHAS = ("straight", "premultiplied")
 
@@ -67,10 +70,12 @@ def read_placement(folder: Path) -> Placement:
     """Read and check `folder`/head.json; PlacementError says what is wrong with it."""
     path = folder / FILE_NAME
     try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError("it is larger than one can be")
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PlacementError(f"{folder}: no {FILE_NAME} here; synthesize first") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise PlacementError(f"{path}: cannot be read ({reason}); synthesize again") from None
     if not isinstance(raw, dict) or raw.get("likeness") != VERSION:
@@ -82,8 +87,8 @@ def read_placement(folder: Path) -> Placement:
         portrait_size=tuple(_field(path, raw, "portrait_size", _is_size, "two sizes above 0")),
         box=tuple(_field(path, raw, "box", _is_box, "x, y, width, height in whole pixels")),
         rate=Fraction(*_field(path, raw, "rate", _is_size, "a fraction above 0")),
-        first=_field(path, raw, "first", lambda v: _is_whole(v) and v >= 0, "0 or more"),
-        count=_field(path, raw, "count", lambda v: _is_whole(v) and v > 0, "1 or more"),
+        first=_field(path, raw, "first", lambda v: _is_whole(v) and 0 <= v < _MOST_FRAMES, "0 or more"),
+        count=_field(path, raw, "count", lambda v: _is_whole(v) and 0 < v <= _MOST_FRAMES, "1 or more"),
         pattern=_field(path, raw, "pattern", _is_pattern, "a file name with one %d or %06d"),
         layer=_field(path, raw, "layer", lambda v: v in LAYERS, " or ".join(LAYERS)),
         alpha=_field(path, raw, "alpha", lambda v: v in ALPHAS, " or ".join(ALPHAS)),
@@ -126,7 +131,7 @@ def _field(path: Path, raw: dict[str, Any], key: str, good: Any, wanted: str) ->
     if key not in raw:
         raise PlacementError(f"{path}: {key} is missing; synthesize again")
     if not good(raw[key]):
-        raise PlacementError(f"{path}: {key} is {json.dumps(raw[key])}, not {wanted}")
+        raise PlacementError(f"{path}: {key} is {json.dumps(raw[key])[:60]}, not {wanted}")
     return raw[key]
 
 
@@ -147,14 +152,14 @@ def _is_text(value: Any) -> bool:
 
 def _is_size(value: Any) -> bool:
     two = isinstance(value, list) and len(value) == 2
-    return two and all(_is_whole(v) and v > 0 for v in value)
+    return two and all(_is_whole(v) and 0 < v <= _LONGEST_SIDE for v in value)
 
 
 def _is_box(value: Any) -> bool:
     whole = isinstance(value, list) and len(value) == 4 and all(_is_whole(v) for v in value)
-    return whole and value[2] > 0 and value[3] > 0
+    return whole and all(abs(v) <= _LONGEST_SIDE for v in value) and min(value[2:]) > 0
 
 
 def _is_pattern(value: Any) -> bool:
     # A plain name with exactly one number in it: no folder, no other use of the percent sign.
-    return _is_text(value) and re.fullmatch(r"[^%/\\]*%(0\d+)?d[^%/\\]*", value) is not None
+    return _is_text(value) and re.fullmatch(r"[^%/\\]*%(0\d{1,2})?d[^%/\\]*", value) is not None

@@ -117,6 +117,15 @@ def open_arrays(path: Path) -> Iterator[Arrays]:
             yield Arrays(archive)
 
 
+def read_array(path: Path) -> NDArray:
+    """The array of an .npy. Raises one of UNREADABLE."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("no regular file")
+    with path.open("rb") as file:
+        shape, dtype, fortran = header(file)
+        return _content(file, dtype, shape, fortran)
+
+
 def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype, bool]:
     """An .npy's shape, type, and whether columns come first. Raises ValueError."""
     try:

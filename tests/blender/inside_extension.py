@@ -53,7 +53,7 @@ def add_kind() -> None:
         scene["faces"] = len(result["faces"])
         return f"{len(result['faces'])} face"
 
-    part("jobs").KINDS["test"] = part("jobs").Kind("Find faces", apply)
+    part("worker.jobs").KINDS["test"] = part("worker.jobs").Kind("Find faces", apply)
 
 
 def ticks(until: Callable[[], bool], seconds: float = 60) -> None:
@@ -61,12 +61,14 @@ def ticks(until: Callable[[], bool], seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < limit, "it never came"
-        assert part("pump").tick() > 0
+        assert part("worker.pump").tick() > 0
         time.sleep(0.01)
 
 
 def states(scene: Any) -> list[list[str]]:
-    return [[item.state, part("jobs").state(item), item.message] for item in scene.likeness_jobs]
+    return [
+        [item.state, part("worker.jobs").state(item), item.message] for item in scene.likeness_jobs
+    ]
 
 
 def registering(_folder: Path) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def registering(_folder: Path) -> dict[str, Any]:
                 each.identifier for each in bpy.types.Scene.bl_rna.properties
                 if "likeness" in each.identifier
             ),
-            "timer": bpy.app.timers.is_registered(part("pump").tick),
+            "timer": bpy.app.timers.is_registered(part("worker.pump").tick),
         }  # fmt: skip
 
     package = importlib.import_module(NAME)
@@ -104,7 +106,7 @@ def registering(_folder: Path) -> dict[str, Any]:
     package.register()
     add_kind()
     context = bpy.context
-    part("jobs").start(context, "test", faces(_folder))
+    part("worker.jobs").start(context, "test", faces(_folder))
     return {
         "first": first, "again": again, "off": off, "on": traces(), "states": states(context.scene)
     }  # fmt: skip
@@ -118,7 +120,7 @@ def check(_folder: Path) -> dict[str, Any]:
 def refusals(folder: Path) -> dict[str, Any]:
     """What goes wrong is one line on the list, and in the operator's report."""
     add_kind()
-    jobs, errors = part("jobs"), part("errors")
+    jobs, errors = part("worker.jobs"), part("errors")
     said = []
     for request, notes in (
         (faces(folder, Path("/no such.png")), {}),
@@ -136,7 +138,7 @@ def refusals(folder: Path) -> dict[str, Any]:
 def killed(folder: Path) -> dict[str, Any]:
     """The worker is killed while a job runs; the job says so; the next one starts another."""
     add_kind()
-    jobs, pump, scene = part("jobs"), part("pump"), bpy.context.scene
+    jobs, pump, scene = part("worker.jobs"), part("worker.pump"), bpy.context.scene
     name = jobs.begin(scene, "test", faces(folder), {})
     ticks(lambda: jobs.progress(scene.likeness_jobs[name]).text == "starting")
     first = pump.worker_pid()
@@ -153,7 +155,7 @@ def killed(folder: Path) -> dict[str, Any]:
 def cancelled(folder: Path) -> dict[str, Any]:
     """A waiting job is cancelled by its cross; the one before it ends well."""
     add_kind()
-    jobs, scene = part("jobs"), bpy.context.scene
+    jobs, scene = part("worker.jobs"), bpy.context.scene
     first = jobs.begin(scene, "test", faces(folder), {})
     second = jobs.begin(scene, "test", faces(folder), {})
     running = len(jobs.running(scene))
@@ -167,7 +169,7 @@ def cancelled(folder: Path) -> dict[str, Any]:
 def undone(folder: Path) -> dict[str, Any]:
     """Undo takes a result back, redo brings it again; an undone start ends its job."""
     add_kind()
-    jobs, pump = part("jobs"), part("pump")
+    jobs, pump = part("worker.jobs"), part("worker.pump")
 
     def scene() -> Any:
         return bpy.data.scenes[0]
@@ -198,7 +200,7 @@ def undone(folder: Path) -> dict[str, Any]:
 def reopened(folder: Path) -> dict[str, Any]:
     """Saved while a job runs, and opened again: the job says so; late events reach nobody."""
     add_kind()
-    jobs, pump = part("jobs"), part("pump")
+    jobs, pump = part("worker.jobs"), part("worker.pump")
     jobs.start(bpy.context, "test", faces(folder))
     jobs.begin(bpy.context.scene, "test", faces(folder), {})
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "x.blend"))
@@ -212,7 +214,7 @@ def reopened(folder: Path) -> dict[str, Any]:
 def held(folder: Path) -> dict[str, Any]:
     """Between save_pre and save_post nothing is applied; a listener's fault stops no tick."""
     add_kind()
-    jobs, pump, scene = part("jobs"), part("pump"), bpy.context.scene
+    jobs, pump, scene = part("worker.jobs"), part("worker.pump"), bpy.context.scene
     jobs.begin(scene, "test", faces(folder), {})
 
     def fault(_event: Any) -> None:
@@ -233,11 +235,11 @@ def held(folder: Path) -> dict[str, Any]:
 def without_runtime(folder: Path) -> dict[str, Any]:
     """A file with jobs, opened where nothing can run: it opens, and one line says what to do."""
     add_kind()
-    part("jobs").start(bpy.context, "test", faces(folder))
+    part("worker.jobs").start(bpy.context, "test", faces(folder))
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "x.blend"))
     os.environ.pop("LIKENESS_PYTHON")
     bpy.context.preferences.addons[NAME].preferences.where = "ENVIRONMENT"
-    part("pump").stop()
+    part("worker.pump").stop()
     bpy.ops.wm.open_mainfile(filepath=str(folder / "x.blend"))
     opened = states(bpy.context.scene)
     said = []
@@ -270,7 +272,7 @@ if __name__ == "__main__":
     where = Path(sys.argv[2])
     install(sys.argv[1])
     facts = {"version": list(bpy.app.version), **globals()[sys.argv[3]](where)}
-    part("pump").stop()
+    part("worker.pump").stop()
     (where / "report.json").write_text(json.dumps(facts), encoding="utf-8")
     sys.stdout.flush()
     os._exit(0)  # Blender 4.5 as a library may hang when Python ends

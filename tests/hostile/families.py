@@ -358,7 +358,7 @@ FAMILIES: dict[str, tuple[float, Callable[[Rng, Material, Path], Act]]] = {
     "picture": (8, picture), "clip": (8, clip), "track": (6, track),
     "performance": (6, performance), "table": (6, table), "livelink": (6, livelink),
     "model": (5, model), "person": (4, person), "jobs": (6, jobs), "options": (5, options),
-    "recording": (6, recording), "events": (4, events), "placement": (0, placement),
+    "recording": (6, recording), "events": (4, events), "placement": (3, placement),
     "kinds": (3, kinds),
 }  # fmt: skip
 

@@ -62,7 +62,7 @@ def take_facts(take: Any) -> list[Any]:
 
 def the_jobs() -> Any:
     """The add-on's jobs."""
-    return sys.modules["bl_ext.user_default.likeness.jobs"]
+    return sys.modules["bl_ext.user_default.likeness.worker.jobs"]
 
 
 def note_drawn() -> None:
@@ -88,7 +88,7 @@ def longest_gap(since: float) -> str:
 
 def watch_pump() -> None:
     """Note how long each tick of the add-on takes."""
-    pump = sys.modules["bl_ext.user_default.likeness.pump"]
+    pump = sys.modules["bl_ext.user_default.likeness.worker.pump"]
 
     def timed() -> float:
         began = time.monotonic()

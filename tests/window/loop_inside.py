@@ -58,9 +58,9 @@ class Changes:
 
     def __init__(self, count: int) -> None:
         self.left, self.count = count, 0
-        self._composite = sys.modules[f"{ADDON}.composite"]
-        self._head_strip = sys.modules[f"{ADDON}.head_strip"]
-        self._steps = sys.modules[f"{ADDON}.undo_steps"]
+        self._composite = sys.modules[f"{ADDON}.composite.synthesis"]
+        self._head_strip = sys.modules[f"{ADDON}.sequencer.head_strip"]
+        self._steps = sys.modules[f"{ADDON}.worker.undo_steps"]
         bpy.app.timers.register(self.turn, persistent=True)
 
     def turn(self) -> float | None:

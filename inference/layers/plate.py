@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clean plate: the portrait without its person.
+
+Away from the person it is the portrait, pixel for pixel. Behind the person nothing is known. Plain
+ground is carried in by A. Telea's inpainting (2004) of a small picture, blurred the more the deeper
+it lies, with the ground's own grain over it; textured ground by pieces of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.layers.enlarge import enlarged, strips
+from inference.layers.grain import Grain
+from inference.layers.patches import LONGEST, Offsets, match_patches
+from inference.layers.trimap import Mask, distance
+
+Plane = NDArray[np.float32]
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+SHOWN = 0.02  # alpha from which on a pixel is not the ground's alone
+GROWN = 0.03  # of the face's side: how far the hole reaches beyond
+_SMALL = 256  # pixels of the longer side at which colours are carried in
+_BLUR = (0.03, 0.10)  # of the face's side, at the hole's edge and deep in it
+_DEEP = 0.3  # of the face's side
+_BLOCK = 0.12  # of the face's side: a piece of grain
+_TEXTURED = 0.02  # how much the ground near the person differs from its own blur, in [0, 1]
+
+
+def find_hole(alpha: Pixels, side: float) -> Mask:
+    """Where the plate is made up, (H, W). alpha: (H, W); side: the face's, in pixels."""
+    return distance(alpha <= SHOWN * np.iinfo(alpha.dtype).max) <= max(GROWN * side, 1.0)
+
+
+def make_plate(
+    picture: Pixels, alpha: Pixels, side: float, step: Callable[[], None] = lambda: None
+) -> Pixels:
+    """The picture (H, W, 3) without its person; of its type, and equal to it outside of the hole.
+
+    alpha: (H, W) of the same type; side: the face's, in pixels. step: called now and then; what it
+    raises goes through. A picture that shows no ground is given back as it is.
+    """
+    top = np.iinfo(picture.dtype).max
+    hole = find_hole(alpha, side)
+    if hole.all() or not hole.any():
+        return picture.copy()
+    colours, share = _ground(picture, hole, _SMALL)
+    broad = _carry_in(colours, share < 0.3, side * colours.shape[0] / hole.shape[0])
+    step()
+    pieces = None
+    if _is_textured(colours, share, side * colours.shape[0] / hole.shape[0]):
+        pieces = _Pieces.find(picture, hole, broad, step)
+    grain = None if pieces else Grain(picture, hole, _BLOCK * side, _BLUR[0] * side)
+    mix = _ramp(hole, alpha > SHOWN * top, side)
+    plate = picture.copy()
+    size = (hole.shape[1], hole.shape[0])
+    for rows in strips(size):
+        here = hole[rows]
+        if not here.any():
+            continue
+        step()
+        made = pieces.rows(rows) if pieces else enlarged(broad, size, rows) * np.float32(top)
+        if grain:
+            made = made + grain.rows(rows) * np.float32(top)
+        below = picture[rows].astype(np.float32)
+        below += mix[rows, :, None] * (made - below)
+        plate[rows][here] = np.clip(np.round(below[here]), 0, top).astype(picture.dtype)
+    return plate
+
+
+def lay_in(picture: Pixels, plate: Pixels, alpha: Pixels, side: float) -> Pixels:
+    """The picture with an artist's own plate (H, W, 3) where the person is, met softly."""
+    top = np.iinfo(picture.dtype).max
+    hole = find_hole(alpha, side)
+    mix = _ramp(hole, alpha > SHOWN * top, side)
+    result = picture.copy()
+    for rows in strips((hole.shape[1], hole.shape[0])):
+        here = hole[rows]
+        below = picture[rows][here].astype(np.float32)
+        below += mix[rows][here][:, None] * (plate[rows][here] - below)
+        result[rows][here] = np.round(below).astype(picture.dtype)
+    return result
+
+
+def _ground(picture: Pixels, hole: Mask, longest: int) -> tuple[Plane, Plane]:
+    """The ground's colours (h, w, 3) in [0, 1], small, and how much of each pixel it is (h, w)."""
+    factor = min(1.0, longest / max(hole.shape))
+    size = (max(1, round(hole.shape[1] * factor)), max(1, round(hole.shape[0] * factor)))
+    ground = np.where(hole[..., None], 0, picture).astype(picture.dtype)
+    colours = cv2.resize(ground, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    share = cv2.resize((~hole).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    colours /= np.maximum(share, 1e-3)[..., None] * np.float32(np.iinfo(picture.dtype).max)
+    return np.clip(colours, 0, 1), share
+
+
+def _carry_in(colours: Plane, unknown: Mask, side: float) -> Plane:
+    """The ground's broad colours all over, (h, w, 3) in [0, 1]; side: the face's, in pixels."""
+    if unknown.all():
+        return np.full_like(colours, colours.mean(axis=(0, 1)))
+    bytes_ = np.round(colours * 255).astype(np.uint8)
+    filled = cv2.inpaint(bytes_, unknown.astype(np.uint8), 4, cv2.INPAINT_TELEA)
+    filled = np.where(unknown[..., None], filled * np.float32(1 / 255), colours)
+    depth = distance(unknown)
+    sigmas = np.geomspace(*_BLUR, 4) * side
+    levels = [filled] + [cv2.GaussianBlur(filled, (0, 0), max(s, 0.4)) for s in sigmas]
+    at = np.clip(depth / (_DEEP * side), 0, 1) * 3 + np.clip(depth / (_BLUR[0] * side), 0, 1)
+    result = np.zeros_like(filled)
+    for k, level in enumerate(levels):
+        result += np.maximum(1 - np.abs(at - k), 0)[..., None] * level
+    return result
+
+
+def _is_textured(colours: Plane, share: Plane, side: float) -> bool:
+    """Is there more in the ground around the person than a blur with grain could stand for?"""
+    known = share > 0.99
+    weight = known.astype(np.float32)
+    sigma = max(2 * _BLUR[1] * side, 1.0)
+    total = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)[..., None]
+    broad = cv2.GaussianBlur(colours * weight[..., None], (0, 0), sigma) / total
+    around = known & (distance(known) < side)
+    if around.sum() < 50:
+        return False
+    return float(np.sqrt(np.square(colours - broad)[around].mean())) > _TEXTURED
+
+
+def _ramp(hole: Mask, shown: Mask, side: float) -> Plane:
+    """How much of the plate is made up, (H, W): 0 outside of the hole, 1 where alpha is shown.
+
+    In between lies ground that the person does not cover; there both meet softly.
+    """
+    reach = max(GROWN * side, 1.0)
+    share = np.clip(1 - (distance(~shown) - 1) / reach, 0, 1)
+    return np.where(hole, share * share * (3 - 2 * share), 0).astype(np.float32)
+
+
+class _Pieces:
+    """A textured hole's pixels, taken from elsewhere in the ground at the picture's own size."""
+
+    def __init__(self, picture: Pixels, offsets: Offsets, unknown: Mask, factor: float) -> None:
+        self._picture, self._factor = picture, factor
+        # Beside the hole the nearest pixel's offset goes on, so that neighbours can be mixed.
+        _, nearest = cv2.distanceTransformWithLabels(
+            (~unknown).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        at = np.zeros((nearest.max() + 1, 2), np.float32)
+        at[nearest[unknown]] = offsets[unknown]
+        self._offsets = at[nearest] * np.float32(1 / factor)
+
+    @classmethod
+    def find(
+        cls, picture: Pixels, hole: Mask, broad: Plane, step: Callable[[], None]
+    ) -> _Pieces | None:
+        """None where the ground is too little to copy from."""
+        colours, share = _ground(picture, hole, LONGEST)
+        size = (colours.shape[1], colours.shape[0])
+        unknown = share < 0.99
+        first = cv2.resize(broad, size, interpolation=cv2.INTER_AREA)
+        offsets = match_patches(colours, unknown, first, step)
+        if offsets is None:
+            return None
+        return cls(picture, offsets, unknown, size[0] / hole.shape[1])
+
+    def rows(self, rows: slice) -> Plane:
+        """Some rows (rows, W, 3) in the picture's unit; right within the hole."""
+        height, width = self._picture.shape[:2]
+        x = np.arange(width, dtype=np.float32)
+        y = np.arange(rows.start, rows.stop, dtype=np.float32)
+        small_x, small_y = (np.maximum((k + 0.5) * self._factor - 0.5, 0) for k in (x, y))
+        result = np.zeros((len(y), width, 3), np.float32)
+        for down in (0, 1):
+            for right in (0, 1):
+                row = np.minimum(small_y.astype(int) + down, self._offsets.shape[0] - 1)
+                column = np.minimum(small_x.astype(int) + right, self._offsets.shape[1] - 1)
+                offset = self._offsets[row[:, None], column]
+                copied = cv2.remap(
+                    self._picture,
+                    np.clip(x + offset[..., 0], 0, width - 1),
+                    np.clip(y[:, None] + offset[..., 1], 0, height - 1),
+                    cv2.INTER_LINEAR,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )
+                weight = np.outer(_share(small_y, down), _share(small_x, right))
+                result += weight[..., None].astype(np.float32) * copied
+        return result
+
+
+def _share(at: NDArray[np.floating], upper: int) -> NDArray[np.floating]:
+    """Weight of the pixel below or above a position; steeper than linear, so less is mixed."""
+    rest: NDArray[np.floating] = np.clip(2 * (at % 1) - 0.5, 0, 1)
+    return rest if upper else np.subtract(1, rest)

@@ -138,9 +138,9 @@ def _make(
     person, behind = separate(colours, share)
     steps.until(_STEPS)
     if ground is None:
-        ground = make_plate(picture.rgb, alpha, face.side, steps)
+        ground = make_plate(picture.rgb, alpha, face, steps)
     else:
-        ground = lay_in(picture.rgb, ground, alpha, face.side)
+        ground = lay_in(picture.rgb, ground, alpha, face)
     clean = _clean_colours(picture.rgb, alpha, person, behind, steps)
     has_ground = matte is not None or picture.alpha is None
     return Layers(alpha, clean, ground, has_ground, "; ".join(words))

@@ -17,35 +17,45 @@ from numpy.typing import NDArray
 from inference.layers.enlarge import enlarged, strips
 from inference.layers.grain import Grain
 from inference.layers.patches import LONGEST, Offsets, match_patches
-from inference.layers.trimap import Mask, distance
+from inference.layers.trimap import Face, Mask, distance
 
 Plane = NDArray[np.float32]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 SHOWN = 0.02  # alpha from which on a pixel is not the ground's alone
-GROWN = 0.03  # of the face's side: how far the hole reaches beyond
+# How far the hole reaches beyond, of the face's side: at the body, and about the head, where
+# strands fly that no matte holds.
+_GROWN, _GROWN_HEAD = 0.03, 0.06
 _SMALL = 256  # pixels of the longer side at which colours are carried in
 _BLUR = (0.03, 0.10)  # of the face's side, at the hole's edge and deep in it
 _DEEP = 0.3  # of the face's side
 _BLOCK = 0.12  # of the face's side: a piece of grain
+_EDGE = 0.1  # of the face's side: how far into the hole colours are made to meet the edge's
 _TEXTURED = 0.02  # how much the ground near the person differs from its own blur, in [0, 1]
 
 
-def find_hole(alpha: Pixels, side: float) -> Mask:
-    """Where the plate is made up, (H, W). alpha: (H, W); side: the face's, in pixels."""
-    return distance(alpha <= SHOWN * np.iinfo(alpha.dtype).max) <= max(GROWN * side, 1.0)
+def find_hole(alpha: Pixels, face: Face) -> Mask:
+    """Where the plate is made up, (H, W). alpha: (H, W); face: in its pixels."""
+    return _beyond(alpha, face) < 1
+
+
+def _beyond(alpha: Pixels, face: Face) -> Plane:
+    """How far each pixel (H, W) lies beyond what alpha shows, in units of the hole's reach."""
+    reach = (_GROWN + (_GROWN_HEAD - _GROWN) * face.head(alpha.shape)) * face.side
+    return distance(alpha <= SHOWN * np.iinfo(alpha.dtype).max) / np.maximum(reach, 2)
 
 
 def make_plate(
-    picture: Pixels, alpha: Pixels, side: float, step: Callable[[], None] = lambda: None
+    picture: Pixels, alpha: Pixels, face: Face, step: Callable[[], None] = lambda: None
 ) -> Pixels:
     """The picture (H, W, 3) without its person; of its type, and equal to it outside of the hole.
 
-    alpha: (H, W) of the same type; side: the face's, in pixels. step: called now and then; what it
+    alpha: (H, W) of the same type; face: in its pixels. step: called now and then; what it
     raises goes through. A picture that shows no ground is given back as it is.
     """
     top = np.iinfo(picture.dtype).max
-    hole = find_hole(alpha, side)
+    side, mix = face.side, _ramp(_beyond(alpha, face))
+    hole = mix > 0
     if hole.all() or not hole.any():
         return picture.copy()
     colours, share = _ground(picture, hole, _SMALL)
@@ -53,9 +63,8 @@ def make_plate(
     step()
     pieces = None
     if _is_textured(colours, share, side * colours.shape[0] / hole.shape[0]):
-        pieces = _Pieces.find(picture, hole, broad, step)
+        pieces = _Pieces.find(picture, hole, broad, side, step)
     grain = None if pieces else Grain(picture, hole, _BLOCK * side, _BLUR[0] * side)
-    mix = _ramp(hole, alpha > SHOWN * top, side)
     plate = picture.copy()
     size = (hole.shape[1], hole.shape[0])
     for rows in strips(size):
@@ -72,11 +81,10 @@ def make_plate(
     return plate
 
 
-def lay_in(picture: Pixels, plate: Pixels, alpha: Pixels, side: float) -> Pixels:
+def lay_in(picture: Pixels, plate: Pixels, alpha: Pixels, face: Face) -> Pixels:
     """The picture with an artist's own plate (H, W, 3) where the person is, met softly."""
-    top = np.iinfo(picture.dtype).max
-    hole = find_hole(alpha, side)
-    mix = _ramp(hole, alpha > SHOWN * top, side)
+    mix = _ramp(_beyond(alpha, face))
+    hole = mix > 0
     result = picture.copy()
     for rows in strips((hole.shape[1], hole.shape[0])):
         here = hole[rows]
@@ -127,32 +135,35 @@ def _is_textured(colours: Plane, share: Plane, side: float) -> bool:
     return float(np.sqrt(np.square(colours - broad)[around].mean())) > _TEXTURED
 
 
-def _ramp(hole: Mask, shown: Mask, side: float) -> Plane:
-    """How much of the plate is made up, (H, W): 0 outside of the hole, 1 where alpha is shown.
+def _ramp(beyond: Plane) -> Plane:
+    """How much of the plate is made up, (H, W): 1 where the person is, 0 outside of the hole.
 
-    In between lies ground that the person does not cover; there both meet softly.
+    In its outer half picture and fill meet softly: strands are in the inner one.
     """
-    reach = max(GROWN * side, 1.0)
-    share = np.clip(1 - (distance(~shown) - 1) / reach, 0, 1)
-    return np.where(hole, share * share * (3 - 2 * share), 0).astype(np.float32)
+    share = np.clip(2 - 2 * beyond, 0, 1)
+    return share * share * (3 - 2 * share)
 
 
 class _Pieces:
     """A textured hole's pixels, taken from elsewhere in the ground at the picture's own size."""
 
-    def __init__(self, picture: Pixels, offsets: Offsets, unknown: Mask, factor: float) -> None:
-        self._picture, self._factor = picture, factor
+    def __init__(
+        self, picture: Pixels, colours: Plane, offsets: Offsets, unknown: Mask, side: float
+    ) -> None:
+        """colours: (h, w, 3), `unknown`: (h, w), and side: the face's, of the small picture."""
+        self._picture, self._factor = picture, colours.shape[1] / picture.shape[1]
         # Beside the hole the nearest pixel's offset goes on, so that neighbours can be mixed.
         _, nearest = cv2.distanceTransformWithLabels(
             (~unknown).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
         )
         at = np.zeros((nearest.max() + 1, 2), np.float32)
         at[nearest[unknown]] = offsets[unknown]
-        self._offsets = at[nearest] * np.float32(1 / factor)
+        self._offsets = at[nearest] * np.float32(1 / self._factor)
+        self._shift = _edge_shift(colours, at[nearest].astype(int), unknown, side)
 
     @classmethod
     def find(
-        cls, picture: Pixels, hole: Mask, broad: Plane, step: Callable[[], None]
+        cls, picture: Pixels, hole: Mask, broad: Plane, side: float, step: Callable[[], None]
     ) -> _Pieces | None:
         """None where the ground is too little to copy from."""
         colours, share = _ground(picture, hole, LONGEST)
@@ -162,7 +173,7 @@ class _Pieces:
         offsets = match_patches(colours, unknown, first, step)
         if offsets is None:
             return None
-        return cls(picture, offsets, unknown, size[0] / hole.shape[1])
+        return cls(picture, colours, offsets, unknown, side * size[0] / hole.shape[1])
 
     def rows(self, rows: slice) -> Plane:
         """Some rows (rows, W, 3) in the picture's unit; right within the hole."""
@@ -170,7 +181,8 @@ class _Pieces:
         x = np.arange(width, dtype=np.float32)
         y = np.arange(rows.start, rows.stop, dtype=np.float32)
         small_x, small_y = (np.maximum((k + 0.5) * self._factor - 0.5, 0) for k in (x, y))
-        result = np.zeros((len(y), width, 3), np.float32)
+        top = np.float32(np.iinfo(self._picture.dtype).max)
+        result = enlarged(self._shift, (width, height), rows) * top
         for down in (0, 1):
             for right in (0, 1):
                 row = np.minimum(small_y.astype(int) + down, self._offsets.shape[0] - 1)
@@ -186,6 +198,22 @@ class _Pieces:
                 weight = np.outer(_share(small_y, down), _share(small_x, right))
                 result += weight[..., None].astype(np.float32) * copied
         return result
+
+
+def _edge_shift(colours: Plane, offsets: Offsets, unknown: Mask, side: float) -> Plane:
+    """What to add to the copied colours, (h, w, 3), so that they meet the ground at the edge.
+
+    Just beyond the edge both are known; the difference goes on into the hole and fades there.
+    """
+    height, width = unknown.shape
+    rows = np.clip(np.arange(height)[:, None] + offsets[..., 1], 0, height - 1)
+    columns = np.clip(np.arange(width) + offsets[..., 0], 0, width - 1)
+    ring = (~unknown & (distance(~unknown) <= 2)).astype(np.float32)[..., None]
+    sigma = max(_EDGE * side, 1.0)
+    total = cv2.GaussianBlur(ring, (0, 0), sigma)[..., None]
+    shift = cv2.GaussianBlur(ring * (colours - colours[rows, columns]), (0, 0), sigma)
+    fade = np.clip(1 - distance(unknown) / (3 * sigma), 0, 1)[..., None]
+    return (shift / np.maximum(total, 1e-4) * fade).astype(np.float32)
 
 
 def _share(at: NDArray[np.floating], upper: int) -> NDArray[np.floating]:

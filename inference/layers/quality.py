@@ -11,10 +11,10 @@ from inference.layers.trimap import Face, distance
 
 Plane = NDArray[np.float32]
 
+_HEAD = 1.3  # face sides around the face's middle
 _BESIDE = 0.35  # of the face's side: ground that the hair is seen against
 _BUSY = 0.055  # how much that ground changes over a few pixels, in [0, 1]
 _HAZY = 0.30  # share of the outline's band around the head that is neither person nor ground
-_ALIKE = 1.1  # distance of colours on both sides of the outline, in spreads
 _FOUND = 0.5  # of the face that the mask of persons must show
 _LEAST_GROUND = 0.01  # of the picture
 
@@ -31,9 +31,7 @@ def no_person(mask: Plane, alpha: Plane, face: Face) -> str:
 
 def describe(picture: Plane, mask: Plane, alpha: Plane, face: Face) -> list[str]:
     """What to check, most important first. picture: (H, W, 3), mask and alpha: (H, W), [0, 1]."""
-    rows, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float32)
-    away = np.hypot(columns - face.middle[0], rows - face.middle[1]) / face.side
-    head = away < 1.3
+    head = face.away(alpha.shape) < _HEAD
     person, ground = alpha > 0.5, alpha < 0.02
     beside = ground & head & (distance(~person) < _BESIDE * face.side)
     words = []
@@ -48,7 +46,7 @@ def describe(picture: Plane, mask: Plane, alpha: Plane, face: Face) -> list[str]
         words.append("soft outline: check the hair")
     if np.logical_xor(mask > 0.5, person).mean() > 0.12 * person.mean():
         words.append("the outline is unsure: check the matte")
-    hair = person & head & (rows < face.middle[1])
+    hair = (person & head)[: max(1, int(face.middle[1]))]
     if hair[0].any() or hair[:, 0].any() or hair[:, -1].any():
         words.append("the head leaves the picture")
     return words

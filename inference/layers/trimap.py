@@ -33,6 +33,17 @@ class Face:
             return distance(mask > 0) > -grow * self.side
         return distance(mask == 0) <= grow * self.side
 
+    def away(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """How far each pixel (H, W) is from the face's middle, in face sides."""
+        columns = (np.arange(shape[1], dtype=np.float32) - self.middle[0]) / self.side
+        rows = (np.arange(shape[0], dtype=np.float32) - self.middle[1]) / self.side
+        return np.hypot(columns, rows[:, None])
+
+    def head(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """How much each pixel (H, W) may be hair rather than body or clothes, 0 to 1."""
+        near, far = _HEAD_REACH
+        return np.clip((far - self.away(shape)) / (far - near), 0, 1)
+
     def times(self, factor: float) -> Face:
         """The same face in a picture of another size."""
         x, y = self.middle
@@ -61,10 +72,7 @@ def open_band(person: Mask, face: Face) -> tuple[NDArray[np.float32], Mask]:
 
     person: (H, W), the silhouette. The face itself is the person's whatever the silhouette says.
     """
-    rows, columns = np.mgrid[: person.shape[0], : person.shape[1]].astype(np.float32)
-    away = np.hypot(columns - face.middle[0], rows - face.middle[1]) / face.side
-    near, far = _HEAD_REACH
-    head = np.clip((far - away) / (far - near), 0, 1)
+    head = face.head(person.shape)
     inwards, outwards = (
         np.maximum((body + (hair - body) * head) * face.side, 1.5)
         for body, hair in zip(_BODY, _HEAD, strict=True)

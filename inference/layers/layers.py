@@ -18,7 +18,8 @@ from inference.layers.enlarge import AlphaEnlarger, enlarged, strips
 from inference.layers.matte import LARGEST, make_matte, shrink
 from inference.layers.own import own_matte, own_plate
 from inference.layers.plate import lay_in, make_plate
-from inference.layers.quality import describe, no_person
+from inference.layers.quality import NO_MODEL, describe, no_person
+from inference.layers.silhouette import finds_persons
 from inference.layers.trimap import Face, make_face
 from inference.pictures import StillPicture
 from inference.portrait import Portrait
@@ -82,7 +83,8 @@ def portrait_layers(
     layers = _make(portrait, matte, plate, _Steps(portrait, progress, cancelled))
     pictures = {"alpha": layers.alpha, "person": layers.person, "plate": layers.plate}
     words = {"quality": layers.quality, "fallback": layers.fallback}
-    cache.keep(key, rgb, pictures, words)
+    if layers.fallback != NO_MODEL:
+        cache.keep(key, rgb, pictures, words)
     progress(_STEPS, _STEPS)
     return layers
 
@@ -124,12 +126,13 @@ def _make(
     elif picture.alpha is not None:
         alpha = picture.alpha
     else:
+        if not finds_persons():
+            return _without(picture, NO_MODEL)
         others = _other_faces(picture.rgb8(), face)
         solved, mask = make_matte(small, face.times(factor), others, factor, steps)
         fallback = no_person(mask, solved, face.times(factor))
         if fallback:
-            whole = np.full_like(picture.rgb[..., 0], np.iinfo(picture.rgb.dtype).max)
-            return Layers(whole, picture.rgb, picture.rgb, fallback=fallback)
+            return _without(picture, fallback)
         words = describe(colours, mask, solved, face.times(factor)) + words
         alpha = _at_full_size(picture.rgb, colours, solved)
     steps.until(_COLOURS)
@@ -144,6 +147,11 @@ def _make(
     clean = _clean_colours(picture.rgb, alpha, person, behind, steps)
     has_ground = matte is not None or picture.alpha is None
     return Layers(alpha, clean, ground, has_ground, "; ".join(words))
+
+
+def _without(picture: StillPicture, fallback: str) -> Layers:
+    whole = np.full_like(picture.rgb[..., 0], np.iinfo(picture.rgb.dtype).max)
+    return Layers(whole, picture.rgb, picture.rgb, fallback=fallback)
 
 
 def _other_faces(picture: NDArray[np.uint8], face: Face) -> Sequence[Face]:

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.persons import PersonFinder
+from inference.capture.persons import MODEL, PersonFinder
+from inference.capture.tflite_file import bundled_model
 from inference.layers.trimap import Face, Mask, distance
 
 LONGEST = 384  # pixels of the longer side at which the cut is made
@@ -23,6 +24,11 @@ _NEAR = 1.6
 _SURE, _NONE = 0.8, 0.2  # mask values; in between only colours decide
 _WITHIN, _BEYOND = 0.05, 0.12  # how far from the mask's edge one is sure, in face sides
 _OPEN, _CLOSE = 0.012, 0.02
+
+
+def finds_persons() -> bool:
+    """Does the installed MediaPipe carry the model?"""
+    return bundled_model(MODEL) is not None
 
 
 def likely_person(picture: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:

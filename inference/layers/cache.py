@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def load(key: str, rgb: Pixels) -> Kept | None:
         return None
 
 
-def keep(key: str, rgb: Pixels, layers: dict[str, Pixels], words: dict[str, str]) -> None:
+def keep(key: str, rgb: Pixels, layers: Mapping[str, Pixels], words: Mapping[str, str]) -> None:
     """Store alpha, person and plate of a portrait, where that is possible."""
     stored: dict[str, NDArray] = {"alpha": layers["alpha"]}
     for name in ("person", "plate"):

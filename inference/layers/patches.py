@@ -51,7 +51,7 @@ def match_patches(
         hole = share < 0.99
         matcher = _Matcher(hole, rng)
         if matcher.sources.size < _LEAST_SOURCES:
-            return None
+            continue  # small pictures of a little ground have no whole patches
         if offsets is not None:
             offsets = 2 * cv2.resize(offsets, size, interpolation=cv2.INTER_NEAREST)
         current = np.where(hole[..., None], guess, known).astype(np.float32)

@@ -95,7 +95,8 @@ def test_stripes_go_on_as_stripes(stripes: Picture, alpha: Picture, face: Face) 
 def test_the_plate_is_as_deep_as_the_picture(wall: Picture, alpha: Picture, face: Face) -> None:
     picture = before(wall, alpha)
     shallow = make_plate(picture, alpha, face)
-    deep = make_plate(picture.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257, face)
+    times = np.uint16(257)
+    deep = make_plate(picture.astype(np.uint16) * times, alpha.astype(np.uint16) * times, face)
     assert deep.dtype == np.uint16
     assert np.abs(deep / 257 - shallow).mean() < 1.5
 

@@ -25,8 +25,8 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 SHOWN = 0.02  # alpha from which on a pixel is not the ground's alone
 # How far the hole reaches beyond, of the face's side: at the body, and about the head, where
-# strands fly that no matte holds.
-_GROWN, _GROWN_HEAD = 0.03, 0.06
+# strands fly that no matte holds. In textured ground they are hardly seen, and a fill is.
+_GROWN, _GROWN_HEAD, _GROWN_TEXTURED = 0.03, 0.06, 0.035
 _SMALL = 256  # pixels of the longer side at which colours are carried in
 _BLUR = (0.03, 0.10)  # of the face's side, at the hole's edge and deep in it
 _DEEP = 0.3  # of the face's side
@@ -35,13 +35,13 @@ _TEXTURED = 0.02  # how much the ground near the person differs from its own blu
 
 
 def find_hole(alpha: Pixels, face: Face) -> Mask:
-    """Where the plate is made up, (H, W). alpha: (H, W); face: in its pixels."""
-    return _beyond(alpha, face) < 1
+    """Where the plate may be made up, (H, W). alpha: (H, W); face: in its pixels."""
+    return _beyond(alpha, face, _GROWN_HEAD) < 1
 
 
-def _beyond(alpha: Pixels, face: Face) -> Plane:
+def _beyond(alpha: Pixels, face: Face, grown_head: float) -> Plane:
     """How far each pixel (H, W) lies beyond what alpha shows, in units of the hole's reach."""
-    reach = (_GROWN + (_GROWN_HEAD - _GROWN) * face.head(alpha.shape)) * face.side
+    reach = (_GROWN + (grown_head - _GROWN) * face.head(alpha.shape)) * face.side
     return distance(alpha <= SHOWN * np.iinfo(alpha.dtype).max) / np.maximum(reach, 2)
 
 
@@ -54,7 +54,7 @@ def make_plate(
     raises goes through. A picture that shows no ground is given back as it is.
     """
     top = np.iinfo(picture.dtype).max
-    side, mix = face.side, _ramp(_beyond(alpha, face))
+    side, mix = face.side, _ramp(_beyond(alpha, face, _GROWN_HEAD))
     hole = mix > 0
     if hole.all() or not hole.any():
         return picture.copy()
@@ -64,11 +64,12 @@ def make_plate(
     pieces = None
     if _is_textured(colours, share, side * colours.shape[0] / hole.shape[0]):
         pieces = _find_pieces(picture, hole, broad, side, step)
+        mix = _ramp(_beyond(alpha, face, _GROWN_TEXTURED))
     grain = None if pieces else Grain(picture, hole, _BLOCK * side, _BLUR[0] * side)
     plate = picture.copy()
     size = (hole.shape[1], hole.shape[0])
     for rows in strips(size):
-        here = hole[rows]
+        here = mix[rows] > 0
         if not here.any():
             continue
         step()
@@ -83,7 +84,7 @@ def make_plate(
 
 def lay_in(picture: Pixels, plate: Pixels, alpha: Pixels, face: Face) -> Pixels:
     """The picture with an artist's own plate (H, W, 3) where the person is, met softly."""
-    mix = _ramp(_beyond(alpha, face))
+    mix = _ramp(_beyond(alpha, face, _GROWN))
     hole = mix > 0
     result = picture.copy()
     for rows in strips((hole.shape[1], hole.shape[0])):

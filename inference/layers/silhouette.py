@@ -22,7 +22,7 @@ _ROUNDS = 3
 # A second look at this many face sides around the face overrules the whole picture's mask.
 _NEAR = 1.6
 _SURE, _NONE = 0.8, 0.2  # mask values; in between only colours decide
-_WITHIN, _BEYOND = 0.05, 0.12  # how far from the mask's edge one is sure, in face sides
+_WITHIN, _BEYOND = 0.03, 0.10  # how far from the mask's edge one is sure, in face sides
 _OPEN, _CLOSE = 0.012, 0.02
 
 

@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 
 # Half widths of the band in units of the face's larger side: inwards, outwards.
 _BODY = (0.012, 0.02)
-_HEAD = (0.05, 0.07)
+_HEAD = (0.05, 0.09)
 _HEAD_REACH = (1.05, 1.45)  # from the face's middle: whole width within, body's width beyond
 
 

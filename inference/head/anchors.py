@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the mesh's anchors lie on the shell, and where they go when the head turns.
+
+A flat ring moves as the skull does at the depth of its rest place, so hair that turns out of sight
+is squeezed, and what comes into sight is the background dragged along. Here the anchors between
+face and outline slide along the shell as the head turns: the outermost is at the outline for every
+view, so the matte's own edge stays the edge of the hair, and the skull's far side is filled with
+what the portrait shows near its outline.
+
+Small turns are the flat rings', and over a few degrees the one motion gives way to the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.head.shell import Shell, camera_of, seam_of
+from inference.landmarks import OVAL, SKIN_COUNT
+from inference.performance.pose import Pose, fit_pose
+from inference.warp.mesh import MovedMesh, WarpMesh, with_anchors, move_mesh
+
+Points = NDArray[np.float32]
+Array = NDArray[np.float64]
+
+# Where the anchors lie: by angle between the seam (0) and the outline (1), ...
+_INSIDE = (0.0, 0.22, 0.45, 0.68, 0.88, 1.0)
+# ... then outside of it, in eye distances, where hair's fringe is carried along; the last ring
+# is the border.
+_OUTSIDE = (0.2, 0.7)
+_FRINGE = (1.0, 0.3)  # with what share of the outline's motion
+# Over these turns (degrees) the flat rings' motion gives way to the head's.
+_TURN = (3.0, 8.0)
+# The angle between seam and outline never shrinks below this share of the portrait's.
+_LEAST = 0.04
+# The seam's own motion fades over this many eye distances.
+_SEAM_REACH = 0.6
+
+
+@dataclass(frozen=True)
+class HeadMesh:
+    """flat: the mesh with its anchors on the shell, moved as flat rings are. shell: as fitted.
+
+    share: (36, 6), how far between seam and outline each anchor of the shell lies, by angle.
+    seam: (36, 9) how much of the seam's own motion each anchor takes.
+    """
+
+    flat: WarpMesh
+    shell: Shell
+    share: Array
+    seam: Array
+
+
+def build_head_mesh(mesh: WarpMesh, shell: Shell, size: tuple[int, int]) -> HeadMesh:
+    """Lay the anchors of a portrait's mesh on its shell. size: the crop's (width, height)."""
+    count = len(OVAL)
+    rest = mesh.vertices[SKIN_COUNT:].reshape(-1, count, 3).swapaxes(0, 1).astype(np.float64)
+    share = np.broadcast_to(np.array(_INSIDE), (count, len(_INSIDE)))
+    angle = shell.seam[:, None] + share * (np.pi / 2 - shell.seam)[:, None]
+    on_shell = shell.at(angle, share)
+    ray = np.stack([np.cos(shell.azimuth), np.sin(shell.azimuth)], axis=1)
+    outline = on_shell[:, -1, :2]
+    border = rest[:, -1, :2]
+    room = np.maximum(((border - outline) * ray).sum(axis=1), 1.0)
+    wanted = rest.copy()
+    wanted[:, : len(_INSIDE), :2] = on_shell[..., :2]
+    for ring, distance in enumerate(_OUTSIDE, len(_INSIDE)):
+        out = np.minimum(distance * shell.unit, room * distance / (2 * max(_OUTSIDE)))
+        wanted[:, ring, :2] = outline + out[:, None] * ray
+    skull = shell.skull[:, None, None]
+    placed = rest.copy()
+    placed[..., :2] += skull * (wanted - rest)[..., :2]
+    placed[:, 0] = rest[:, 0]
+    flat = with_anchors(mesh, placed.swapaxes(0, 1).astype(np.float32), size)
+    from_seam = np.linalg.norm(placed[..., :2] - placed[:, :1, :2], axis=-1)
+    fade = np.clip(1 - from_seam / (_SEAM_REACH * shell.unit), 0, 1)
+    return HeadMesh(flat, shell, share, fade * fade * (3 - 2 * fade))
+
+
+def move_head(mesh: HeadMesh, target: Points) -> tuple[MovedMesh, float]:
+    """Lay the mesh over target landmarks (478, 3); and how much of the head's own motion is in it,
+    0 (a small turn) to 1.
+    """
+    flat = move_mesh(mesh.flat, target)
+    pose = fit_pose(mesh.flat.points, target)
+    view = camera_of(pose)
+    turn = float(np.degrees(np.arccos(np.clip(-view[2], -1, 1))))
+    deep = float(np.clip((turn - _TURN[0]) / (_TURN[1] - _TURN[0]), 0, 1))
+    deep = deep * deep * (3 - 2 * deep)
+    if deep == 0:
+        return flat, 0.0
+    count, rings = len(OVAL), len(mesh.seam[0])
+    anchors = flat.vertices[SKIN_COUNT:].reshape(rings, count, 3).swapaxes(0, 1)
+    moved = _on_head(mesh, anchors, pose, view)
+    share = deep * mesh.shell.skull[:, None, None]
+    mixed = anchors + share * (moved - anchors)
+    vertices = flat.vertices.copy()
+    vertices[SKIN_COUNT:] = mixed.swapaxes(0, 1).reshape(-1, 3)
+    return replace(flat, vertices=vertices), deep
+
+
+def _on_head(mesh: HeadMesh, anchors: Points, pose: Pose, view: Array) -> Array:
+    """Where the anchors (36, 9, 3) are when they slide on the shell. anchors: the flat rings'."""
+    shell = mesh.shell
+    outline = shell.outline_angle(view)
+    width = np.pi / 2 - shell.seam
+    opened = np.maximum(outline - shell.seam, _LEAST * width)
+    angle = shell.seam[:, None] + mesh.share * opened[:, None]
+    moved = anchors.astype(np.float64)
+    inner = len(_INSIDE)
+    moved[:, :inner] = pose.apply(shell.at(angle, mesh.share))
+    rest = mesh.flat.vertices[SKIN_COUNT:].reshape(-1, len(shell.seam), 3).swapaxes(0, 1)
+    # At the seam the shell follows the skin, whatever its expression.
+    own = seam_of(mesh.flat.vertices).astype(np.float64)
+    gap = anchors[:, 0] - pose.apply(own)
+    moved[:, :inner] += mesh.seam[:, :inner, None] * gap[:, None]
+    turned = pose.rotation[:2, :2] @ np.stack([np.cos(shell.azimuth), np.sin(shell.azimuth)])
+    turned = (turned / np.maximum(np.linalg.norm(turned, axis=0), 1e-6)).T
+    for ring, follows in enumerate(_FRINGE, inner):
+        out = np.linalg.norm(rest[:, ring, :2] - rest[:, inner - 1, :2], axis=1)
+        beside = moved[:, inner - 1, :2] + pose.scale * out[:, None] * turned
+        moved[:, ring, :2] = rest[:, ring, :2] + follows * (beside - rest[:, ring, :2])
+        moved[:, ring, 2] = moved[:, inner - 1, 2]
+    return moved

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.head.behind import Sheet, sheet_behind
 from inference.head.shell import Shell, camera_of, seam_of
 from inference.landmarks import OVAL, SKIN_COUNT
 from inference.performance.pose import Pose, fit_pose
@@ -37,6 +38,12 @@ _TURN = (3.0, 8.0)
 _LEAST = 0.04
 # The seam's own motion fades over this many eye distances.
 _SEAM_REACH = 0.6
+# A band of hair is drawn out to so many times its width at most; then the sheet behind goes on.
+_DRAWN_OUT = 2.2
+# Degrees of the skull that must have come into sight before the sheet is all there.
+_SHEET_TURN = 12.0
+# The back of the head ends in the nape, between rays whose outline points down by these sines.
+_NAPE = (0.2, 0.66)
 
 
 @dataclass(frozen=True)
@@ -44,16 +51,32 @@ class HeadMesh:
     """flat: the mesh with its anchors on the shell, moved as flat rings are. shell: as fitted.
 
     share: (36, 6), how far between seam and outline each anchor of the shell lies, by angle.
-    seam: (36, 9) how much of the seam's own motion each anchor takes.
+    seam: (36, 9) how much of the seam's own motion each anchor takes. ears: (36,) 0 to 1, on
+    which rays the outline is an ear's. skull: (36,) the outline's ratio without ears.
     """
 
     flat: WarpMesh
     shell: Shell
     share: Array
     seam: Array
+    ears: Array
+    skull: Array
 
 
-def build_head_mesh(mesh: WarpMesh, shell: Shell, size: tuple[int, int]) -> HeadMesh:
+@dataclass(frozen=True)
+class MovedHead:
+    """mesh: as drawn. deep: how much of the head's own motion is in it, 0 (a small turn) to 1.
+    behind: the back of the head, or None.
+    """
+
+    mesh: MovedMesh
+    deep: float
+    behind: Sheet | None
+
+
+def build_head_mesh(
+    mesh: WarpMesh, shell: Shell, ears: Array, size: tuple[int, int]
+) -> HeadMesh:
     """Lay the anchors of a portrait's mesh on its shell. size: the crop's (width, height)."""
     count = len(OVAL)
     rest = mesh.vertices[SKIN_COUNT:].reshape(-1, count, 3).swapaxes(0, 1).astype(np.float64)
@@ -76,46 +99,59 @@ def build_head_mesh(mesh: WarpMesh, shell: Shell, size: tuple[int, int]) -> Head
     flat = with_anchors(mesh, placed.swapaxes(0, 1).astype(np.float32), size)
     from_seam = np.linalg.norm(placed[..., :2] - placed[:, :1, :2], axis=-1)
     fade = np.clip(1 - from_seam / (_SEAM_REACH * shell.unit), 0, 1)
-    return HeadMesh(flat, shell, share, fade * fade * (3 - 2 * fade))
+    return HeadMesh(
+        flat, shell, share, fade * fade * (3 - 2 * fade), ears, _without_ears(shell, ears)
+    )
 
 
-def move_head(mesh: HeadMesh, target: Points) -> tuple[MovedMesh, float]:
-    """Lay the mesh over target landmarks (478, 3); and how much of the head's own motion is in it,
-    0 (a small turn) to 1.
-    """
+def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
+    """Lay the mesh over target landmarks (478, 3)."""
     flat = move_mesh(mesh.flat, target)
     pose = fit_pose(mesh.flat.points, target)
     view = camera_of(pose)
     turn = float(np.degrees(np.arccos(np.clip(-view[2], -1, 1))))
-    deep = float(np.clip((turn - _TURN[0]) / (_TURN[1] - _TURN[0]), 0, 1))
-    deep = deep * deep * (3 - 2 * deep)
+    deep = float(_smoothstep((turn - _TURN[0]) / (_TURN[1] - _TURN[0])))
     if deep == 0:
-        return flat, 0.0
+        return MovedHead(flat, 0.0, None)
     count, rings = len(OVAL), len(mesh.seam[0])
     anchors = flat.vertices[SKIN_COUNT:].reshape(rings, count, 3).swapaxes(0, 1)
-    moved = _on_head(mesh, anchors, pose, view)
+    moved, behind = _on_head(mesh, anchors, pose, view, deep)
     share = deep * mesh.shell.skull[:, None, None]
     mixed = anchors + share * (moved - anchors)
     vertices = flat.vertices.copy()
     vertices[SKIN_COUNT:] = mixed.swapaxes(0, 1).reshape(-1, 3)
-    return replace(flat, vertices=vertices), deep
+    return MovedHead(replace(flat, vertices=vertices), deep, behind)
 
 
-def _on_head(mesh: HeadMesh, anchors: Points, pose: Pose, view: Array) -> Array:
-    """Where the anchors (36, 9, 3) are when they slide on the shell. anchors: the flat rings'."""
+def _on_head(
+    mesh: HeadMesh, anchors: Points, pose: Pose, view: Array, deep: float
+) -> tuple[Array, Sheet]:
+    """Where the anchors (36, 9, 3) are when they slide on the shell, and the sheet behind them.
+
+    anchors: the flat rings'.
+    """
     shell = mesh.shell
-    outline = shell.outline_angle(view)
-    width = np.pi / 2 - shell.seam
-    opened = np.maximum(outline - shell.seam, _LEAST * width)
-    angle = shell.seam[:, None] + mesh.share * opened[:, None]
-    moved = anchors.astype(np.float64)
     inner = len(_INSIDE)
-    moved[:, :inner] = pose.apply(shell.at(angle, mesh.share))
-    rest = mesh.flat.vertices[SKIN_COUNT:].reshape(-1, len(shell.seam), 3).swapaxes(0, 1)
     # At the seam the shell follows the skin, whatever its expression.
     own = seam_of(mesh.flat.vertices).astype(np.float64)
-    gap = anchors[:, 0] - pose.apply(own)
-    moved[:, :inner] += mesh.seam[:, :inner, None] * gap[:, None]
+    gap = (anchors[:, 0] - pose.apply(own))[:, None]
+
+    def placed(opened: Array) -> Array:
+        angle = shell.seam[:, None] + mesh.share * opened[:, None]
+        return pose.apply(shell.at(angle, mesh.share)) + mesh.seam[:, :inner, None] * gap
+
+    width = np.pi / 2 - shell.seam
+    full = np.maximum(shell.outline_angle(view) - shell.seam, _LEAST * width)
+    wide = placed(full)
+    still = placed(np.minimum(full, width))
+    rest = mesh.flat.vertices[SKIN_COUNT:].reshape(-1, len(shell.seam), 3).swapaxes(0, 1)
+    slide = _slide(rest[:, :inner], still, wide, pose.scale) * (1 - mesh.ears)
+    slide = (np.roll(slide, 1) + 2 * slide + np.roll(slide, -1)) / 4
+    seen = np.degrees(full - width)  # by how much the outline has gone round the head
+    slide = 1 - (1 - slide) * _smoothstep(seen / _SHEET_TURN)
+    short = np.minimum(full, width) + slide * np.maximum(full - width, 0)
+    moved = anchors.astype(np.float64)
+    moved[:, :inner] = placed(short)
     turned = pose.rotation[:2, :2] @ np.stack([np.cos(shell.azimuth), np.sin(shell.azimuth)])
     turned = (turned / np.maximum(np.linalg.norm(turned, axis=0), 1e-6)).T
     for ring, follows in enumerate(_FRINGE, inner):
@@ -123,4 +159,39 @@ def _on_head(mesh: HeadMesh, anchors: Points, pose: Pose, view: Array) -> Array:
         beside = moved[:, inner - 1, :2] + pose.scale * out[:, None] * turned
         moved[:, ring, :2] = rest[:, ring, :2] + follows * (beside - rest[:, ring, :2])
         moved[:, ring, 2] = moved[:, inner - 1, 2]
-    return moved
+    skull = replace(shell, ratio_outline=mesh.skull)
+    angle = (shell.seam + full)[:, None]
+    outline = pose.apply(skull.at(angle, np.ones_like(angle)))[:, 0, :2]
+    share = np.minimum(4 * (1 - slide), 1) * deep
+    center = pose.apply(shell.center)[:2]
+    ends = moved[:, inner - 1, :2]
+    nape = _smoothstep((_NAPE[1] - np.sin(shell.azimuth)) / (_NAPE[1] - _NAPE[0]))
+    outline = ends + nape[:, None] * (outline - ends)
+    share = share * np.clip(4 * nape, 0, 1)
+    behind = sheet_behind(skull, ends, outline, center, share, pose.scale)
+    return moved, behind
+
+
+def _slide(rest: Points, still: Array, wide: Array, scale: float) -> Array:
+    """How far (36,) the outer anchor may slide, 0 to 1, before its band is drawn out too much."""
+    own = np.maximum(np.linalg.norm(rest[:, -1, :2] - rest[:, 0, :2], axis=1) * scale, 1.0)
+    least = np.linalg.norm(still[:, -1, :2] - still[:, 0, :2], axis=1) / own
+    most = np.linalg.norm(wide[:, -1, :2] - wide[:, 0, :2], axis=1) / own
+    return np.asarray(np.clip((_DRAWN_OUT - least) / np.maximum(most - least, 1e-3), 0, 1))
+
+
+def _without_ears(shell: Shell, ears: Array) -> Array:
+    """The outline's ratio (36,) on the skull: on an ear's rays that of the hair above."""
+    ratio = shell.ratio_outline
+    clear = np.where(ears < 0.3, 1.0, 0.0) * (np.sin(shell.azimuth) < 0.5)
+    if not clear.any():
+        return ratio
+    order = np.argsort(shell.azimuth)
+    order = order[clear[order] > 0]
+    above = np.interp(shell.azimuth, shell.azimuth[order], ratio[order], period=2 * np.pi)
+    return np.asarray(ratio + np.clip(ears / 0.3, 0, 1) * (np.minimum(above, ratio) - ratio))
+
+
+def _smoothstep(x: float | Array) -> Array:
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x))

@@ -24,13 +24,13 @@ Points = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 # The hair's outline over the bald head's, at least and at most.
-_BALD, _BUSHY = 0.9, 1.9
+_BALD, _BUSHY = 0.72, 1.9
 # Rays whose outline points further down than the first value (the sine, 1 is straight down) have
 # neck and shoulders there, no skull; above the second they are the skull's alone.
 _NECK, _SKULL = 0.88, 0.3
 _STEP = 2.5  # degrees between the radii of a ray
 _STEPS = 72
-_PERSON = 0.5  # alpha that counts as the person
+_PERSON = 0.7  # alpha that counts as the person
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ class Shell:
         offset = [across * np.cos(azimuth), across * np.sin(azimuth), -radius * np.cos(angle)]
         return self.center + np.stack(offset, axis=-1)
 
+    def edge(self) -> Array:
+        """How far (36,) the outline lies from `center` in the portrait, in pixels."""
+        return np.asarray(self.radii[:, self.radii.shape[1] // 2] * self.ratio_outline)
+
     def outline_angle(self, view: Array) -> Array:
         """At which angle (36,) in radians the shell is the outline for a camera in the direction
         `view` (3,), told in this space; (0, 0, -1) is the portrait's own, with 90 degrees.
@@ -77,10 +81,13 @@ class Shell:
         return np.asarray(np.pi / 2 + np.arctan2(towards, max(-view[2], 0.2)))
 
 
-def fit_shell(mesh: WarpMesh, alpha: NDArray[np.uint8], form: HeadForm) -> Shell:
+def fit_shell(
+    mesh: WarpMesh, alpha: NDArray[np.uint8], form: HeadForm, visible: tuple[int, int, int, int]
+) -> Shell:
     """Lay the mean head behind the mesh's face by pose and size, and fill it out to the matte.
 
-    alpha: (H, W) 0 to 255, the person's, of the crop.
+    alpha: (H, W) 0 to 255, the person's, of the crop. visible: left, top, right, bottom of the
+    picture in the crop; where the person leaves it the mean head's outline goes on.
     """
     pose = fit_pose(canonical_face().mean, mesh.points)
     count = len(mesh.hidden.rays)
@@ -106,6 +113,8 @@ def fit_shell(mesh: WarpMesh, alpha: NDArray[np.uint8], form: HeadForm) -> Shell
     at_seam = radii[rows, np.clip(here.round().astype(int), 0, _STEPS)]
     bald = radii[:, int(90 / _STEP)]
     reach = _outline(center, azimuth, start * np.sin(first), alpha, _BUSHY * bald)
+    edge = np.maximum(_distance(center[:2], azimuth, visible), 0)
+    reach = np.where(reach > edge - 1, np.maximum(edge, np.minimum(reach, bald)), reach)
     ratio = np.clip(reach / bald, _BALD, _BUSHY)
     ratio = _smooth(np.maximum(ratio, 1.02 * start * np.sin(first) / bald))
     down = np.sin(azimuth)
@@ -140,6 +149,17 @@ def _outline(
     ends = seen < 255 * _PERSON
     first = np.where(ends.any(axis=1), ends.argmax(axis=1), length.shape[1] - 1)
     return np.asarray(length[np.arange(len(length)), first])
+
+
+def _distance(
+    center: Array, azimuth: Array, visible: tuple[int, int, int, int]
+) -> Array:
+    """How far (36,) from `center` (2,) the picture ends on each ray."""
+    left, top, right, bottom = visible
+    ray = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
+    ray = np.where(np.abs(ray) < 1e-6, 1e-6, ray)
+    ends = np.where(ray > 0, np.array([right, bottom]), np.array([left, top]))
+    return np.asarray(((ends - center) / ray).min(axis=1))
 
 
 def _smooth(ratio: Array) -> Array:

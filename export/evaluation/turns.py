@@ -24,13 +24,14 @@ from inference.capture.capture import capture_footage
 from inference.capture.persons import PersonFinder
 from inference.capture.video import open_footage, read_frames
 from inference.composite import feather, lay_over
-from inference.head.head import HeadSource, build_head, draw_head
+from inference.head.frame import draw_head, lay_head_over, pose_head
+from inference.head.source import HeadSource, build_head
 from inference.landmarks import OVAL
 from inference.performance.pose import fit_poses
 from inference.pictures import StillPicture
 from inference.portrait import Portrait, crop_box
 from inference.track import LandmarkTrack
-from inference.warp.mesh import build_mesh
+from inference.warp.mesh import WarpMesh, build_mesh
 from inference.warp.warp import WarpSource, pose_target, warp, warp_plane, warp_source
 
 Picture = NDArray[np.uint8]
@@ -70,6 +71,8 @@ class _Mover:
 
     portrait: Portrait
     layers: RoughLayers
+    mesh: WarpMesh
+    feather: Plane
     flat: WarpSource
     alpha: Picture
     head: HeadSource
@@ -79,20 +82,17 @@ class _Mover:
         portrait = self.portrait
         box = portrait.box
         alpha = np.zeros(portrait.picture.rgb.shape[:2], np.float32)
+        target = target - np.array([box.x, box.y, 0], np.float32)
         if method == "flat":
             size = (box.width, box.height)
-            mesh = build_mesh(self.flat.points, size)
-            pose = pose_target(mesh, target - np.array([box.x, box.y, 0], np.float32), size)
+            pose = pose_target(self.mesh, target, size)
             pixels, _ = warp(self.flat, pose, size)
             own = warp_plane(self.alpha, pose, size).astype(np.float32) / 255
-            whole, _ = lay_over(portrait, pixels, feather(portrait))
+            whole, _ = lay_over(portrait, pixels, self.feather)
         else:
-            frame = draw_head(self.head, target)
+            frame = draw_head(self.head, pose_head(self.head, target))
             own = frame.alpha
-            plate = Portrait(
-                portrait.path, StillPicture(self.layers.plate, None), portrait.points, box
-            )
-            whole, _ = lay_over(plate, frame.pixels, frame.alpha)
+            whole = lay_head_over(portrait, self.layers.plate, frame)
         left, top, right, bottom = portrait.visible()
         alpha[:] = self.layers.alpha
         alpha[box.y + top : box.y + bottom, box.x + left : box.x + right] = own[
@@ -174,7 +174,8 @@ def _mover(
     matte = np.round(layers.alpha * 255).astype(np.uint8)
     alpha = Portrait(portrait.path, StillPicture(picture, matte), points, box).crop_alpha()
     assert alpha is not None
-    return _Mover(portrait, layers, flat, alpha.astype(np.uint8), head)
+    mesh = build_mesh(portrait.crop_points(), (box.width, box.height))
+    return _Mover(portrait, layers, mesh, feather(portrait), flat, alpha.astype(np.uint8), head)
 
 
 def _compare(
@@ -213,11 +214,12 @@ def _runs(track: LandmarkTrack, pairs: Iterable[Pair]) -> dict[int, list[int]]:
     for low, high in BINS:
         for pair in pairs:
             around = list(range(pair.target - _RUN // 2, pair.target + _RUN // 2))
-            inside = around[0] >= 0 and around[-1] < len(track) and track.valid[around].all()
+            inside: bool = around[0] >= 0 and around[-1] < len(track)
+            inside = inside and bool(track.valid[around].all())
+            inside = inside and not any(around[0] < c <= around[-1] for c in track.cuts)
             if low <= abs(pair.yaw) < high and pair.source not in runs and inside:
-                if not any(around[0] < cut <= around[-1] for cut in track.cuts):
-                    runs[pair.source] = around
-                    break
+                runs[pair.source] = around
+                break
     return runs
 
 

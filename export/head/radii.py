@@ -17,6 +17,7 @@ _LONGEST = 2.2  # radius where a ray meets nothing, down through the neck
 # The ears stand out from what surrounds them: rays that are longer than the median of so many
 # neighbours are as long as that.
 _EARS = 7
+_EDGE = 1e-6  # rays that meet an edge meet a triangle
 
 
 def head_radii(vertices: Array, triangles: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -45,7 +46,7 @@ def _farthest(ray: Array, corners: Array) -> float:
     normal = np.cross(-a, edge_b)
     v = normal @ ray / safe
     length = (edge_c * normal).sum(axis=1) / safe
-    hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (length > 0)
+    hit = (u >= -_EDGE) & (v >= -_EDGE) & (u + v <= 1 + _EDGE) & (length > 0)
     return float(length[hit].max(initial=0))
 
 

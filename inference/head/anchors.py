@@ -21,7 +21,7 @@ from inference.head.behind import Sheet, sheet_behind
 from inference.head.shell import Shell, camera_of, seam_of
 from inference.landmarks import OVAL, SKIN_COUNT
 from inference.performance.pose import Pose, fit_pose
-from inference.warp.mesh import MovedMesh, WarpMesh, with_anchors, move_mesh
+from inference.warp.mesh import MovedMesh, WarpMesh, move_mesh, with_anchors
 
 Points = NDArray[np.float32]
 Array = NDArray[np.float64]

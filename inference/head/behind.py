@@ -9,6 +9,7 @@ texture is the hair further up, where there is more of it, edge on edge.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -25,7 +26,10 @@ _UP = 0.5
 # Rings from outside in: beyond the outline, the outline, and inside of it, in eye distances; the
 # last lies this much further in than the shell's own end.
 _BEYOND, _UNDER = 0.2, 0.5
-_RINGS = 5
+_RINGS, _RAYS = 5, 36
+_WHOLE = (0.0, 0.0, 1.0, 1.0, 1.0)  # by ring: alpha is no less
+# Shares that are not seen, and triangles (in grid pixels) that are not drawn.
+_LEAST, _THIN = 1e-3, 1e-3
 # How much of what the portrait shows between seam and outline may be used.
 _USED = 0.85
 
@@ -44,18 +48,21 @@ class Sheet:
 @dataclass(frozen=True)
 class DrawnSheet:
     """displacement: (rows, columns, 2) float32, source less target position in pixels of the crop;
-    cover: (rows, columns) float32, 0 to 1, soft at its ends.
+    cover: (rows, columns) float32, 0 to 1, soft at its ends; whole: (rows, columns) float32, the
+    least that the person's alpha counts before that: 1 but for the outline's own softness.
     """
 
     displacement: NDArray[np.float32]
     cover: NDArray[np.float32]
+    whole: NDArray[np.float32]
 
 
 def sheet_behind(
     shell: Shell, ends: Array, outline: Array, center: Array, share: Array, scale: float
 ) -> Sheet:
-    """center: (2,), the middle of the skull in the target. ends: (36, 2), where the shell's own texture ends in the target. outline: (36, 2), where the
-    head does. share: (36,) how much of the sheet is wanted. scale: target over portrait.
+    """center: (2,), the middle of the skull in the target. ends: (36, 2), where the shell's own
+    texture ends there; outline: (36, 2), where the head does. share: (36,) how much of the sheet
+    is wanted. scale: target over portrait.
     """
     away = outline - center
     away /= np.maximum(np.linalg.norm(away, axis=1), 1e-3)[:, None]
@@ -95,44 +102,50 @@ def draw_sheet(
     sheet: Sheet, crop_size: tuple[int, int], grid: tuple[int, int]
 ) -> DrawnSheet | None:
     """Draw what is seen of it on a grid (columns, rows), or None when nothing is."""
-    count = len(sheet.share)
-    following = np.roll(np.arange(count), -1)
-    wanted = np.flatnonzero((sheet.share > 1e-3) | (sheet.share[following] > 1e-3))
-    if not len(wanted):
-        return None
+    triangles = _triangles()
+    share = np.repeat(sheet.share, _RINGS)
+    used = triangles[(share[triangles] > _LEAST).any(axis=1)]
     zoom = np.array(grid, np.float64) / np.array(crop_size)
-    columns, rows = grid
-    moved = np.zeros((rows, columns, 2), np.float32)
-    cover = np.zeros((rows, columns), np.float32)
-    low = np.floor(sheet.vertices[wanted].reshape(-1, 2).min(axis=0) * zoom).astype(int) - 2
-    high = np.ceil(sheet.vertices[wanted].reshape(-1, 2).max(axis=0) * zoom).astype(int) + 2
-    del low, high
-    table, corners = [], []
-    for a in wanted.tolist():
-        b = int(following[a])
-        for ring in range(_RINGS - 1):
-            for triangle in (
-                ((a, ring), (b, ring), (a, ring + 1)), ((b, ring), (b, ring + 1), (a, ring + 1)),
-            ):  # fmt: skip
-                rays, rings = [t[0] for t in triangle], [t[1] for t in triangle]
-                at = sheet.vertices[rays, rings] * zoom - 0.5
-                goes = sheet.texture[rays, rings] - sheet.vertices[rays, rings]
-                values = np.column_stack([goes, sheet.share[rays]])
-                basis = np.column_stack([at, np.ones(3)])
-                if abs(np.linalg.det(basis)) < 1e-3:
-                    continue
-                table.append(np.linalg.solve(basis, values))
-                corners.append(np.round(at * (1 << SHIFT)).astype(np.int32))
-    if not table:
+    vertices = sheet.vertices.reshape(-1, 2)
+    at = vertices[used] * zoom - 0.5  # (T, 3, 2)
+    basis = np.concatenate([at, np.ones((len(at), 3, 1))], axis=2)
+    firm = np.abs(np.linalg.det(basis)) > _THIN
+    if not firm.any():
         return None
+    used, at, basis = used[firm], at[firm], basis[firm]
+    goes = (sheet.texture.reshape(-1, 2) - vertices)[used]
+    whole = np.array(_WHOLE)[used % _RINGS]
+    forms = np.linalg.solve(
+        basis, np.concatenate([goes, share[used][..., None], whole[..., None]], axis=2)
+    )
+    columns, rows = grid
     index = np.full((rows, columns), -1, np.int32)
-    for i, corner in enumerate(corners):
-        cv2.fillConvexPoly(index, corner, i, cv2.LINE_8, SHIFT)
+    for i, corners in enumerate(np.round(at * (1 << SHIFT)).astype(np.int32)):
+        cv2.fillConvexPoly(index, corners, i, cv2.LINE_8, SHIFT)
     y, x = np.nonzero(index >= 0)
     if not len(y):
         return None
-    forms = np.array(table)[index[y, x]]  # (N, 3, 3)
-    values = np.einsum("nk,nkc->nc", np.column_stack([x, y, np.ones(len(x))]), forms)
+    found = forms[index[y, x]]  # (N, 3, 4): x, y and 1 to displacement, share and whole
+    values = found[:, 0] * x[:, None] + found[:, 1] * y[:, None] + found[:, 2]
+    moved = np.zeros((rows, columns, 2), np.float32)
+    cover, least = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
     moved[y, x] = values[:, :2]
     cover[y, x] = np.clip(values[:, 2], 0, 1)
-    return DrawnSheet(moved, cover)
+    least[y, x] = np.clip(values[:, 3], 0, 1)
+    return DrawnSheet(_carried_on(moved, index >= 0), cover, least)
+
+
+def _carried_on(moved: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Displacements, and around them their mean, so that they can be interpolated."""
+    known = inside.astype(np.float32)
+    weight = np.maximum(cv2.blur(known, (5, 5)), np.float32(1e-6))[..., None]
+    return np.where(inside[..., None], moved, cv2.blur(moved, (5, 5)) / weight)
+
+
+@cache
+def _triangles() -> NDArray[np.int64]:
+    """The sheet's triangles (T, 3) as indices of (ray, ring)."""
+    rays, rings = np.meshgrid(np.arange(_RAYS), np.arange(_RINGS - 1), indexing="ij")
+    a = (rays * _RINGS + rings).ravel()
+    b = ((rays + 1) % _RAYS * _RINGS + rings).ravel()
+    return np.concatenate([np.column_stack([a, b, a + 1]), np.column_stack([b, b + 1, a + 1])])

@@ -30,14 +30,18 @@ _SKIN = (18.0, 34.0)
 
 
 def find_ears(shell: Shell, pixels: NDArray[np.uint8], points: Points) -> Array:
-    """(36,) 0 (hair) to 1 (an ear or bare skin). pixels: (H, W, 3) of the crop; points: (478, 3)."""
+    """(36,) 0 (hair) to 1 (an ear or bare skin).
+
+    pixels: (H, W, 3) of the crop. points: (478, 3) in its pixels.
+    """
     share = np.broadcast_to(np.array(_LOOKS), (len(shell.azimuth), len(_LOOKS)))
     angle = shell.seam[:, None] + share * (np.pi / 2 - shell.seam)[:, None]
     where = shell.at(angle, share)[..., :2]
     seen = _colours(pixels, where.reshape(-1, 2)).reshape(*where.shape[:2], 3)
     skin = np.median(_colours(pixels, points[list(_CHEEKS), :2]), axis=0)
     down = np.sin(shell.azimuth)
-    hair = np.median(seen[down < _TOP].reshape(-1, 3), axis=0)
+    top = down <= max(_TOP, float(np.sort(down)[4]))  # five rays at least
+    hair = np.median(seen[top].reshape(-1, 3), axis=0)
     to_skin = np.linalg.norm(seen - skin, axis=2)
     to_hair = np.linalg.norm(seen - hair, axis=2)
     like = np.clip((_SKIN[1] - to_skin) / (_SKIN[1] - _SKIN[0]), 0, 1)

@@ -21,8 +21,8 @@ from inference.track import UNREADABLE, write_arrays
 
 FILE_NAME = "head.npz"
 _FORMAT = 1
-# The middle of the skull: between the ears, a little above the eyes.
-CENTER = np.array([0.0, -0.15, 1.25])
+# The middle of the skull, between the ears.
+CENTER = np.array([0.0, 0.1, 1.25])
 # Angles from the direction of the face to that of the nape, and around that axis, in degrees.
 _STEP = 5
 _ANGLES, _AZIMUTHS = 180 // _STEP + 1, 360 // _STEP

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.head.form import CENTER, HeadForm
+from inference.landmarks import OVAL, SKIN_COUNT
 from inference.performance.canonical import canonical_face
 from inference.performance.pose import Pose, fit_pose
 from inference.warp.contour import sample
@@ -28,6 +29,8 @@ _BALD, _BUSHY = 0.72, 1.9
 # Rays whose outline points further down than the first value (the sine, 1 is straight down) have
 # neck and shoulders there, no skull; above the second they are the skull's alone.
 _NECK, _SKULL = 0.88, 0.3
+# A ray meets the outline where the flat mesh's ray is so many eye distances on.
+_AHEAD = 0.8
 _STEP = 2.5  # degrees between the radii of a ray
 _STEPS = 72
 _PERSON = 0.7  # alpha that counts as the person
@@ -37,15 +40,17 @@ _PERSON = 0.7  # alpha that counts as the person
 class Shell:
     """The head in the portrait's own camera space: pixels of the crop, z away from the camera.
 
-    center: (3,) the middle of the skull. azimuth: (36,) radians, each ray's direction in the
-    picture. seam: (36,) radians, the angle at which the shell begins. radii: (36, 73) pixels, of
-    the bald head by angle. ratio_seam, ratio_outline: (36,) what they are multiplied with there.
+    center: (3,) the middle of the skull. azimuth: (36,) radians, the direction in the picture in
+    which each ray meets the outline; first: (36, 2) unit, the one in which it begins. seam: (36,)
+    radians, the angle at which the shell begins. radii: (36, 73) pixels, of the bald head by angle.
+    ratio_seam, ratio_outline: (36,) what they are multiplied with there.
     skull: (36,) 0 to 1, whether the ray has the skull behind it (1) or the neck (0). unit: pixels
     of an eye distance.
     """
 
     center: Array
     azimuth: Array
+    first: Array
     seam: Array
     radii: Array
     ratio_seam: Array
@@ -64,10 +69,16 @@ class Shell:
         radius = self.radii[rows, index] * (1 - part) + self.radii[rows, index + 1] * part
         radius = radius * (self.ratio_seam[:, None] * (1 - share)
                            + self.ratio_outline[:, None] * share)  # fmt: skip
-        azimuth = self.azimuth[:, None]
-        across = radius * np.sin(angle)
-        offset = [across * np.cos(azimuth), across * np.sin(azimuth), -radius * np.cos(angle)]
-        return self.center + np.stack(offset, axis=-1)
+        ray = (1 - share)[..., None] * self.first[:, None] + share[..., None] * self.ray[:, None]
+        ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+        across = (radius * np.sin(angle))[..., None] * ray
+        offset = np.concatenate([across, -(radius * np.cos(angle))[..., None]], axis=-1)
+        return np.asarray(self.center + offset)
+
+    @property
+    def ray(self) -> Array:
+        """The outline's directions (36, 2)."""
+        return np.stack([np.cos(self.azimuth), np.sin(self.azimuth)], axis=1)
 
     def edge(self) -> Array:
         """How far (36,) the outline lies from `center` in the portrait, in pixels."""
@@ -94,7 +105,8 @@ def fit_shell(
     seam = seam_of(mesh.vertices).astype(np.float64)
     center = pose.apply(CENTER)
     offset = seam - center
-    azimuth = np.arctan2(offset[:, 1], offset[:, 0])
+    outwards = offset[:, :2] + _AHEAD * pose.scale * mesh.hidden.rays
+    azimuth = np.arctan2(outwards[:, 1], outwards[:, 0])
     first = np.arctan2(np.linalg.norm(offset[:, :2], axis=1), -offset[:, 2])
     angles = np.radians(np.arange(_STEPS + 1) * _STEP)
     directions = np.stack(
@@ -119,16 +131,15 @@ def fit_shell(
     ratio = _smooth(np.maximum(ratio, 1.02 * start * np.sin(first) / bald))
     down = np.sin(azimuth)
     skull = np.clip((_NECK - down) / (_NECK - _SKULL), 0, 1)
+    begins = offset[:, :2] / np.maximum(np.linalg.norm(offset[:, :2], axis=1), 1e-6)[:, None]
     return Shell(
-        center, azimuth, np.minimum(first, np.radians(84)), radii, start / at_seam, ratio,
+        center, azimuth, begins, np.minimum(first, np.radians(84)), radii, start / at_seam, ratio,
         skull * skull * (3 - 2 * skull), unit,
     )  # fmt: skip
 
 
 def seam_of(vertices: Points) -> Points:
     """The mesh's first ring (36, 3), where the shell begins, of all its vertices."""
-    from inference.landmarks import OVAL, SKIN_COUNT
-
     return vertices[SKIN_COUNT : SKIN_COUNT + len(OVAL)]
 
 

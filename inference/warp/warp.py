@@ -90,7 +90,7 @@ def warp(
     everything but the patches.
     """
     size = source.size
-    extra = None if residual is None else _enlarged(residual, size, crop_size)
+    extra = None if residual is None else enlarged(residual, size, crop_size)
     warped = _moved(source.pixels, target, crop_size, extra, interpolation)
     points = target.points[:, :2] * (np.array(size, np.float32) / np.array(crop_size, np.float32))
     patches = eye_patches(source.points, points, target.scale, size)
@@ -112,7 +112,7 @@ def warp_plane(
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
     size = (plane.shape[1], plane.shape[0])
-    extra = None if residual is None else _enlarged(residual, size, crop_size)
+    extra = None if residual is None else enlarged(residual, size, crop_size)
     return _moved(plane, target, crop_size, extra, cv2.INTER_LINEAR)
 
 
@@ -144,7 +144,7 @@ def _moved(
     return warped
 
 
-def _enlarged(
+def enlarged(
     residual: NDArray[np.float32], size: tuple[int, int], crop_size: tuple[int, int]
 ) -> NDArray[np.float32]:
     """The generator's displacement for an output of `size`, in its pixels: (height, width, 2)."""

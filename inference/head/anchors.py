@@ -39,7 +39,7 @@ _LEAST = 0.04
 # The seam's own motion fades over this many eye distances.
 _SEAM_REACH = 0.6
 # A band of hair is drawn out to so many times its width at most; then the sheet behind goes on.
-_DRAWN_OUT = 2.2
+_DRAWN_OUT = 1.7
 # Degrees of the skull that must have come into sight before the sheet is all there.
 _SHEET_TURN = 12.0
 # The back of the head ends in the nape, between rays whose outline points down by these sines.
@@ -52,7 +52,8 @@ class HeadMesh:
 
     share: (36, 6), how far between seam and outline each anchor of the shell lies, by angle.
     seam: (36, 9) how much of the seam's own motion each anchor takes. ears: (36,) 0 to 1, on
-    which rays the outline is an ear's. skull: (36,) the outline's ratio without ears.
+    which rays the outline is an ear's. skull: (36,) the outline's ratio without ears. gain: (36,)
+    of the light at the back of the head.
     """
 
     flat: WarpMesh
@@ -61,6 +62,7 @@ class HeadMesh:
     seam: Array
     ears: Array
     skull: Array
+    gain: Array
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,12 @@ class MovedHead:
 
 
 def build_head_mesh(
-    mesh: WarpMesh, shell: Shell, ears: Array, size: tuple[int, int]
+    mesh: WarpMesh, shell: Shell, ears: Array, gain: Array, size: tuple[int, int]
 ) -> HeadMesh:
-    """Lay the anchors of a portrait's mesh on its shell. size: the crop's (width, height)."""
+    """Lay the anchors of a portrait's mesh on its shell.
+
+    ears, gain: (36,) as `HeadMesh`'s. size: the crop's (width, height).
+    """
     count = len(OVAL)
     rest = mesh.vertices[SKIN_COUNT:].reshape(-1, count, 3).swapaxes(0, 1).astype(np.float64)
     share = np.broadcast_to(np.array(_INSIDE), (count, len(_INSIDE)))
@@ -99,9 +104,7 @@ def build_head_mesh(
     flat = with_anchors(mesh, placed.swapaxes(0, 1).astype(np.float32), size)
     from_seam = np.linalg.norm(placed[..., :2] - placed[:, :1, :2], axis=-1)
     fade = np.clip(1 - from_seam / (_SEAM_REACH * shell.unit), 0, 1)
-    return HeadMesh(
-        flat, shell, share, fade * fade * (3 - 2 * fade), ears, _without_ears(shell, ears)
-    )
+    return HeadMesh(flat, shell, share, _smoothstep(fade), ears, _without_ears(shell, ears), gain)
 
 
 def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
@@ -168,7 +171,9 @@ def _on_head(
     nape = _smoothstep((_NAPE[1] - np.sin(shell.azimuth)) / (_NAPE[1] - _NAPE[0]))
     outline = ends + nape[:, None] * (outline - ends)
     share = share * np.clip(4 * nape, 0, 1)
-    behind = sheet_behind(skull, ends, outline, center, share, pose.scale)
+    behind = sheet_behind(
+        skull, ends, outline, center, share, mesh.gain, pose.scale
+    )
     return moved, behind
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.head.shell import Shell
+from inference.warp.contour import sample
 from inference.warp.raster import SHIFT
 
 Points = NDArray[np.float32]
@@ -27,6 +28,10 @@ _UP = 0.5
 # last lies this much further in than the shell's own end.
 _BEYOND, _UNDER = 0.2, 0.5
 _RINGS, _RAYS = 5, 36
+# Light is compared so far inside of the outline (eye distances), blurred by so much; tints (Lab)
+# nearer than the first are of one matter, farther than the second are not; and its bounds.
+_MATCHED, _MATCH_BLUR = (0.06, 0.12, 0.18), 0.06
+_ALIKE, _GAIN = (8.0, 18.0), (0.55, 1.5)
 _WHOLE = (0.0, 0.0, 1.0, 1.0, 1.0)  # by ring: alpha is no less
 # Shares that are not seen, and triangles (in grid pixels) that are not drawn.
 _LEAST, _THIN = 1e-3, 1e-3
@@ -37,32 +42,37 @@ _USED = 0.85
 @dataclass(frozen=True)
 class Sheet:
     """vertices: (36, 5, 2) in pixels of the crop; texture: (36, 5, 2), where they come from;
-    share: (36,) 0 to 1, how much of it is seen on each ray.
+    share: (36,) 0 to 1, how much of it is seen on each ray; gain: (36,) what its light is
+    multiplied with.
     """
 
     vertices: Array
     texture: Array
     share: Array
+    gain: Array
 
 
 @dataclass(frozen=True)
 class DrawnSheet:
     """displacement: (rows, columns, 2) float32, source less target position in pixels of the crop;
     cover: (rows, columns) float32, 0 to 1, soft at its ends; whole: (rows, columns) float32, the
-    least that the person's alpha counts before that: 1 but for the outline's own softness.
+    least that the person's alpha counts before that: 1 but for the outline's own softness; gain:
+    (rows, columns) float32, of its colours.
     """
 
     displacement: NDArray[np.float32]
     cover: NDArray[np.float32]
     whole: NDArray[np.float32]
+    gain: NDArray[np.float32]
 
 
 def sheet_behind(
-    shell: Shell, ends: Array, outline: Array, center: Array, share: Array, scale: float
-) -> Sheet:
+    shell: Shell, ends: Array, outline: Array, center: Array, share: Array, gain: Array,
+    scale: float,
+) -> Sheet:  # fmt: skip
     """center: (2,), the middle of the skull in the target. ends: (36, 2), where the shell's own
     texture ends there; outline: (36, 2), where the head does. share: (36,) how much of the sheet
-    is wanted. scale: target over portrait.
+    is wanted; gain: (36,) of its light. scale: target over portrait.
     """
     away = outline - center
     away /= np.maximum(np.linalg.norm(away, axis=1), 1e-3)[:, None]
@@ -72,11 +82,38 @@ def sheet_behind(
     beyond = np.full((len(length), 1), -_BEYOND * shell.unit * scale)
     depth = np.concatenate([beyond, depth], axis=1)
     vertices = outline[:, None] - depth[..., None] * away[:, None]
+    texture = _from_outline(shell, further_up(shell.azimuth), depth / scale)
+    return Sheet(vertices, texture, share, gain)
+
+
+def further_up(azimuth: Array) -> Array:
+    """The directions (36,) from which the sheet's texture comes."""
     crown = -np.pi / 2
-    turned = (shell.azimuth - crown + np.pi) % (2 * np.pi) - np.pi
-    source = crown + _UP * turned
-    texture = _from_outline(shell, source, depth / scale)
-    return Sheet(vertices, texture, share)
+    turned = (azimuth - crown + np.pi) % (2 * np.pi) - np.pi
+    return np.asarray(crown + _UP * turned)
+
+
+def match_light(shell: Shell, pixels: NDArray[np.uint8]) -> Array:
+    """What the sheet's light is multiplied with on each ray (36,), to pass into the shell's own.
+
+    Only where both are of one matter, hair or skin. pixels: (H, W, 3) of the crop.
+    """
+    near = np.array(_MATCHED)[None] * shell.unit
+    depth = np.broadcast_to(near, (len(shell.azimuth), len(_MATCHED)))
+    sigma = max(1.0, _MATCH_BLUR * shell.unit)
+    lab = cv2.cvtColor(cv2.GaussianBlur(pixels, (0, 0), sigma), cv2.COLOR_RGB2LAB)
+    own, there = (
+        sample(lab, (_from_outline(shell, azimuth, depth) - 0.5).reshape(-1, 2).astype(np.float32),
+               cv2.INTER_LINEAR).reshape(-1, len(_MATCHED), 3).mean(axis=1)
+        for azimuth in (shell.azimuth, further_up(shell.azimuth))
+    )  # fmt: skip
+    hue = np.linalg.norm(own[:, 1:] - there[:, 1:], axis=1)
+    alike = np.clip((_ALIKE[1] - hue) / (_ALIKE[1] - _ALIKE[0]), 0, 1)
+    low, high = _GAIN
+    gain = alike * np.log(np.clip((own[:, 0] + 8) / (there[:, 0] + 8), low, high))
+    for _ in range(2):
+        gain = (np.roll(gain, 1) + 2 * gain + np.roll(gain, -1)) / 4
+    return np.asarray(np.exp(gain))
 
 
 def _from_outline(shell: Shell, azimuth: Array, depth: Array) -> Array:
@@ -114,10 +151,9 @@ def draw_sheet(
         return None
     used, at, basis = used[firm], at[firm], basis[firm]
     goes = (sheet.texture.reshape(-1, 2) - vertices)[used]
-    whole = np.array(_WHOLE)[used % _RINGS]
-    forms = np.linalg.solve(
-        basis, np.concatenate([goes, share[used][..., None], whole[..., None]], axis=2)
-    )
+    gain = np.repeat(sheet.gain, _RINGS)
+    planes = np.stack([share[used], np.array(_WHOLE)[used % _RINGS], gain[used]], axis=2)
+    forms = np.linalg.solve(basis, np.concatenate([goes, planes], axis=2))
     columns, rows = grid
     index = np.full((rows, columns), -1, np.int32)
     for i, corners in enumerate(np.round(at * (1 << SHIFT)).astype(np.int32)):
@@ -125,14 +161,13 @@ def draw_sheet(
     y, x = np.nonzero(index >= 0)
     if not len(y):
         return None
-    found = forms[index[y, x]]  # (N, 3, 4): x, y and 1 to displacement, share and whole
+    found = forms[index[y, x]]  # (N, 3, 5): from x, y and 1
     values = found[:, 0] * x[:, None] + found[:, 1] * y[:, None] + found[:, 2]
-    moved = np.zeros((rows, columns, 2), np.float32)
-    cover, least = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
-    moved[y, x] = values[:, :2]
-    cover[y, x] = np.clip(values[:, 2], 0, 1)
-    least[y, x] = np.clip(values[:, 3], 0, 1)
-    return DrawnSheet(_carried_on(moved, index >= 0), cover, least)
+    drawn = np.zeros((rows, columns, 5), np.float32)
+    drawn[y, x] = values
+    cover, whole = np.clip(drawn[..., 2], 0, 1), np.clip(drawn[..., 3], 0, 1)
+    carried = _carried_on(drawn[..., [0, 1, 4]], index >= 0)
+    return DrawnSheet(carried[..., :2].copy(), cover, whole, carried[..., 2].copy())
 
 
 def _carried_on(moved: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:

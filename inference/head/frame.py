@@ -162,6 +162,8 @@ def _lay_behind(
         where += enlarged(residual, (width, height), source.size)[row, column]
     where = where.astype(np.float32)
     colours = sample(source.person.pixels, where, interpolation).astype(np.float32)
+    gain = sample(sheet.gain, cell.astype(np.float32), cv2.INTER_LINEAR)[:, None]
+    colours = np.clip(colours * gain, 0, np.iinfo(pixels.dtype).max)
     behind = sample(source.alpha, where, cv2.INTER_LINEAR) * np.float32(1 / 255)
     least = sample(sheet.whole, cell.astype(np.float32), cv2.INTER_LINEAR)
     behind = np.maximum(behind, least) * cover[row, column]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.head.anchors import HeadMesh, build_head_mesh
+from inference.head.behind import match_light
 from inference.head.ears import find_ears
 from inference.head.form import head_form
 from inference.head.shell import Shell, fit_shell
@@ -68,12 +69,12 @@ def build_head(
     mesh = build_mesh(points, size)
     shell = fit_shell(mesh, matte, head_form(), portrait.visible())
     matte = _ended(matte, shell, portrait.visible())
-    eight = colours if colours.dtype == np.uint8 else (colours // 257).astype(np.uint8)
-    ears = find_ears(shell, eight.astype(np.uint8, copy=False), points)
-    return HeadSource(
-        build_head_mesh(mesh, shell, ears, size), warp_source(colours, points, mouth=mouth),
-        matte, _skull(shell, size), size,
-    )  # fmt: skip
+    eight = _eight(colours)
+    head = build_head_mesh(
+        mesh, shell, find_ears(shell, eight, points), match_light(shell, eight), size
+    )
+    person_source = warp_source(colours, points, mouth=mouth)
+    return HeadSource(head, person_source, matte, _skull(shell, size), size)
 
 
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:

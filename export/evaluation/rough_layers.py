@@ -18,6 +18,7 @@ Plane = NDArray[np.float32]
 
 _LONGEST = 384  # pixels at which GrabCut and inpainting work
 _LEVELS = (0.06, 0.94)
+_INSIDE = 0.12  # the outline, drawn in by this share, is the person's for certain
 # How far the person's colours are spread beyond the person, in faces; far ones fill only where
 # near ones know nothing.
 _SPREADS = ((0.01, 1.0), (0.03, 1e-2), (0.1, 1e-4), (0.4, 1e-6))
@@ -54,7 +55,9 @@ def _cut(small: Picture, found: Plane, points: Points, face: float) -> NDArray[n
     sure = cv2.erode((found > 0.8).astype(np.uint8), _disc(0.05 * face))
     wide = cv2.dilate((found > 0.2).astype(np.uint8), _disc(0.12 * face))
     oval = np.zeros(found.shape, np.uint8)
-    cv2.fillPoly(oval, [np.round(points[list(OVAL), :2]).astype(np.int32)], 1)
+    outline = points[list(OVAL), :2]
+    outline = outline + _INSIDE * (outline.mean(axis=0) - outline)
+    cv2.fillPoly(oval, [np.round(outline).astype(np.int32)], 1)
     likely = np.where(found > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     marks = np.where(wide == 0, cv2.GC_BGD, likely).astype(np.uint8)
     marks[(sure | oval) > 0] = cv2.GC_FGD

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.head.behind import Sheet, sheet_behind
+from inference.head.behind import BackLook, Sheet, find_look, sheet_behind
+from inference.head.ears import find_ears
 from inference.head.shell import Shell, camera_of, seam_of
 from inference.landmarks import OVAL, SKIN_COUNT
 from inference.performance.pose import Pose, fit_pose
@@ -52,8 +53,8 @@ class HeadMesh:
 
     share: (36, 6), how far between seam and outline each anchor of the shell lies, by angle.
     seam: (36, 9) how much of the seam's own motion each anchor takes. ears: (36,) 0 to 1, on
-    which rays the outline is an ear's. skull: (36,) the outline's ratio without ears. gain: (36,)
-    of the light at the back of the head.
+    which rays the outline is an ear's. skull: (36,) the outline's ratio without ears. look: of
+    the back of the head.
     """
 
     flat: WarpMesh
@@ -62,7 +63,7 @@ class HeadMesh:
     seam: Array
     ears: Array
     skull: Array
-    gain: Array
+    look: BackLook
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,11 @@ class MovedHead:
 
 
 def build_head_mesh(
-    mesh: WarpMesh, shell: Shell, ears: Array, gain: Array, size: tuple[int, int]
+    mesh: WarpMesh, shell: Shell, pixels: NDArray[np.uint8], size: tuple[int, int]
 ) -> HeadMesh:
     """Lay the anchors of a portrait's mesh on its shell.
 
-    ears, gain: (36,) as `HeadMesh`'s. size: the crop's (width, height).
+    pixels: (H, W, 3) of the crop. size: its (width, height).
     """
     count = len(OVAL)
     rest = mesh.vertices[SKIN_COUNT:].reshape(-1, count, 3).swapaxes(0, 1).astype(np.float64)
@@ -104,7 +105,10 @@ def build_head_mesh(
     flat = with_anchors(mesh, placed.swapaxes(0, 1).astype(np.float32), size)
     from_seam = np.linalg.norm(placed[..., :2] - placed[:, :1, :2], axis=-1)
     fade = np.clip(1 - from_seam / (_SEAM_REACH * shell.unit), 0, 1)
-    return HeadMesh(flat, shell, share, _smoothstep(fade), ears, _without_ears(shell, ears), gain)
+    ears = find_ears(shell, pixels, mesh.points)
+    bare = _without_ears(shell, ears)
+    look = find_look(shell, pixels, ears, bare)
+    return HeadMesh(flat, shell, share, _smoothstep(fade), ears, bare, look)
 
 
 def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
@@ -172,7 +176,7 @@ def _on_head(
     outline = ends + nape[:, None] * (outline - ends)
     share = share * np.clip(4 * nape, 0, 1)
     behind = sheet_behind(
-        skull, ends, outline, center, share, mesh.gain, pose.scale
+        skull, mesh.look, ends, outline, center, share, pose.scale
     )
     return moved, behind
 

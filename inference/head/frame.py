@@ -22,7 +22,7 @@ from inference.portrait import Portrait
 from inference.warp.contour import sample
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster, rasterise
-from inference.warp.warp import GRID, Pixels, TargetPose, enlarged, warp, warp_plane
+from inference.warp.warp import GRID, Pixels, TargetPose, enlarged, warp_with_plane
 
 Points = NDArray[np.float32]
 Plane = NDArray[np.float32]
@@ -85,9 +85,11 @@ def draw_head(
     residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
     everything but the openings.
     """
-    pixels, patches = warp(source.person, pose.target, source.size, residual, interpolation)
-    matte = warp_plane(source.alpha, pose.target, source.size, residual)
-    alpha = matte.astype(np.float32) * np.float32(1 / 255)
+    # A turned face is whole, also where its outline in the portrait strays beyond the person.
+    matte = cv2.addWeighted(source.alpha, 1 - pose.deep, source.whole, pose.deep, 0)
+    pixels, alpha, patches = warp_with_plane(
+        source.person, matte, pose.target, source.size, residual, interpolation
+    )
     unseen, layer = _known(source, pose, alpha)
     if pose.sheet:
         _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
@@ -150,7 +152,10 @@ def _lay_behind(
     height, width = alpha.shape
     rows, columns = sheet.cover.shape
     cover = cv2.resize(sheet.cover, (width, height), interpolation=cv2.INTER_LINEAR)
-    found = cv2.findNonZero(((cover > _NONE) & (alpha < _WHOLE)).view(np.uint8))
+    front = cv2.resize(sheet.front, (width, height), interpolation=cv2.INTER_LINEAR)
+    face = cv2.dilate((layer == FACE).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    stays = np.where(face, 1, 1 - cover * (1 - front)) * alpha
+    found = cv2.findNonZero(((cover > _NONE) & (stays < _WHOLE)).view(np.uint8))
     if found is None:
         return
     at = found[:, 0]
@@ -167,10 +172,9 @@ def _lay_behind(
     behind = sample(source.alpha, where, cv2.INTER_LINEAR) * np.float32(1 / 255)
     least = sample(sheet.whole, cell.astype(np.float32), cv2.INTER_LINEAR)
     behind = np.maximum(behind, least) * cover[row, column]
-    front = alpha[row, column]
+    total = np.maximum(alpha[row, column], behind)
     # Both edges are the same hair's: what is behind adds to it, and is not seen through it.
-    total = np.maximum(front, behind)
-    share = front / np.maximum(total, np.float32(1e-6))
+    share = stays[row, column] / np.maximum(total, np.float32(1e-6))
     mixed = colours + share[:, None] * (pixels[row, column] - colours)
     pixels[row, column] = np.round(mixed).astype(pixels.dtype)
     alpha[row, column] = total

@@ -44,8 +44,8 @@ class Shell:
     which each ray meets the outline; first: (36, 2) unit, the one in which it begins. seam: (36,)
     radians, the angle at which the shell begins. radii: (36, 73) pixels, of the bald head by angle.
     ratio_seam, ratio_outline: (36,) what they are multiplied with there.
-    skull: (36,) 0 to 1, whether the ray has the skull behind it (1) or the neck (0). unit: pixels
-    of an eye distance.
+    skull: (36,) 0 to 1, whether the ray has the skull behind it (1) or the neck (0). cut: (36,) 0
+    or 1, whether its outline lies beyond the picture. unit: pixels of an eye distance.
     """
 
     center: Array
@@ -56,6 +56,7 @@ class Shell:
     ratio_seam: Array
     ratio_outline: Array
     skull: Array
+    cut: Array
     unit: float
 
     def at(self, angle: Array, share: Array) -> Array:
@@ -126,7 +127,8 @@ def fit_shell(
     bald = radii[:, int(90 / _STEP)]
     reach = _outline(center, azimuth, start * np.sin(first), alpha, _BUSHY * bald)
     edge = np.maximum(_distance(center[:2], azimuth, visible), 0)
-    reach = np.where(reach > edge - 1, np.maximum(edge, np.minimum(reach, bald)), reach)
+    cut = reach > edge - 1
+    reach = np.where(cut, np.maximum(edge, np.minimum(reach, bald)), reach)
     ratio = np.clip(reach / bald, _BALD, _BUSHY)
     ratio = _smooth(np.maximum(ratio, 1.02 * start * np.sin(first) / bald))
     down = np.sin(azimuth)
@@ -134,7 +136,7 @@ def fit_shell(
     begins = offset[:, :2] / np.maximum(np.linalg.norm(offset[:, :2], axis=1), 1e-6)[:, None]
     return Shell(
         center, azimuth, begins, np.minimum(first, np.radians(84)), radii, start / at_seam, ratio,
-        skull * skull * (3 - 2 * skull), unit,
+        skull * skull * (3 - 2 * skull), cut.astype(np.float64), unit,
     )  # fmt: skip
 
 

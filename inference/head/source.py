@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.head.anchors import HeadMesh, build_head_mesh
-from inference.head.behind import match_light
-from inference.head.ears import find_ears
 from inference.head.form import head_form
 from inference.head.shell import Shell, fit_shell
+from inference.landmarks import OVAL
 from inference.portrait import Box, Portrait
 from inference.warp.mesh import build_mesh
 from inference.warp.mouths import OpenMouth
@@ -36,13 +35,15 @@ class HeadSource:
     """What all frames of a portrait share, at one resolution.
 
     mesh: in pixels of the crop. person: the crop's colours with the ground taken out, and its
-    landmarks; alpha: (H, W) uint8, the person's. skull: (256, 256) uint8, where in the crop the
-    person is the head (1) and not the body (0). size: (width, height) of the crop itself.
+    landmarks; alpha: (H, W) uint8, the person's; whole: the same, all of the face filled. skull:
+    (256, 256) uint8, where in the crop the person is the head (1) and not the body (0). size:
+    (width, height) of the crop itself.
     """
 
     mesh: HeadMesh
     person: WarpSource
     alpha: NDArray[np.uint8]
+    whole: NDArray[np.uint8]
     skull: NDArray[np.uint8]
     size: tuple[int, int]
 
@@ -69,12 +70,11 @@ def build_head(
     mesh = build_mesh(points, size)
     shell = fit_shell(mesh, matte, head_form(), portrait.visible())
     matte = _ended(matte, shell, portrait.visible())
-    eight = _eight(colours)
-    head = build_head_mesh(
-        mesh, shell, find_ears(shell, eight, points), match_light(shell, eight), size
-    )
+    head = build_head_mesh(mesh, shell, _eight(colours), size)
     person_source = warp_source(colours, points, mouth=mouth)
-    return HeadSource(head, person_source, matte, _skull(shell, size), size)
+    outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
+    whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
+    return HeadSource(head, person_source, matte, whole, _skull(shell, size), size)
 
 
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
@@ -83,8 +83,8 @@ def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
     mouth = person.mouth and OpenMouth(_eight(person.mouth.pixels), person.mouth.points)
     small = warp_source(_eight(person.pixels), person.points, size, mouth)
     how = cv2.INTER_AREA if size[0] < source.alpha.shape[1] else cv2.INTER_LINEAR
-    alpha = cv2.resize(source.alpha, size, interpolation=how)
-    return replace(source, person=small, alpha=alpha)
+    alpha, whole = (cv2.resize(p, size, interpolation=how) for p in (source.alpha, source.whole))
+    return replace(source, person=small, alpha=alpha, whole=whole)
 
 
 def _eight(pixels: Pixels) -> NDArray[np.uint8]:

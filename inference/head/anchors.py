@@ -69,12 +69,13 @@ class HeadMesh:
 @dataclass(frozen=True)
 class MovedHead:
     """mesh: as drawn. deep: how much of the head's own motion is in it, 0 (a small turn) to 1.
-    behind: the back of the head, or None.
+    behind: the back of the head, or None. scale: the head's size over the portrait's.
     """
 
     mesh: MovedMesh
     deep: float
     behind: Sheet | None
+    scale: float
 
 
 def build_head_mesh(
@@ -113,13 +114,13 @@ def build_head_mesh(
 
 def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     """Lay the mesh over target landmarks (478, 3)."""
-    flat = move_mesh(mesh.flat, target)
     pose = fit_pose(mesh.flat.points, target)
+    flat = move_mesh(mesh.flat, target, pose)
     view = camera_of(pose)
     turn = float(np.degrees(np.arccos(np.clip(-view[2], -1, 1))))
     deep = float(_smoothstep((turn - _TURN[0]) / (_TURN[1] - _TURN[0])))
     if deep == 0:
-        return MovedHead(flat, 0.0, None)
+        return MovedHead(flat, 0.0, None, pose.scale)
     count, rings = len(OVAL), len(mesh.seam[0])
     anchors = flat.vertices[SKIN_COUNT:].reshape(rings, count, 3).swapaxes(0, 1)
     moved, behind = _on_head(mesh, anchors, pose, view, deep)
@@ -127,7 +128,7 @@ def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     mixed = anchors + share * (moved - anchors)
     vertices = flat.vertices.copy()
     vertices[SKIN_COUNT:] = mixed.swapaxes(0, 1).reshape(-1, 3)
-    return MovedHead(replace(flat, vertices=vertices), deep, behind)
+    return MovedHead(replace(flat, vertices=vertices), deep, behind, pose.scale)
 
 
 def _on_head(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from inference.head.anchors import move_head
 from inference.head.behind import DrawnSheet, draw_sheet
 from inference.head.source import HeadSource
-from inference.performance.pose import fit_pose
 from inference.portrait import Portrait
 from inference.warp.contour import sample
 from inference.warp.openings import Patch
@@ -67,11 +66,9 @@ class HeadFrame:
 def pose_head(source: HeadSource, target: Points) -> HeadPose:
     """Move the head to target landmarks (478, 3), in pixels of the crop."""
     moved = move_head(source.mesh, target)
-    flat = source.mesh.flat
-    raster = rasterise(flat, moved.mesh, source.size, (GRID, GRID))
+    raster = rasterise(source.mesh.flat, moved.mesh, source.size, (GRID, GRID))
     sheet = draw_sheet(moved.behind, source.size, (GRID, GRID)) if moved.behind else None
-    scale = fit_pose(flat.points, target).scale
-    return HeadPose(TargetPose(raster, target, scale), sheet, moved.deep)
+    return HeadPose(TargetPose(raster, target, moved.scale), sheet, moved.deep)
 
 
 def draw_head(
@@ -153,12 +150,19 @@ def _lay_behind(
     rows, columns = sheet.cover.shape
     cover = cv2.resize(sheet.cover, (width, height), interpolation=cv2.INTER_LINEAR)
     front = cv2.resize(sheet.front, (width, height), interpolation=cv2.INTER_LINEAR)
-    face = cv2.dilate((layer == FACE).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    stays = np.where(face, 1, 1 - cover * (1 - front)) * alpha
-    found = cv2.findNonZero(((cover > _NONE) & (stays < _WHOLE)).view(np.uint8))
+    left, top, across, down = cv2.boundingRect((cover > _NONE).view(np.uint8))
+    if not across:
+        return
+    here = np.s_[top : top + down, left : left + across]
+    face = cv2.dilate((layer[here] == FACE).view(np.uint8), np.ones((3, 3), np.uint8))
+    # What is of one matter with the sheet dissolves into it; the face stays.
+    stays = alpha[here] * np.maximum(face, 1 - cover[here] * (1 - front[here]))
+    found = cv2.findNonZero(((cover[here] > _NONE) & (stays < _WHOLE)).view(np.uint8))
     if found is None:
         return
     at = found[:, 0]
+    remains = stays[at[:, 1], at[:, 0]]
+    at = at + np.array([left, top], np.int32)
     column, row = at.T
     zoom = np.array([width, height], np.float32) / np.array(source.size, np.float32)
     cell = (at + np.float32(0.5)) * np.array([columns / width, rows / height], np.float32) - 0.5
@@ -174,7 +178,7 @@ def _lay_behind(
     behind = np.maximum(behind, least) * cover[row, column]
     total = np.maximum(alpha[row, column], behind)
     # Both edges are the same hair's: what is behind adds to it, and is not seen through it.
-    share = stays[row, column] / np.maximum(total, np.float32(1e-6))
+    share = remains / np.maximum(total, np.float32(1e-6))
     mixed = colours + share[:, None] * (pixels[row, column] - colours)
     pixels[row, column] = np.round(mixed).astype(pixels.dtype)
     alpha[row, column] = total

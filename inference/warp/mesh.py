@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import OVAL, SKIN_COUNT, face_triangles, hole_triangles
-from inference.performance.pose import fit_pose
+from inference.performance.pose import Pose, fit_pose
 from inference.warp.hidden import Hidden, find_hidden
 
 Points = NDArray[np.float32]
@@ -112,10 +112,13 @@ def _mesh(points: Points, hidden: Hidden, anchors: Points, size: tuple[int, int]
     )
 
 
-def move_mesh(mesh: WarpMesh, target: Points) -> MovedMesh:
-    """Lay the mesh over target landmarks (478, 3); all in pixels of the crop."""
+def move_mesh(mesh: WarpMesh, target: Points, pose: Pose | None = None) -> MovedMesh:
+    """Lay the mesh over target landmarks (478, 3); all in pixels of the crop.
+
+    pose: from the portrait's landmarks to the target's, where it is known already.
+    """
     anchors = mesh.vertices[SKIN_COUNT:]
-    pose = fit_pose(mesh.points, target)
+    pose = pose or fit_pose(mesh.points, target)
     skull = pose.apply(anchors) - anchors
     outline = np.tile((target - mesh.points)[list(OVAL)], (len(RINGS), 1))
     own = mesh.skin[:, None]

@@ -92,7 +92,7 @@ class _Mover:
         else:
             frame = draw_head(self.head, pose_head(self.head, target))
             own = frame.alpha
-            whole = lay_head_over(portrait, self.layers.plate, frame)
+            whole = lay_head_over(portrait, self.layers.plate, self.head, frame)
         left, top, right, bottom = portrait.visible()
         alpha[:] = self.layers.alpha
         alpha[box.y + top : box.y + bottom, box.x + left : box.x + right] = own[

@@ -35,6 +35,8 @@ _OUTSIDE = (0.2, 0.7)
 _FRINGE = (1.0, 0.3)  # with what share of the outline's motion
 # Over these turns (degrees) the flat rings' motion gives way to the head's.
 _TURN = (3.0, 8.0)
+# Motion of the outline, in eye distances, over which the portrait's own edge gives way.
+_STILL = (0.02, 0.12)
 # The angle between seam and outline never shrinks below this share of the portrait's.
 _LEAST = 0.04
 # The seam's own motion fades over this many eye distances.
@@ -70,12 +72,14 @@ class HeadMesh:
 class MovedHead:
     """mesh: as drawn. deep: how much of the head's own motion is in it, 0 (a small turn) to 1.
     behind: the back of the head, or None. scale: the head's size over the portrait's.
+    still: 1 while the head's outline is where the portrait has it, 0 once it has moved.
     """
 
     mesh: MovedMesh
     deep: float
     behind: Sheet | None
     scale: float
+    still: float
 
 
 def build_head_mesh(
@@ -120,7 +124,7 @@ def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     turn = float(np.degrees(np.arccos(np.clip(-view[2], -1, 1))))
     deep = float(_smoothstep((turn - _TURN[0]) / (_TURN[1] - _TURN[0])))
     if deep == 0:
-        return MovedHead(flat, 0.0, None, pose.scale)
+        return MovedHead(flat, 0.0, None, pose.scale, _still(mesh, flat.vertices))
     count, rings = len(OVAL), len(mesh.seam[0])
     anchors = flat.vertices[SKIN_COUNT:].reshape(rings, count, 3).swapaxes(0, 1)
     moved, behind = _on_head(mesh, anchors, pose, view, deep)
@@ -128,7 +132,16 @@ def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     mixed = anchors + share * (moved - anchors)
     vertices = flat.vertices.copy()
     vertices[SKIN_COUNT:] = mixed.swapaxes(0, 1).reshape(-1, 3)
-    return MovedHead(replace(flat, vertices=vertices), deep, behind, pose.scale)
+    still = _still(mesh, vertices)
+    return MovedHead(replace(flat, vertices=vertices), deep, behind, pose.scale, still)
+
+
+def _still(mesh: HeadMesh, vertices: Points) -> float:
+    """As `MovedHead.still`, by the ring at the outline."""
+    first = SKIN_COUNT + (len(_INSIDE) - 1) * len(OVAL)
+    motion = (vertices - mesh.flat.vertices)[first : first + len(OVAL), :2]
+    moved = np.linalg.norm(motion, axis=1) / mesh.shell.unit
+    return float(1 - _smoothstep((moved.mean() - _STILL[0]) / (_STILL[1] - _STILL[0])))
 
 
 def _on_head(

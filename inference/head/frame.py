@@ -40,12 +40,14 @@ class HeadPose:
     """One frame's geometry, for any resolution. target: the drawn mesh, and the landmarks.
 
     sheet: the back of the head, or None. deep: how much of the motion is the head's in depth, 0
-    (small turns: the flat rings') to 1.
+    (small turns: the flat rings') to 1. still: 1 while the head is where the portrait has it, else
+    down to 0.
     """
 
     target: TargetPose
     sheet: DrawnSheet | None
     deep: float
+    still: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class HeadFrame:
 
     alpha: (H, W) float32, 0 to 1. unseen: (H, W) float32, 1 where the portrait shows nothing of
     what is drawn here. layer: (H, W) uint8, NOTHING to FACE. patches: the openings laid in.
+    still: as the pose's.
     """
 
     pixels: Pixels
@@ -61,6 +64,7 @@ class HeadFrame:
     unseen: Plane
     layer: NDArray[np.uint8]
     patches: list[Patch]
+    still: float
 
 
 def pose_head(source: HeadSource, target: Points) -> HeadPose:
@@ -68,7 +72,7 @@ def pose_head(source: HeadSource, target: Points) -> HeadPose:
     moved = move_head(source.mesh, target)
     raster = rasterise(source.mesh.flat, moved.mesh, source.size, (GRID, GRID))
     sheet = draw_sheet(moved.behind, source.size, (GRID, GRID)) if moved.behind else None
-    return HeadPose(TargetPose(raster, target, moved.scale), sheet, moved.deep)
+    return HeadPose(TargetPose(raster, target, moved.scale), sheet, moved.deep, moved.still)
 
 
 def draw_head(
@@ -90,23 +94,28 @@ def draw_head(
     unseen, layer = _known(source, pose, alpha)
     if pose.sheet:
         _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
-    return HeadFrame(pixels, alpha, unseen, layer, patches)
+    return HeadFrame(pixels, alpha, unseen, layer, patches, pose.still)
 
 
-def lay_head_over(portrait: Portrait, plate: Pixels, frame: HeadFrame) -> Pixels:
+def lay_head_over(
+    portrait: Portrait, plate: Pixels, source: HeadSource, frame: HeadFrame
+) -> Pixels:
     """The whole picture (H, W, 3): inside the crop the frame over the plate, else the portrait.
 
-    plate: (H, W, 3) of the portrait's size and depth. frame: of the crop's own size. Where alpha
-    is 0 the pixels are the plate's, to the last bit.
+    plate: (H, W, 3) of the portrait's size and depth. source, frame: of the crop's own size. Where
+    alpha is 0 the pixels are the plate's, to the last bit; a head that is where it was shows the
+    portrait, whatever matte and plate miss of it.
     """
     left, top, right, bottom = portrait.visible()
     box = portrait.box
     whole = portrait.picture.rgb.copy()
     here = np.s_[box.y + top : box.y + bottom, box.x + left : box.x + right]
-    below = plate[here].astype(np.float32)
-    share = frame.alpha[top:bottom, left:right, None]
-    over = frame.pixels[top:bottom, left:right]
-    whole[here] = np.round(below + share * (over - below)).astype(whole.dtype)
+    part = np.s_[top:bottom, left:right]
+    laid = plate[here].astype(np.float32)
+    laid += frame.alpha[part][..., None] * (frame.pixels[part] - laid)
+    if frame.still > 0:
+        laid += np.float32(frame.still) * source.missed[part]
+    whole[here] = np.clip(np.round(laid), 0, np.iinfo(whole.dtype).max).astype(whole.dtype)
     return whole
 
 

@@ -37,7 +37,8 @@ class HeadSource:
     mesh: in pixels of the crop. person: the crop's colours with the ground taken out, and its
     landmarks; alpha: (H, W) uint8, the person's; whole: the same, all of the face filled. skull:
     (256, 256) uint8, where in the crop the person is the head (1) and not the body (0). size:
-    (width, height) of the crop itself.
+    (width, height) of the crop itself. missed: (height, width, 3) float32, the portrait less its
+    person laid over its plate: nothing where both are exact.
     """
 
     mesh: HeadMesh
@@ -46,6 +47,7 @@ class HeadSource:
     whole: NDArray[np.uint8]
     skull: NDArray[np.uint8]
     size: tuple[int, int]
+    missed: Plane
 
 
 def build_head(
@@ -74,7 +76,10 @@ def build_head(
     person_source = warp_source(colours, points, mouth=mouth)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
-    return HeadSource(head, person_source, matte, whole, _skull(shell, size), size)
+    own, below = _crop(picture.rgb, box).astype(np.float32), _crop(plate, box)
+    share = matte.astype(np.float32)[..., None] / 255
+    missed = own - (below + share * (colours - below.astype(np.float32)))
+    return HeadSource(head, person_source, matte, whole, _skull(shell, size), size, missed)
 
 
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:

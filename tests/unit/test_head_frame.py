@@ -48,9 +48,22 @@ def crop_of(person: DrawnPerson, plane: np.ndarray) -> np.ndarray:
 
 def test_at_rest_the_picture_is_the_portrait(person: DrawnPerson, source: HeadSource) -> None:
     made = frame(source, person.portrait.crop_points())
-    whole = lay_head_over(person.portrait, person.plate, made)
+    whole = lay_head_over(person.portrait, person.plate, source, made)
     assert psnr(whole.astype(np.uint8), person.portrait.picture.rgb8()) > 45
     assert made.unseen.max() < 0.01
+
+
+def test_at_rest_a_bad_matte_and_plate_do_not_show(person: DrawnPerson) -> None:
+    dark = np.asarray(person.plate // 2, np.uint8)
+    worse = DrawnPerson(person.portrait, np.roll(person.alpha, 3, axis=1), person.person, dark)
+    source = worse.head()
+    rest, near, away = (
+        lay_head_over(worse.portrait, worse.plate, source, frame(source, turned(worse, yaw)))
+        for yaw in (0.0, 0.5, 20.0)
+    )
+    own = person.portrait.picture.rgb8()
+    assert psnr(rest.astype(np.uint8), own) > 45
+    assert psnr(near.astype(np.uint8), own) > psnr(away.astype(np.uint8), own) + 5
 
 
 def test_the_face_is_the_mesh_warps_own(person: DrawnPerson, source: HeadSource) -> None:
@@ -76,7 +89,7 @@ def test_where_the_head_is_not_the_plate_stands_to_the_last_bit(
     person: DrawnPerson, source: HeadSource, yaw: int
 ) -> None:
     made = frame(source, turned(person, yaw))
-    whole = lay_head_over(person.portrait, person.plate, made)
+    whole = lay_head_over(person.portrait, person.plate, source, made)
     outside = np.ones(whole.shape[:2], bool)
     left, top, right, bottom = person.portrait.visible()
     crop_of(person, outside)[:] = made.alpha[top:bottom, left:right] == 0
@@ -181,7 +194,7 @@ def test_sixteen_bits_stay_sixteen_bits(person: DrawnPerson) -> None:
     portrait = replace(person.portrait, picture=replace(person.portrait.picture, rgb=rgb))
     plate = _deep(person.plate)
     source = build_head(portrait, person.alpha, _deep(person.person), plate)
-    whole = lay_head_over(portrait, plate, frame(source, portrait.crop_points()))
+    whole = lay_head_over(portrait, plate, source, frame(source, portrait.crop_points()))
     assert whole.dtype == np.uint16
     assert psnr((whole // 257).astype(np.uint8), person.portrait.picture.rgb8()) > 45
 

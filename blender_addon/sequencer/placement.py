@@ -87,8 +87,8 @@ def read_placement(folder: Path) -> Placement:
         portrait_size=tuple(_field(path, raw, "portrait_size", _is_size, "two sizes above 0")),
         box=tuple(_field(path, raw, "box", _is_box, "x, y, width, height in whole pixels")),
         rate=Fraction(*_field(path, raw, "rate", _is_size, "a fraction above 0")),
-        first=_field(path, raw, "first", lambda v: _is_whole(v) and 0 <= v < _MOST_FRAMES, "0 or more"),
-        count=_field(path, raw, "count", lambda v: _is_whole(v) and 0 < v <= _MOST_FRAMES, "1 or more"),
+        first=_field(path, raw, "first", lambda v: _is_index(v) and v < _MOST_FRAMES, "0 or more"),
+        count=_field(path, raw, "count", lambda v: _is_index(v) and v > 0, "1 or more"),
         pattern=_field(path, raw, "pattern", _is_pattern, "a file name with one %d or %06d"),
         layer=_field(path, raw, "layer", lambda v: v in LAYERS, " or ".join(LAYERS)),
         alpha=_field(path, raw, "alpha", lambda v: v in ALPHAS, " or ".join(ALPHAS)),
@@ -144,6 +144,10 @@ def _matte(path: Path, raw: dict[str, Any]) -> str | None:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_index(value: Any) -> bool:
+    return _is_whole(value) and 0 <= value <= _MOST_FRAMES
 
 
 def _is_text(value: Any) -> bool:

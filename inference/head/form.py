@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.arrays import UNREADABLE
 from inference.errors import InputError
-from inference.arrays import UNREADABLE, write_arrays
+from inference.track import write_arrays
 
 FILE_NAME = "head.npz"
 _FORMAT = 1

@@ -75,7 +75,6 @@ def portrait_layers(
     has_ground = matte is not None or portrait.picture.alpha is None
     kept = cache.load(key, rgb)
     if kept:
-        progress(_STEPS, _STEPS)
         return Layers(
             kept.pictures["alpha"], kept.pictures["person"], kept.pictures["plate"], has_ground,
             kept.words["quality"], kept.words["fallback"],

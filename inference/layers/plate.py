@@ -39,6 +39,14 @@ def find_hole(alpha: Pixels, face: Face) -> Mask:
     return _beyond(alpha, face, _GROWN_HEAD) < 1
 
 
+def hole_cover(alpha: Pixels, face: Face) -> Plane:
+    """How far the plate must hide the picture, (H, W), 0 to 1: whole where the person shows, and
+    gently less towards the hole's rim. Arguments as of `find_hole`.
+    """
+    near = np.clip(1 - _beyond(alpha, face, _GROWN_HEAD), 0, 1).astype(np.float32)
+    return near * near * (3 - 2 * near)
+
+
 def _beyond(alpha: Pixels, face: Face, grown_head: float) -> Plane:
     """How far each pixel (H, W) lies beyond what alpha shows, in units of the hole's reach."""
     reach = (_GROWN + (grown_head - _GROWN) * face.head(alpha.shape)) * face.side

@@ -25,7 +25,9 @@ from inference.generator.model import GeneratorOutput
 from inference.jobs import SynthesizeJob, parse_job
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
-from inference.synthesis import StageClock, build_scene, render_frame, synthesize
+from inference.render import StageClock, render_frame
+from inference.scene import build_scene
+from inference.synthesis import synthesize
 from inference.track import load_track
 
 MOUTH_OPEN = 100  # a frame of the sample performance with the mouth wide open

@@ -133,9 +133,8 @@ def _synthesize(options: argparse.Namespace) -> int:
     say(
         f"{options.out}: {result.made} frames made, {result.kept} kept, {result.gaps} gaps "
         f"bridged; ran on {result.provider} ({result.reason})"
+        + (f"; {result.words}" if result.words else "")
     )
-    if result.words:
-        say(f"{options.out}: {result.words}")
     return 0
 
 

@@ -51,7 +51,7 @@ class Ground:
     full, small: the head at the crop's own size and at the network's. plate, small_plate: what lies
     behind it, (H, W, 3) and (S, S, 3) uint8. small_missed: as `HeadSource.missed`, at S. cover:
     (H, W) float32, 0 to 1, where the portrait below must be hidden, since it shows the person
-    there. layers: of the whole portrait. is_there: False for a cut-out portrait, which has no ground.
+    there. layers: of the whole portrait. is_there: False for a cut-out portrait, without ground.
     """
 
     full: HeadSource
@@ -122,22 +122,31 @@ def build_scene(
         layers = portrait_layers(
             portrait, alpha, plate, progress or (lambda done, total: None), cancelled
         )
-    mouth = open_mouth(portrait, others)
-    graded, words = portrait, layers.quality if layers else ""
-    if match and match.grade:
-        # All that is shown of the portrait is graded here, once.
-        grade = match.grade.of_picture
-        graded = graded_portrait(portrait, match.grade)
-        mouth = mouth and replace(mouth, pixels=grade(mouth.pixels))
-        if layers:
-            layers = replace(layers, person=grade(layers.person), plate=grade(layers.plate))
+    words = layers.quality if layers else ""
     if layers and layers.fallback:
         words, layers = f"the head moves with its background: {layers.fallback}", None
         if job.layer == "person":
             raise InputError(f"{portrait.path}: there is no matte to cut the person out by "
                              f"({words}); give one with --alpha")  # fmt: skip
+    mouth = open_mouth(portrait, others)
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
-    full = warp_source(graded.crop(), points, mouth=mouth)
+    full = warp_source(portrait.crop(), points, mouth=mouth)
+    small = at_model_size(full, generator.size)
+    ground = build_ground(portrait, layers, mouth, generator.size) if layers else None
+    below = None
+    if match and match.grade:
+        # The network sees the portrait as it is; what is shown of it is graded here, once.
+        grade = match.grade.of_picture
+        below = graded_portrait(portrait, match.grade)
+        mouth = mouth and replace(mouth, pixels=grade(mouth.pixels))
+        full = warp_source(below.crop(), points, mouth=mouth)
+        if layers and ground:
+            layers = replace(layers, person=grade(layers.person), plate=grade(layers.plate))
+            shown = build_ground(below, layers, mouth, generator.size)
+            ground = replace(
+                shown, small=ground.small, small_plate=ground.small_plate,
+                small_missed=ground.small_missed,
+            )  # fmt: skip
     read = [*(each.picture.sha256 for each in (portrait, *others)), generator.sha256]
     read += [own.sha256 for own in (alpha, plate) if own]
     if person:
@@ -150,14 +159,14 @@ def build_scene(
         generator=generator,
         identity=person.identity if person else person_vector(generator, [portrait, *others]),
         mesh=build_mesh(points, size),
-        small=at_model_size(full, generator.size),
+        small=small,
         full=full,
         alpha=feather(portrait, job.feather),
         layer=job.layer,
         match=match,
-        below=graded if graded is not portrait else None,
+        below=below,
         mark=shared_mark(job, read),
-        ground=build_ground(graded, layers, mouth, generator.size) if layers else None,
+        ground=ground,
         words=words,
     )
 

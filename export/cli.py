@@ -11,7 +11,9 @@ from pathlib import Path
 from export.data.cli import add_pack, add_prepare
 from export.evaluation.cli import add_evaluate
 from export.evaluation.retargeting_cli import add_retargeting
+from export.evaluation.turns_cli import add_turns
 from export.face.cli import add_face
+from export.head.cli import add_head
 from export.personalization.cli import add_personalize
 from export.training.cli import add_train
 from export.training.paper_cli import add_paper
@@ -61,8 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     add_paper(commands)
     add_evaluate(commands)
     add_retargeting(commands)
+    add_turns(commands)
     add_personalize(commands)
     add_face(commands)
+    add_head(commands)
     return parser
 
 

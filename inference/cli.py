@@ -123,11 +123,17 @@ def _synthesize(options: argparse.Namespace) -> int:
         matte=options.matte,
         match=options.match,
         match_strength=options.match_strength,
+        alpha=options.alpha,
+        plate=options.plate,
+        box=options.box,
     )
-    result = synthesize(job, progress_line("synthesize"))
+    result = synthesize(
+        job, progress_line("synthesize"), preparing=progress_line("prepare", "steps")
+    )
     say(
         f"{options.out}: {result.made} frames made, {result.kept} kept, {result.gaps} gaps "
         f"bridged; ran on {result.provider} ({result.reason})"
+        + (f"; {result.words}" if result.words else "")
     )
     return 0
 
@@ -223,6 +229,15 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     synth.add_argument(
         "--match-strength", type=_number, default=1.0, metavar="S", help="0 to 1; default: 1"
+    )
+    synth.add_argument(
+        "--alpha", type=Path, metavar="FILE", help="your own matte of the person in the portrait"
+    )
+    synth.add_argument(
+        "--plate", type=Path, metavar="FILE", help="your own picture of what lies behind the person"
+    )
+    synth.add_argument(
+        "--box", action="store_true", help="move the head with its background, as a soft-edged box"
     )
     synth.add_argument("--format", choices=FORMATS, default="png")
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")

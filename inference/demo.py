@@ -28,8 +28,9 @@ from inference.outputs import FolderKind, claim_folder
 from inference.pictures import read_picture
 from inference.portrait import Portrait, open_portrait
 from inference.progress import progress_line
+from inference.render import STAGES
 from inference.sidecar import PLACEMENT
-from inference.synthesis import STAGES, synthesize
+from inference.synthesis import synthesize
 from inference.track import load_track, save_track
 
 SAMPLES = Path(__file__).with_name("samples")
@@ -86,7 +87,7 @@ def run_demo(
     head = out / "head"
     start = time.perf_counter()
     job = SynthesizeJob(portrait=tuple(portraits), track=track_path, out=head, tier=tier)
-    made = synthesize(job, progress_line("synthesize"))
+    made = synthesize(job, progress_line("synthesize"), preparing=progress_line("prepare", "steps"))
     for stage in STAGES:
         ran_on = f"ONNX Runtime, {made.provider}" if stage == "network" else "CPU"
         if made.made:

@@ -18,7 +18,7 @@ from inference.errors import InputError
 from inference.inputs import LARGEST_WHOLE
 from inference.performance.retargeting.gains import AS_ACTED, Gains
 
-LAYERS = ("head", "full")
+LAYERS = ("head", "person", "full")
 TRANSFERS = ("relative", "absolute")
 
 
@@ -66,6 +66,8 @@ class SynthesizeJob:
     format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
     match: "off"; "portrait": the network's colours keep to the portrait's palette; or a picture's
     path: that, and the head is graded towards the picture. match_strength: 0 to 1 of it.
+    alpha, plate: pictures of the artist's own, of the person's matte and of what lies behind the
+    person. box: move the head with what surrounds it, as a soft-edged box.
     """
 
     portrait: tuple[Path, ...]
@@ -90,6 +92,9 @@ class SynthesizeJob:
     matte: bool = False
     match: str = "portrait"
     match_strength: float = 1.0
+    alpha: Path | None = None
+    plate: Path | None = None
+    box: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,14 @@ def progress_meter(report: Report) -> Progress:
     return progress
 
 
-def progress_line(what: str) -> Progress:
+def progress_line(what: str, of: str = "frames") -> Progress:
     """On a terminal one line that renews itself; in a log one line for every fifth of the way."""
     fifth = -1
     live = sys.stderr.isatty()
 
     def report(done: int, total: int, rate: float, left: float) -> None:
         nonlocal fifth
-        text = f"{what}: {done}/{total}, {rate:.1f} frames a second, {left:.0f} s left"
+        text = f"{what}: {done}/{total}, {rate:.1f} {of} a second, {left:.0f} s left"
         if live:
             end = "\n" if done == total else ""
             print(f"\r{text}  ", end=end, file=sys.stderr, flush=True)

@@ -37,7 +37,7 @@ from inference.track import LandmarkTrack
 
 # Raised by hand when the pixels of a frame change for the same job: frames of an older version are
 # then made again. The golden frames (tests/golden) say when that is.
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 
 PLACEMENT = "head.json"
 JOB = "job.json"
@@ -52,7 +52,9 @@ _MARK_SIZE = hashlib.sha256().digest_size
 
 # Choices that do not change a frame's pixels, or not on purpose; those that are hashed as files;
 # and those that change the target landmarks alone, which are hashed frame by frame.
-_NOT_THE_PICTURE = {"out", "frames", "provider", "portrait", "model", "person", "tier", "matte"}
+_NOT_THE_PICTURE = {
+    "out", "frames", "provider", "portrait", "model", "person", "tier", "matte", "alpha", "plate",
+}  # fmt: skip
 _THE_TARGET = {
     "track", "performance", "transfer", "neutral", "gains", "neutralize", "smooth_pose",
     "smooth_expression",
@@ -67,7 +69,7 @@ def _made_before_records(folder: Path) -> bool:
 FRAMES = FolderKind(
     "head frames",
     (
-        r"(head|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.png", r"upright\.png", r"head\.json",
+        r"(head|person|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.png", r"upright\.png", r"head\.json",
         r"job\.json", r"frames\.marks", r"frames\.lock", r"pending\.png",
     ),
     _made_before_records,
@@ -216,7 +218,7 @@ def _run_key(job: SynthesizeJob, shared: bytes, track: LandmarkTrack) -> bytes:
 
 
 def _inputs(job: SynthesizeJob) -> list[Path]:
-    given = [*job.portrait, job.track, job.performance, job.model]
+    given = [*job.portrait, job.track, job.performance, job.model, job.alpha, job.plate]
     if matches_picture(job.match):
         given.append(Path(job.match))
     return [path for path in given if path is not None]
@@ -281,7 +283,7 @@ def _write_sidecars(
     match: ColourMatch | None,
 ) -> None:
     box = portrait.box
-    whole = job.layer == "full"
+    whole = job.layer != "head"
     size = portrait.picture.size
     shown = str(portrait.path.resolve())
     if portrait.picture.turned:

@@ -29,7 +29,8 @@ class CommandResult:
     def error_lines(self) -> list[str]:
         """stderr without the lines that report progress (`capture: 20/100, ...`)."""
         lines = self.stderr.splitlines()
-        return [line for line in lines if not line.startswith(("capture: ", "synthesize: "))]
+        progress = ("capture: ", "prepare: ", "synthesize: ")
+        return [line for line in lines if not line.startswith(progress)]
 
 
 RunCli = Callable[..., CommandResult]
@@ -39,6 +40,12 @@ RunCli = Callable[..., CommandResult]
 def _buffered() -> None:
     """Commands write into pipes as on a person's machine, whatever this one's settings are."""
     os.environ.pop("PYTHONUNBUFFERED", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Portraits' layers are made once a run, and nobody's cache is touched."""
+    os.environ["LIKENESS_CACHE"] = str(tmp_path_factory.mktemp("cache") / "layers")
 
 
 @pytest.fixture(scope="session")

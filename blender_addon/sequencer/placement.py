@@ -11,7 +11,7 @@ The worker writes the frames and this file:
     rate           [numerator, denominator], frames a second
     first, count   indices first .. first + count - 1 of the track, zero-based
     pattern        a file's name, with %d or %0Nd for the index
-    layer          "head", or "full" where the frames are whole pictures of the portrait's size
+    layer          "head", or "person" or "full" where frames are of the whole portrait's size
     alpha          "straight" or "premultiplied"
     matte          pattern of the mattes beside the frames; null or not there where none were asked
     match          the colour match of the whole shot in figures, where there is one; not read here
@@ -33,7 +33,7 @@ VERSION = 1
 _LARGEST = 1 << 24  # bytes: the gaps of a long take are listed one by one
 _MOST_FRAMES = 10**6  # as many as six digits name
 _LONGEST_SIDE = 10**6  # pixels
-LAYERS = ("head", "full")
+LAYERS = ("head", "person", "full")
 ALPHAS = ("straight", "premultiplied")
 
 
@@ -87,15 +87,15 @@ def read_placement(folder: Path) -> Placement:
         portrait_size=tuple(_field(path, raw, "portrait_size", _is_size, "two sizes above 0")),
         box=tuple(_field(path, raw, "box", _is_box, "x, y, width, height in whole pixels")),
         rate=Fraction(*_field(path, raw, "rate", _is_size, "a fraction above 0")),
-        first=_field(path, raw, "first", lambda v: _is_whole(v) and 0 <= v < _MOST_FRAMES, "0 or more"),
-        count=_field(path, raw, "count", lambda v: _is_whole(v) and 0 < v <= _MOST_FRAMES, "1 or more"),
+        first=_field(path, raw, "first", lambda v: _is_index(v) and v < _MOST_FRAMES, "0 or more"),
+        count=_field(path, raw, "count", lambda v: _is_index(v) and v > 0, "1 or more"),
         pattern=_field(path, raw, "pattern", _is_pattern, "a file name with one %d or %06d"),
         layer=_field(path, raw, "layer", lambda v: v in LAYERS, " or ".join(LAYERS)),
         alpha=_field(path, raw, "alpha", lambda v: v in ALPHAS, " or ".join(ALPHAS)),
         matte=_matte(path, raw),
     )
-    if placement.layer == "full" and placement.box != (0, 0, *placement.portrait_size):
-        raise PlacementError(f"{path}: layer full needs the box of the whole portrait")
+    if placement.layer != "head" and placement.box != (0, 0, *placement.portrait_size):
+        raise PlacementError(f"{path}: layer {placement.layer} needs the box of the whole portrait")
     return placement
 
 
@@ -144,6 +144,10 @@ def _matte(path: Path, raw: dict[str, Any]) -> str | None:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_index(value: Any) -> bool:
+    return _is_whole(value) and 0 <= value <= _MOST_FRAMES
 
 
 def _is_text(value: Any) -> bool:

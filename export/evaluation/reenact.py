@@ -22,8 +22,9 @@ from inference.generator.model import Generator, GeneratorOutput
 from inference.performance.retargeting.retarget import Retarget, retarget_relative
 from inference.pictures import StillPicture
 from inference.portrait import Portrait, crop_box
+from inference.render import StageClock, render_frame
+from inference.scene import Scene
 from inference.sources import Chosen, choose_sources
-from inference.synthesis import Scene, StageClock, render_frame
 from inference.track import fill_gaps
 from inference.warp.mesh import build_mesh
 from inference.warp.mouths import OpenMouth, open_mouth

@@ -13,7 +13,7 @@ from inference.capture.tflite_file import bundled_model
 from inference.errors import InputError
 from inference.quiet import quiet_libraries
 
-_NETWORK = "modules/selfie_segmentation/selfie_segmentation.tflite"
+MODEL = "modules/selfie_segmentation/selfie_segmentation.tflite"
 
 
 class PersonFinder:
@@ -21,7 +21,7 @@ class PersonFinder:
 
     def __init__(self) -> None:
         """Raises InputError where the installed MediaPipe has no such model in it."""
-        if bundled_model(_NETWORK) is None:
+        if bundled_model(MODEL) is None:
             raise InputError(
                 "the installed MediaPipe has no selfie segmentation for mattes (0.10.21 has): "
                 "install that, or prepare with --no-mattes"

@@ -87,7 +87,7 @@ def open_person(folder: Path) -> Person:
         identity = read_array(
             folder / IDENTITY, "person's vector", _AGAIN, np.float32, (IDENTITY_SIZE,)
         )
-    except UNREADABLE:
+    except (InputError, *UNREADABLE):
         whole, version, identity = False, VERSION, np.zeros(0)
     if version != VERSION:
         raise InputError(f"{folder}: was made by another version; make it again with: "

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import OVAL, SKIN_COUNT, face_triangles, hole_triangles
-from inference.performance.face.pose import fit_pose
+from inference.performance.face.pose import Pose, fit_pose
 from inference.warp.hidden import Hidden, find_hidden
 
 Points = NDArray[np.float32]
@@ -71,41 +71,54 @@ def build_mesh(points: Points, size: tuple[int, int]) -> WarpMesh:
     what moves in is the picture mirrored at its edge.
     """
     oval = points[list(OVAL)]
-    height = float(np.ptp(oval[:, 1]))
     hidden = find_hidden(points)
     rays = hidden.rays.astype(np.float32)
     start = oval[:, :2] + rays * hidden.width[:, None].astype(np.float32)
     reach = _distance_to_border(start, rays, size)
+    rings = np.stack([start + rays * (ring * reach)[:, None] for ring in RINGS])
+    mix = np.minimum(1.0, np.array(RINGS, np.float32) * 4)[:, None]
+    # Hair is seen where the skull's outline is, about as deep as the ears.
+    z = (1 - mix) * oval[:, 2] + mix * np.quantile(oval[:, 2], 0.8)
+    return _mesh(points, hidden, np.concatenate([rings, z[..., None]], axis=2), size)
 
+
+def with_anchors(mesh: WarpMesh, anchors: Points, size: tuple[int, int]) -> WarpMesh:
+    """The same mesh with its anchors (9, 36, 3) elsewhere, ring by ring; the first stays.
+
+    They move as any anchor so far from the face does. size: the crop's (width, height).
+    """
+    return _mesh(mesh.points, mesh.hidden, anchors, size)
+
+
+def _mesh(points: Points, hidden: Hidden, anchors: Points, size: tuple[int, int]) -> WarpMesh:
+    height = float(np.ptp(points[list(OVAL), 1]))
+    rays = hidden.rays.astype(np.float32)
+    start = anchors[0, :, :2]
+    reach = _distance_to_border(start, rays, size)
     # up: 1 straight above the face, 0 at its sides, -1 below.
     up = -rays[:, 1]
     hair = np.interp(up, [-0.35, 0.1, 0.8], [0.0, _HAIR_BESIDE, _HAIR_ABOVE]) * height
     still = np.minimum(hair, 0.6 * reach)  # where the fading begins
-    # Hair is seen where the skull's outline is, about as deep as the ears.
-    depth = np.quantile(oval[:, 2], 0.8)
-
-    vertices, rigid, skin = [points[:SKIN_COUNT]], [], []
-    for ring in RINGS:
-        distance = ring * reach
-        xy = start + rays * distance[:, None]
-        mix = min(1.0, ring * 4)
-        z = (1 - mix) * oval[:, 2] + mix * depth
-        vertices.append(np.column_stack([xy, z]).astype(np.float32))
-        rigid.append(_fade((distance - still) / np.maximum(reach - still, 1e-3)))
-        skin.append(1 - _smoothstep(distance / np.minimum(_SKIN_REACH * height, reach)))
+    distance = np.linalg.norm(anchors[..., :2] - start, axis=2)
+    rigid = _fade((distance - still) / np.maximum(reach - still, 1e-3))
+    rigid[-1] = 0  # the border never moves
+    skin = 1 - _smoothstep(distance / np.minimum(_SKIN_REACH * height, reach))
     return WarpMesh(
         points,
-        np.concatenate(vertices),
-        np.concatenate(rigid).astype(np.float32),
-        np.concatenate(skin).astype(np.float32),
+        np.concatenate([points[:SKIN_COUNT], anchors.reshape(-1, 3)]).astype(np.float32),
+        rigid.reshape(-1).astype(np.float32),
+        skin.reshape(-1).astype(np.float32),
         hidden,
     )
 
 
-def move_mesh(mesh: WarpMesh, target: Points) -> MovedMesh:
-    """Lay the mesh over target landmarks (478, 3); all in pixels of the crop."""
+def move_mesh(mesh: WarpMesh, target: Points, pose: Pose | None = None) -> MovedMesh:
+    """Lay the mesh over target landmarks (478, 3); all in pixels of the crop.
+
+    pose: from the portrait's landmarks to the target's, where it is known already.
+    """
     anchors = mesh.vertices[SKIN_COUNT:]
-    pose = fit_pose(mesh.points, target)
+    pose = pose or fit_pose(mesh.points, target)
     skull = pose.apply(anchors) - anchors
     outline = np.tile((target - mesh.points)[list(OVAL)], (len(RINGS), 1))
     own = mesh.skin[:, None]

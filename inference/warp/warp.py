@@ -89,9 +89,41 @@ def warp(
     residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
     everything but the patches.
     """
-    size = source.size
-    extra = None if residual is None else _enlarged(residual, size, crop_size)
+    extra = None if residual is None else enlarged(residual, source.size, crop_size)
     warped = _moved(source.pixels, target, crop_size, extra, interpolation)
+    return warped, _lay_openings(warped, source, target, crop_size, interpolation)
+
+
+def warp_with_plane(
+    source: WarpSource,
+    plane: NDArray[np.uint8],
+    target: TargetPose,
+    crop_size: tuple[int, int],
+    residual: NDArray[np.float32] | None = None,
+    interpolation: int = cv2.INTER_CUBIC,
+) -> tuple[Pixels, NDArray[np.float32], list[Patch]]:
+    """As `warp`, with a channel (H, W) of 8 bits that goes the same way, such as a matte: then
+    (H, W) from 0 to 1; openings play no part in it. One lookup for both.
+    """
+    extra = None if residual is None else enlarged(residual, source.size, crop_size)
+    deep = source.pixels.dtype == np.uint16
+    fourth = plane.astype(np.uint16) * np.uint16(257) if deep else plane
+    four = cv2.merge([source.pixels, fourth])
+    moved = _moved(four, target, crop_size, extra, interpolation)
+    warped = np.ascontiguousarray(moved[..., :3])
+    share = moved[..., 3].astype(np.float32) / np.float32(np.iinfo(moved.dtype).max)
+    return warped, share, _lay_openings(warped, source, target, crop_size, interpolation)
+
+
+def _lay_openings(
+    warped: Pixels,
+    source: WarpSource,
+    target: TargetPose,
+    crop_size: tuple[int, int],
+    interpolation: int,
+) -> list[Patch]:
+    """Lay eyes and mouth into the warped crop, in place; returns the patches."""
+    size = source.size
     points = target.points[:, :2] * (np.array(size, np.float32) / np.array(crop_size, np.float32))
     patches = eye_patches(source.points, points, target.scale, size)
     for patch in patches:
@@ -101,7 +133,7 @@ def warp(
     if mouth:
         _lay(warped, inside.pixels, source.dark, mouth, interpolation)
         patches.append(mouth)
-    return warped, patches
+    return patches
 
 
 def warp_plane(
@@ -112,7 +144,7 @@ def warp_plane(
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
     size = (plane.shape[1], plane.shape[0])
-    extra = None if residual is None else _enlarged(residual, size, crop_size)
+    extra = None if residual is None else enlarged(residual, size, crop_size)
     return _moved(plane, target, crop_size, extra, cv2.INTER_LINEAR)
 
 
@@ -144,7 +176,7 @@ def _moved(
     return warped
 
 
-def _enlarged(
+def enlarged(
     residual: NDArray[np.float32], size: tuple[int, int], crop_size: tuple[int, int]
 ) -> NDArray[np.float32]:
     """The generator's displacement for an output of `size`, in its pixels: (height, width, 2)."""

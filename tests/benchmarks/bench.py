@@ -31,8 +31,10 @@ from inference.jobs import SynthesizeJob
 from inference.outputs import FolderKind, claim_folder, open_owned
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
+from inference.render import STAGES, StageClock, render_frame
+from inference.scene import build_scene
 from inference.sidecar import FRAMES
-from inference.synthesis import STAGES, StageClock, build_scene, render_frame, synthesize
+from inference.synthesis import synthesize
 from inference.track import load_track
 
 CROP = 512

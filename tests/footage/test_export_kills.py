@@ -16,7 +16,8 @@ import pytest
 
 from inference.frames import encode_frame
 from inference.jobs import SynthesizeJob
-from inference.synthesis import StageClock, build_scene, render_frame
+from inference.render import StageClock, render_frame
+from inference.scene import build_scene
 from inference.track import load_track
 
 ROOT = Path(__file__).resolve().parents[2]

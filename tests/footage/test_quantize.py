@@ -21,7 +21,8 @@ from inference.generator import contract
 from inference.generator.identity import embedder_path
 from inference.generator.model import MODELS, Generator, load_generator
 from inference.jobs import SynthesizeJob
-from inference.synthesis import StageClock, build_scene, render_frame
+from inference.render import StageClock, render_frame
+from inference.scene import build_scene
 from inference.track import load_track
 
 pytestmark = pytest.mark.footage

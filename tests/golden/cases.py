@@ -24,7 +24,8 @@ from inference.job_motion import open_motion
 from inference.jobs import LAYERS, SynthesizeJob
 from inference.performance.retargeting.gains import Gains
 from inference.pictures import read_picture
-from inference.synthesis import StageClock, build_scene, render_frame
+from inference.render import StageClock, render_frame
+from inference.scene import build_scene
 
 FOLDER = Path(__file__).parent
 VERSION = FOLDER / "pixels_version.txt"

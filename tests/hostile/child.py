@@ -34,7 +34,7 @@ from tests.hostile.material import Material, make_material
 MOST_MEMORY = 2 << 30  # bytes that a case may take
 _ROOM = 6 << 30  # bytes of address space beyond what libraries have taken: the machine must live
 _TELLS_AFTER = 15.0  # seconds until the log gets where a case that hangs is
-_PROGRESS = ("capture: ", "synthesize: ")
+_PROGRESS = ("capture: ", "prepare: ", "synthesize: ")
 
 
 def serve(folder: Path) -> None:
@@ -69,6 +69,7 @@ def _verdict(rng: Any, material: Material, family: str, home: Path, log: Any) ->
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory, anew
     before = _memory("VmRSS")
     act = FAMILIES[family][1](rng, material, home)
+    sys.stdout.flush()
     log.seek(0)
     log.truncate()
     refused = False

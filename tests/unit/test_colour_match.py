@@ -25,7 +25,9 @@ from inference.generator.model import GeneratorOutput
 from inference.jobs import SynthesizeJob, parse_job
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
-from inference.synthesis import StageClock, build_scene, render_frame, synthesize
+from inference.render import StageClock, render_frame
+from inference.scene import build_scene
+from inference.synthesis import synthesize
 from inference.track import load_track
 
 MOUTH_OPEN = 100  # a frame of the sample performance with the mouth wide open
@@ -143,7 +145,8 @@ def test_a_graded_still_of_the_portrait_is_met(
     assert inside.sum() > 50 and missed < min(8.5 / 255, 0.4 * far)
     half, _ = rendered(tmp_path, PORTRAIT, match=str(plate), match_strength=0.5)
     middle = np.abs(half - (plain + matched) / 2)
-    assert np.quantile(middle, 0.999) < 2.1 / 255 and middle.max() < 8 / 255  # roundings
+    # Roundings, and single hairs: their colours were told from the ground's before they are graded.
+    assert np.quantile(middle, 0.999) < 4 / 255 and middle.max() < 24 / 255
 
 
 def test_another_person_s_grade_is_taken_and_their_skin_is_not(tmp_path: Path) -> None:

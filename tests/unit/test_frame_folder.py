@@ -241,7 +241,7 @@ def test_a_portrait_replaced_while_it_is_read_leaves_no_wrong_frame(
         portrait.write_bytes(other.read_bytes())
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("inference.synthesis.shared_mark", replaced_meanwhile)
+    monkeypatch.setattr("inference.scene.shared_mark", replaced_meanwhile)
     synthesize(job)
     monkeypatch.undo()
     assert synthesize(job).made == 3

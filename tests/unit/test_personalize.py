@@ -34,8 +34,10 @@ from inference.generator.model import MODELS, GeneratorOutput, load_generator
 from inference.generator.person import GENERATOR, IDENTITY, PERSON, UNFINISHED, open_person
 from inference.jobs import SynthesizeJob
 from inference.outputs import RECORD
+from inference.render import StageClock, render_frame
+from inference.scene import build_scene
 from inference.sources import looks
-from inference.synthesis import StageClock, build_scene, render_frame, synthesize
+from inference.synthesis import synthesize
 from inference.track import load_track
 from tests.strangers import NEAR_MISSES, plant
 

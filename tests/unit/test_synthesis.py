@@ -30,7 +30,9 @@ from inference.performance.taking.performance import load_performance, save_perf
 from inference.performance_job import run_performance
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
-from inference.synthesis import StageClock, build_scene, render_frame, synthesize
+from inference.render import StageClock, render_frame
+from inference.scene import build_scene
+from inference.synthesis import synthesize
 from inference.track import LandmarkTrack, load_track, save_track
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One frame of a head in depth: the person's colours, alpha, and what was never seen.
+
+The face is the mesh warp's, to the last pixel, and so are eyes and mouth; around it the mesh's
+anchors lie on the shell. The sheet at the back of the head is drawn by itself, and only those
+pixels are looked up in it that the mesh leaves open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.head.anchors import move_head
+from inference.head.behind import DrawnSheet, draw_sheet
+from inference.head.source import HeadSource
+from inference.portrait import Portrait
+from inference.warp.contour import sample
+from inference.warp.openings import Patch
+from inference.warp.raster import Raster, rasterise
+from inference.warp.warp import GRID, Pixels, TargetPose, enlarged, warp_with_plane
+
+Points = NDArray[np.float32]
+Plane = NDArray[np.float32]
+
+# What `HeadFrame.layer` holds, far to near.
+NOTHING, BODY, BACK, SHELL, FACE = 0, 1, 2, 3, 4
+# Alpha below which there is nothing, and above which nothing shines through.
+_NONE, _WHOLE = 1 / 255, 254 / 255
+# Skin and hair that are drawn out to so many times their area (as log2) begin to be made up; at
+# the second they are wholly.
+_MADE_UP = (0.6, 1.0)
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """One frame's geometry, for any resolution. target: the drawn mesh, and the landmarks.
+
+    sheet: the back of the head, or None. deep: how much of the motion is the head's in depth, 0
+    (small turns: the flat rings') to 1. still: 1 while the head is where the portrait has it, else
+    down to 0.
+    """
+
+    target: TargetPose
+    sheet: DrawnSheet | None
+    deep: float
+    still: float
+
+
+@dataclass(frozen=True)
+class HeadFrame:
+    """The person alone. pixels: (H, W, 3) of the source's depth, not multiplied with alpha.
+
+    alpha: (H, W) float32, 0 to 1. unseen: (H, W) float32, 1 where the portrait shows nothing of
+    what is drawn here. layer: (H, W) uint8, NOTHING to FACE. patches: the openings laid in.
+    still: as the pose's.
+    """
+
+    pixels: Pixels
+    alpha: Plane
+    unseen: Plane
+    layer: NDArray[np.uint8]
+    patches: list[Patch]
+    still: float
+
+
+def pose_head(source: HeadSource, target: Points) -> HeadPose:
+    """Move the head to target landmarks (478, 3), in pixels of the crop."""
+    moved = move_head(source.mesh, target)
+    raster = rasterise(source.mesh.flat, moved.mesh, source.size, (GRID, GRID))
+    sheet = draw_sheet(moved.behind, source.size, (GRID, GRID)) if moved.behind else None
+    return HeadPose(TargetPose(raster, target, moved.scale), sheet, moved.deep, moved.still)
+
+
+def draw_head(
+    source: HeadSource,
+    pose: HeadPose,
+    residual: NDArray[np.float32] | None = None,
+    interpolation: int = cv2.INTER_CUBIC,
+) -> HeadFrame:
+    """Draw a frame at the source's resolution.
+
+    residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
+    everything but the openings.
+    """
+    # A turned face is whole, also where its outline in the portrait strays beyond the person.
+    matte = cv2.addWeighted(source.alpha, 1 - pose.deep, source.whole, pose.deep, 0)
+    pixels, alpha, patches = warp_with_plane(
+        source.person, matte, pose.target, source.size, residual, interpolation
+    )
+    unseen, layer = _known(source, pose, alpha)
+    if pose.sheet:
+        _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
+    return HeadFrame(pixels, alpha, unseen, layer, patches, pose.still)
+
+
+def lay_head_over(
+    portrait: Portrait, plate: Pixels, source: HeadSource, frame: HeadFrame
+) -> Pixels:
+    """The whole picture (H, W, 3): inside the crop the frame over the plate, else the portrait.
+
+    plate: (H, W, 3) of the portrait's size and depth. source, frame: of the crop's own size. Where
+    alpha is 0 the pixels are the plate's, to the last bit; a head that is where it was shows the
+    portrait, whatever matte and plate miss of it.
+    """
+    left, top, right, bottom = portrait.visible()
+    box = portrait.box
+    whole = portrait.picture.rgb.copy()
+    here = np.s_[box.y + top : box.y + bottom, box.x + left : box.x + right]
+    part = np.s_[top:bottom, left:right]
+    laid = plate[here].astype(np.float32)
+    laid += frame.alpha[part][..., None] * (frame.pixels[part] - laid)
+    if frame.still > 0:
+        laid += np.float32(frame.still) * source.missed[part]
+    whole[here] = np.clip(np.round(laid), 0, np.iinfo(whole.dtype).max).astype(whole.dtype)
+    return whole
+
+
+def _known(
+    source: HeadSource, pose: HeadPose, alpha: Plane
+) -> tuple[Plane, NDArray[np.uint8]]:
+    """`unseen` and `layer` of what the mesh draws."""
+    raster = pose.target.raster
+    size = (alpha.shape[1], alpha.shape[0])
+    low, high = _MADE_UP
+    drawn_out = np.clip((raster.stretch - low) / (high - low), 0, 1) * np.float32(pose.deep)
+    skull = _origin_on(source.skull, raster, source.size)
+    made_up = np.where(raster.face > 0, 1 - raster.seen, drawn_out * skull).astype(np.float32)
+    kind = np.where(raster.face > 0, FACE, np.where(skull > 0, SHELL, BODY)).astype(np.uint8)
+    unseen = cv2.resize(made_up, size, interpolation=cv2.INTER_LINEAR)
+    layer = cv2.resize(kind, size, interpolation=cv2.INTER_NEAREST)
+    there = alpha > _NONE
+    return unseen * there, layer * there.view(np.uint8)
+
+
+def _origin_on(
+    plane: NDArray[np.uint8], raster: Raster, crop_size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """A plane of the raster's grid over the crop, moved as the mesh is."""
+    rows, columns = plane.shape
+    zoom = np.array([columns, rows], np.float32) / np.array(crop_size, np.float32)
+    where = raster.displacement * zoom
+    where[..., 0] += np.arange(columns, dtype=np.float32)
+    where[..., 1] += np.arange(rows, dtype=np.float32)[:, None]
+    return np.asarray(
+        cv2.remap(plane, where, None, cv2.INTER_NEAREST, None, cv2.BORDER_REPLICATE)
+    )
+
+
+def _lay_behind(
+    source: HeadSource, sheet: DrawnSheet, residual: NDArray[np.float32] | None,
+    interpolation: int, pixels: Pixels, alpha: Plane, unseen: Plane, layer: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Lay the sheet behind what is drawn, in place."""
+    height, width = alpha.shape
+    rows, columns = sheet.cover.shape
+    cover = cv2.resize(sheet.cover, (width, height), interpolation=cv2.INTER_LINEAR)
+    front = cv2.resize(sheet.front, (width, height), interpolation=cv2.INTER_LINEAR)
+    left, top, across, down = cv2.boundingRect((cover > _NONE).view(np.uint8))
+    if not across:
+        return
+    here = np.s_[top : top + down, left : left + across]
+    face = cv2.dilate((layer[here] == FACE).view(np.uint8), np.ones((3, 3), np.uint8))
+    # What is of one matter with the sheet dissolves into it; the face stays.
+    stays = alpha[here] * np.maximum(face, 1 - cover[here] * (1 - front[here]))
+    found = cv2.findNonZero(((cover[here] > _NONE) & (stays < _WHOLE)).view(np.uint8))
+    if found is None:
+        return
+    at = found[:, 0]
+    remains = stays[at[:, 1], at[:, 0]]
+    at = at + np.array([left, top], np.int32)
+    column, row = at.T
+    zoom = np.array([width, height], np.float32) / np.array(source.size, np.float32)
+    cell = (at + np.float32(0.5)) * np.array([columns / width, rows / height], np.float32) - 0.5
+    where = at + sample(sheet.displacement, cell.astype(np.float32), cv2.INTER_LINEAR) * zoom
+    if residual is not None:
+        where += enlarged(residual, (width, height), source.size)[row, column]
+    where = where.astype(np.float32)
+    colours = sample(source.person.pixels, where, interpolation).astype(np.float32)
+    gain = sample(sheet.gain, cell.astype(np.float32), cv2.INTER_LINEAR)[:, None]
+    colours = np.clip(colours * gain, 0, np.iinfo(pixels.dtype).max)
+    behind = sample(source.alpha, where, cv2.INTER_LINEAR) * np.float32(1 / 255)
+    least = sample(sheet.whole, cell.astype(np.float32), cv2.INTER_LINEAR)
+    behind = np.maximum(behind, least) * cover[row, column]
+    total = np.maximum(alpha[row, column], behind)
+    # Both edges are the same hair's: what is behind adds to it, and is not seen through it.
+    share = remains / np.maximum(total, np.float32(1e-6))
+    mixed = colours + share[:, None] * (pixels[row, column] - colours)
+    pixels[row, column] = np.round(mixed).astype(pixels.dtype)
+    alpha[row, column] = total
+    unseen[row, column] = share * unseen[row, column] + (1 - share) * (total > _NONE)
+    layer[row, column] = np.where((share < 0.5) & (total > _NONE), BACK, layer[row, column])

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A portrait's head in depth, made once: its mesh on the shell, the person's colours and alpha."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.head.anchors import HeadMesh, build_head_mesh
+from inference.head.form import head_form
+from inference.head.shell import Shell, fit_shell
+from inference.landmarks import OVAL
+from inference.portrait import Box, Portrait
+from inference.warp.mesh import build_mesh
+from inference.warp.mouths import OpenMouth
+from inference.warp.warp import GRID, Pixels, WarpSource, warp_source
+
+Plane = NDArray[np.float32]
+
+# Above this alpha a pixel's colour is what makes it the portrait's over the plate, exactly; below
+# the first value the colour that was given stands.
+_TRUST = (0.15, 0.3)
+# Beyond the picture's edge the person goes on as far as the shell; softness in eye distances, and
+# from where on (eye distances below the skull's middle) the body goes on without an end.
+_SOFT, _BODY = 0.15, (1.3, 1.9)
+_SKULL, _NECK = 1, 0
+
+
+@dataclass(frozen=True)
+class HeadSource:
+    """What all frames of a portrait share, at one resolution.
+
+    mesh: in pixels of the crop. person: the crop's colours with the ground taken out, and its
+    landmarks; alpha: (H, W) uint8, the person's; whole: the same, all of the face filled. skull:
+    (256, 256) uint8, where in the crop the person is the head (1) and not the body (0). size:
+    (width, height) of the crop itself. missed: (height, width, 3) float32, the portrait less its
+    person laid over its plate: nothing where both are exact.
+    """
+
+    mesh: HeadMesh
+    person: WarpSource
+    alpha: NDArray[np.uint8]
+    whole: NDArray[np.uint8]
+    skull: NDArray[np.uint8]
+    size: tuple[int, int]
+    missed: Plane
+
+
+def build_head(
+    portrait: Portrait,
+    alpha: Plane,
+    person: Pixels,
+    plate: Pixels,
+    mouth: OpenMouth | None = None,
+) -> HeadSource:
+    """Fit the head to a portrait.
+
+    alpha: (H, W) float32, 0 to 1, of the whole portrait; person: (H, W, 3), the person's colours,
+    carried on a little beyond its edge; plate: (H, W, 3), what lies behind. Colours have the
+    portrait's depth. mouth: another picture to take the mouth's inside from.
+    """
+    box, picture = portrait.box, portrait.picture
+    size = (box.width, box.height)
+    points = portrait.crop_points()
+    matte = _crop(np.round(alpha * 255).astype(np.uint8), box)
+    share = matte.astype(np.float32)[..., None] / 255
+    colours = _exact(_crop(picture.rgb, box), _crop(person, box), _crop(plate, box), share)
+    mesh = build_mesh(points, size)
+    shell = fit_shell(mesh, matte, head_form(), portrait.visible())
+    matte = _ended(matte, shell, portrait.visible())
+    head = build_head_mesh(mesh, shell, _eight(colours), size)
+    person_source = warp_source(colours, points, mouth=mouth)
+    outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
+    whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
+    own, below = _crop(picture.rgb, box).astype(np.float32), _crop(plate, box)
+    share = matte.astype(np.float32)[..., None] / 255
+    missed = own - (below + share * (colours - below.astype(np.float32)))
+    return HeadSource(head, person_source, matte, whole, _skull(shell, size), size, missed)
+
+
+def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
+    """The same head, to be drawn at `size` (width, height), with 8 bits a colour."""
+    person = source.person
+    mouth = person.mouth and OpenMouth(_eight(person.mouth.pixels), person.mouth.points)
+    small = warp_source(_eight(person.pixels), person.points, size, mouth)
+    how = cv2.INTER_AREA if size[0] < source.alpha.shape[1] else cv2.INTER_LINEAR
+    alpha, whole = (cv2.resize(p, size, interpolation=how) for p in (source.alpha, source.whole))
+    return replace(source, person=small, alpha=alpha, whole=whole)
+
+
+def _eight(pixels: Pixels) -> NDArray[np.uint8]:
+    return (pixels if pixels.dtype == np.uint8 else pixels // 257).astype(np.uint8, copy=False)
+
+
+def _crop(plane: NDArray[Any], box: Box) -> NDArray[Any]:
+    """The box of a picture (H, W, ...); beyond the picture its edge goes on."""
+    height, width = plane.shape[:2]
+    left, top = max(0, -box.x), max(0, -box.y)
+    right, bottom = max(0, box.x + box.width - width), max(0, box.y + box.height - height)
+    inside = plane[
+        max(0, box.y) : min(height, box.y + box.height),
+        max(0, box.x) : min(width, box.x + box.width),
+    ]
+    return cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
+
+
+def _exact(own: Pixels, person: Pixels, plate: Pixels, share: Plane) -> Pixels:
+    """Colours that, over the plate with alpha `share` (H, W, 1), give the portrait back."""
+    behind = plate.astype(np.float32)
+    exact = (own - (1 - share) * behind) / np.maximum(share, 1 / 255)
+    trust = np.clip((share - _TRUST[0]) / (_TRUST[1] - _TRUST[0]), 0, 1)
+    mixed = person.astype(np.float32)
+    mixed += trust * (exact - mixed)
+    rounded = np.clip(np.round(mixed), 0, np.iinfo(own.dtype).max)
+    return rounded.astype(np.uint8) if own.dtype == np.uint8 else rounded.astype(np.uint16)
+
+
+def _ended(
+    matte: NDArray[np.uint8], shell: Shell, visible: tuple[int, int, int, int]
+) -> NDArray[np.uint8]:
+    """The matte, ended softly at the shell where the picture itself does not show the end."""
+    left, top, right, bottom = visible
+    height, width = matte.shape
+    if visible == (0, 0, width, height):
+        return matte
+    away, distance, limit = _polar(shell, (width, height), (width, height))
+    soft = np.clip((limit - distance) / (_SOFT * shell.unit) + 0.5, 0, 1)
+    low, high = _BODY
+    body = np.clip((away[..., 1] / shell.unit - low) / (high - low), 0, 1)
+    kept = np.maximum(soft, body)
+    kept[top:bottom, left:right] = 1
+    return np.round(matte * kept).astype(np.uint8)
+
+
+def _skull(shell: Shell, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(256, 256) 1 where rays of the skull run, 0 where those of neck and shoulders do."""
+    away, _, _ = _polar(shell, size, (GRID, GRID))
+    order = np.argsort(shell.azimuth)
+    angle = np.arctan2(away[..., 1], away[..., 0])
+    share = np.interp(
+        angle.ravel(), shell.azimuth[order], shell.skull[order], period=2 * np.pi
+    ).reshape(angle.shape)
+    return np.where(share > 0.5, _SKULL, _NECK).astype(np.uint8)
+
+
+def _polar(
+    shell: Shell, size: tuple[int, int], grid: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """On a grid (columns, rows) over the crop: the offset from the skull's middle (rows, columns,
+    2), its length, and how far the outline lies in that direction; in pixels of the crop.
+    """
+    x = (np.arange(grid[0]) + 0.5) * size[0] / grid[0] - shell.center[0]
+    y = (np.arange(grid[1]) + 0.5) * size[1] / grid[1] - shell.center[1]
+    away = np.stack(np.meshgrid(x, y), axis=-1)
+    order = np.argsort(shell.azimuth)
+    angle = np.arctan2(away[..., 1], away[..., 0])
+    limit = np.interp(angle.ravel(), shell.azimuth[order], shell.edge()[order], period=2 * np.pi)
+    return away, np.linalg.norm(away, axis=-1), limit.reshape(angle.shape)

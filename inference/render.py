@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One frame: the head is moved, the network improves it, and it is laid where it belongs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.composite import Pixels, confine, face_region, lay_over, merge
+from inference.generator.inputs import generator_input
+from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
+from inference.scene import Ground, Scene, rgb8
+from inference.warp.openings import Patch
+from inference.warp.warp import TargetPose, pose_target, warp, warp_plane
+
+STAGES = ("warp", "network", "composite", "write")
+
+Plane = NDArray[np.float32]
+# Alpha from which on the head hides the portrait below it: less is not seen.
+_SHOWN = 1 / 32
+
+
+@dataclass
+class StageClock:
+    """Adds up the time that threads spend in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.seconds[name] += time.perf_counter() - start
+
+
+def render_frame(scene: Scene, frame: int, clock: StageClock) -> tuple[Pixels, Plane | None]:
+    """One frame's picture (H, W, 3) and alpha (H, W), of the crop or of the whole portrait."""
+    generator = scene.generator
+    size = (scene.portrait.box.width, scene.portrait.box.height)
+    with clock.stage("warp"):
+        corner = np.array([scene.portrait.box.x, scene.portrait.box.y, 0], np.float32)
+        points = scene.retarget(frame) - corner
+        head = pose_head(scene.ground.full, points) if scene.ground else None
+        target = head.target if head else pose_target(scene.mesh, points, size)
+        small, patches = _small(scene, target, head, None)
+        zoom = np.float32(generator.size) / np.array(size, np.float32)
+        picture = generator_input(small, target.raster, target.points[:, :2] * zoom, patches)
+    with clock.stage("network"):
+        answer = generator.run(picture, scene.identity)
+    with clock.stage("composite"):
+        answer = confine(answer, target.points[:, :2] * zoom)
+        residual = answer.flow / zoom
+        if residual.any():
+            small, _ = _small(scene, target, head, residual)
+        match = scene.match.of_network if scene.match else None
+        if scene.ground and head:
+            drawn = draw_head(scene.ground.full, head, residual)
+            full = _laid(scene.ground.plate, drawn, scene.ground.full.missed)
+            made = merge(answer, small, full, match)
+            return _finished(scene, scene.ground, drawn, full, made)
+        full, _ = warp(scene.full, target, size, residual)
+        made = merge(answer, small, full, match)
+        return _boxed(scene, target, made, residual)
+
+
+def face_matte(scene: Scene, frame: int) -> NDArray[np.uint8]:
+    """The region (H, W) in which the network may change the frame, 0 to 255; the layer's size."""
+    portrait, side = scene.portrait, scene.generator.size
+    box = portrait.box
+    corner = np.array([box.x, box.y], np.float32)
+    zoom = np.float32(side) / np.array((box.width, box.height), np.float32)
+    region = face_region((scene.retarget(frame)[:, :2] - corner) * zoom, side)
+    full = cv2.resize(region, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+    grey = np.round(full * 255).astype(np.uint8)
+    if scene.layer == "head":
+        return grey
+    left, top, right, bottom = portrait.visible()
+    whole = np.zeros(portrait.picture.rgb.shape[:2], np.uint8)
+    whole[box.y + top : box.y + bottom, box.x + left : box.x + right] = grey[top:bottom, left:right]
+    return whole
+
+
+def _small(
+    scene: Scene, target: TargetPose, head: HeadPose | None, residual: Plane | None
+) -> tuple[NDArray[np.uint8], list[Patch]]:
+    """The moved portrait as the network sees it, (S, S, 3), and its openings."""
+    if scene.ground and head:
+        frame = draw_head(scene.ground.small, head, residual, cv2.INTER_LINEAR)
+        laid = _laid(scene.ground.small_plate, frame, scene.ground.small_missed)
+        return rgb8(laid), frame.patches
+    size = (scene.portrait.box.width, scene.portrait.box.height)
+    small, patches = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)
+    return rgb8(small), patches
+
+
+def _laid(plate: Pixels, frame: HeadFrame, missed: Plane) -> Pixels:
+    """The head over its plate; at rest the portrait, whatever matte and plate miss of it."""
+    laid = plate.astype(np.float32)
+    laid += frame.alpha[..., None] * (frame.pixels - laid)
+    if frame.still > 0:
+        laid += np.float32(frame.still) * missed
+    if plate.dtype == np.uint8:
+        return cv2.convertScaleAbs(np.maximum(laid, 0))  # rounds and saturates
+    return np.clip(np.round(laid), 0, 65535).astype(np.uint16)
+
+
+def _finished(
+    scene: Scene, ground: Ground, frame: HeadFrame, full: Pixels, made: Pixels
+) -> tuple[Pixels, Plane | None]:
+    """The layer that is wanted, of a head before its ground.
+
+    full: the head over its plate before the network, made: after it.
+    """
+    portrait = scene.below or scene.portrait
+    if scene.layer == "person" or not ground.is_there:
+        person = _alone(frame, full, made)
+        if scene.layer == "head":
+            return person, scene.alpha * frame.alpha
+        return _in_whole(scene, ground.layers.person, ground.layers.alpha, person, frame.alpha)
+    cover = scene.alpha * np.maximum(ground.cover, np.minimum(frame.alpha * (1 / _SHOWN), 1))
+    if scene.layer == "head":
+        return made, cover
+    return lay_over(portrait, made, cover)[0], None
+
+
+def _alone(frame: HeadFrame, full: Pixels, made: Pixels) -> Pixels:
+    """What the network changed, on the person's own colours, which hold nothing of the plate."""
+    changed = np.round(frame.pixels.astype(np.float32) + (made.astype(np.float32) - full))
+    if made.dtype == np.uint8:
+        return np.clip(changed, 0, 255).astype(np.uint8)
+    return np.clip(changed, 0, 65535).astype(np.uint16)
+
+
+def _in_whole(
+    scene: Scene, rgb: Pixels, alpha: Pixels, person: Pixels, moved: Plane
+) -> tuple[Pixels, Plane]:
+    """The cut-out person in the portrait's size, the crop's part moved: (H, W, 3) and (H, W)."""
+    box = scene.portrait.box
+    left, top, right, bottom = scene.portrait.visible()
+    here = np.s_[box.y + top : box.y + bottom, box.x + left : box.x + right]
+    part = np.s_[top:bottom, left:right]
+    whole, share = rgb.copy(), alpha.astype(np.float32) / np.iinfo(alpha.dtype).max
+    edge = scene.alpha[part]
+    whole[here] = np.where((edge > 0)[..., None], person[part], whole[here])
+    share[here] += edge * (moved[part] - share[here])
+    return whole, share
+
+
+def _boxed(
+    scene: Scene, target: TargetPose, made: Pixels, residual: Plane
+) -> tuple[Pixels, Plane | None]:
+    """The layer that is wanted, of a head that moves with what surrounds it."""
+    portrait = scene.portrait
+    if scene.layer == "head":
+        alpha, transparent = scene.alpha, portrait.crop_alpha()
+        if transparent is not None:
+            size = (portrait.box.width, portrait.box.height)
+            top = np.iinfo(transparent.dtype).max
+            alpha = alpha * (warp_plane(transparent, target, size, residual) / np.float32(top))
+        return made, alpha
+    whole, whole_alpha = lay_over(scene.below or portrait, made, scene.alpha)
+    if whole_alpha is None:
+        return whole, None
+    return whole, whole_alpha.astype(np.float32) / np.iinfo(whole_alpha.dtype).max

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all frames of a synthesis share: portrait, network, colours, and the head with its ground."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
+from inference.composite import Pixels, feather
+from inference.errors import InputError
+from inference.frames import FORMATS
+from inference.generator.identity import person_vector
+from inference.generator.model import Generator, load_generator
+from inference.generator.person import open_person
+from inference.head.source import HeadSource, build_head, resized
+from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
+from inference.landmarks import OVAL
+from inference.layers.layers import Layers, portrait_layers
+from inference.layers.plate import hole_cover
+from inference.layers.trimap import make_face
+from inference.performance.retargeting.gains import check_gains
+from inference.performance.retargeting.motion import Motion, track_motion
+from inference.performance.retargeting.retarget import (
+    Retarget,
+    retarget_absolute,
+    retarget_motion,
+)
+from inference.pictures import StillPicture, read_picture
+from inference.portrait import Box, Portrait, open_portrait
+from inference.progress import Progress
+from inference.sidecar import shared_mark
+from inference.track import LandmarkTrack, fill_gaps
+from inference.warp.mesh import WarpMesh, build_mesh
+from inference.warp.mouths import OpenMouth, open_mouth
+from inference.warp.warp import WarpSource, warp_source
+
+Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The head in depth, and the still ground that it moves before.
+
+    full, small: the head at the crop's own size and at the network's. plate, small_plate: what lies
+    behind it, (H, W, 3) and (S, S, 3) uint8. small_missed: as `HeadSource.missed`, at S. cover:
+    (H, W) float32, 0 to 1, where the portrait below must be hidden, since it shows the person
+    there. layers: of the whole portrait. is_there: False for a cut-out portrait, without ground.
+    """
+
+    full: HeadSource
+    small: HeadSource
+    plate: Pixels
+    small_plate: NDArray[np.uint8]
+    small_missed: Plane
+    cover: Plane
+    layers: Layers
+    is_there: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that frames share: made once, then only read, by all threads.
+
+    identity: (256,) the person's vector. small, full: the portrait's crop at the network's size
+    and at its own, graded if the match says so. alpha: (H, W) the head layer's own, 0 to 1.
+    match: of the colours, or None. below: the portrait that the layer "full" lies over, graded as
+    the head is; None: the portrait. mark: the hash of what decides all frames' pixels. ground:
+    None where the head moves with what surrounds it, as a box. words: what the artist should know
+    of the matte, or "".
+    """
+
+    portrait: Portrait
+    retarget: Retarget
+    generator: Generator
+    identity: NDArray[np.float32]
+    mesh: WarpMesh
+    small: WarpSource
+    full: WarpSource
+    alpha: Plane
+    layer: str
+    match: ColourMatch | None = None
+    below: Portrait | None = None
+    mark: bytes = b""
+    ground: Ground | None = None
+    words: str = ""
+
+
+def build_scene(
+    job: SynthesizeJob,
+    track: LandmarkTrack,
+    motion: Motion | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Scene:
+    """Check the job's choices and prepare what all frames share.
+
+    track: the driver's landmarks. motion: what to perform; None: the track's. progress: of the
+    portrait's layers, which are made once and then kept.
+    """
+    _check_choices(job)
+    person = open_person(job.person) if job.person else None
+    generator = load_generator(person.model if person else job.model or job.tier, job.provider)
+    portrait = open_portrait(job.portrait[0], job.portrait_face)
+    others = [open_portrait(path) for path in job.portrait[1:]]
+    match = colour_match(job.match, job.match_strength, portrait)
+    if job.transfer == "absolute":
+        retarget = retarget_absolute(portrait.points, fill_gaps(track))
+    else:
+        motion = motion or track_motion(fill_gaps(track), job.neutral)
+        retarget = retarget_motion(portrait.points, motion, job.gains, job.neutralize)
+    alpha, plate = (_own_picture(path, what) for path, what in (
+        (job.alpha, "matte"), (job.plate, "clean plate")))  # fmt: skip
+    layers = None
+    if not job.box:
+        layers = portrait_layers(
+            portrait, alpha, plate, progress or (lambda done, total: None), cancelled
+        )
+    words = layers.quality if layers else ""
+    if layers and layers.fallback:
+        words, layers = f"the head moves with its background: {layers.fallback}", None
+        if job.layer == "person":
+            raise InputError(f"{portrait.path}: there is no matte to cut the person out by "
+                             f"({words}); give one with --alpha")  # fmt: skip
+    mouth = open_mouth(portrait, others)
+    points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
+    full = warp_source(portrait.crop(), points, mouth=mouth)
+    small = at_model_size(full, generator.size)
+    ground = build_ground(portrait, layers, mouth, generator.size) if layers else None
+    below = None
+    if match and match.grade:
+        # The network sees the portrait as it is; what is shown of it is graded here, once.
+        grade = match.grade.of_picture
+        below = graded_portrait(portrait, match.grade)
+        mouth = mouth and replace(mouth, pixels=grade(mouth.pixels))
+        full = warp_source(below.crop(), points, mouth=mouth)
+        if layers and ground:
+            layers = replace(layers, person=grade(layers.person), plate=grade(layers.plate))
+            shown = build_ground(below, layers, mouth, generator.size)
+            ground = replace(
+                shown, small=ground.small, small_plate=ground.small_plate,
+                small_missed=ground.small_missed,
+            )  # fmt: skip
+    read = [*(each.picture.sha256 for each in (portrait, *others)), generator.sha256]
+    read += [own.sha256 for own in (alpha, plate) if own]
+    if person:
+        read.append(hashlib.sha256(person.identity.tobytes()).hexdigest())
+    if match:
+        read.append(match.sha256)
+    return Scene(
+        portrait=portrait,
+        retarget=retarget,
+        generator=generator,
+        identity=person.identity if person else person_vector(generator, [portrait, *others]),
+        mesh=build_mesh(points, size),
+        small=small,
+        full=full,
+        alpha=feather(portrait, job.feather),
+        layer=job.layer,
+        match=match,
+        below=below,
+        mark=shared_mark(job, read),
+        ground=ground,
+        words=words,
+    )
+
+
+def build_ground(
+    portrait: Portrait, layers: Layers, mouth: OpenMouth | None, side: int
+) -> Ground:
+    """The head in depth before its ground, for a network of `side` pixels."""
+    top = np.float32(np.iinfo(layers.alpha.dtype).max)
+    share = layers.alpha * (1 / top)
+    full = build_head(portrait, share, layers.person, layers.plate, mouth)
+    plate = crop_of(layers.plate, portrait.box)
+    small_plate = cv2.resize(rgb8(plate), (side, side), interpolation=cv2.INTER_AREA)
+    missed = full.missed * np.float32(1 if plate.dtype == np.uint8 else 1 / 257)
+    face = make_face(portrait.points[list(OVAL), :2])
+    return Ground(
+        full=full,
+        small=resized(full, (side, side)),
+        plate=plate,
+        small_plate=small_plate,
+        small_missed=cv2.resize(missed, (side, side), interpolation=cv2.INTER_AREA),
+        cover=crop_of(hole_cover(layers.alpha, face), portrait.box),
+        layers=layers,
+        is_there=layers.has_ground,
+    )
+
+
+def at_model_size(full: WarpSource, size: int) -> WarpSource:
+    """The crop as the network sees it: `size` x `size`, 8 bits."""
+    mouth = full.mouth and OpenMouth(rgb8(full.mouth.pixels), full.mouth.points)
+    return warp_source(rgb8(full.pixels), full.points, (size, size), mouth)
+
+
+def rgb8(pixels: Pixels) -> NDArray[np.uint8]:
+    """The pixels at 8 bits."""
+    return (pixels if pixels.dtype == np.uint8 else pixels // 257).astype(np.uint8, copy=False)
+
+
+def crop_of(plane: NDArray, box: Box) -> NDArray:
+    """The box of a picture (H, W, ...); beyond the picture its edge goes on."""
+    height, width = plane.shape[:2]
+    inside = plane[
+        max(0, box.y) : min(height, box.y + box.height),
+        max(0, box.x) : min(width, box.x + box.width),
+    ]
+    return cv2.copyMakeBorder(
+        inside, max(0, -box.y), max(0, box.y + box.height - height), max(0, -box.x),
+        max(0, box.x + box.width - width), cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+
+
+def _check_choices(job: SynthesizeJob) -> None:
+    for value, known in (
+        (job.transfer, TRANSFERS), (job.layer, LAYERS), (job.format, FORMATS),
+    ):  # fmt: skip
+        if value not in known:
+            raise InputError(f"'{value}' is not one of {', '.join(known)}")
+    if job.model and job.person:
+        raise InputError("a model and a person's folder were both given; choose one of them")
+    if job.box and (job.alpha or job.plate or job.layer == "person"):
+        raise InputError("the head as a box takes no matte, no plate and no layer 'person'; leave "
+                         "the box out")  # fmt: skip
+    check_gains(job.gains)
+    check_match(job.match, job.match_strength)
+
+
+def _own_picture(path: Path | None, what: str) -> StillPicture | None:
+    if path is None:
+        return None
+    if not path.exists():
+        raise InputError(f"{path}: there is no such {what}; check its name")
+    return read_picture(path)

@@ -4,6 +4,7 @@
     python3.11 build.py demo                                    the main job on the default input
     python3.11 build.py demo --portrait P [P ...] --footage F   the same on your own files
     python3.11 build.py test [pytest's arguments]               ruff, mypy and all tests
+    python3.11 build.py test --fast                             what takes seconds, for every save
     python3.11 build.py test --window                           the artist's walk in a window
     python3.11 build.py extension                               zips to install in Blender
     python3.11 build.py bench                                   speed and memory, stage by stage
@@ -12,6 +13,7 @@
 Needs Python 3.11 and its standard library, nothing else. Every requirement file is installed once
 and stamped with its hash; a second call starts at once, an interrupted one goes on where it was.
 """
+
 # This file is read by whatever Python a person has, to tell which one is needed: no syntax here
 # that is newer than Python 3.7.
 from __future__ import annotations
@@ -85,15 +87,26 @@ DEBIAN_PACKAGE = {
 # What pip writes when it fails -> what a person can do. The first that matches is told.
 PIP_FAILURES = (
     (r"No space left on device", "the disk is full: free some space and run this again"),
-    (r"THESE PACKAGES DO NOT MATCH THE HASHES", "a package is not the one that was pinned: "
-     "try again without a proxy or a mirror, and do not use what it sent"),
-    (r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (?:refused|"
-     r"reset|broken)|Max retries exceeded|ProxyError|Temporary failure in name resolution",
-     "no connection to the package index: check the network or pip's proxy, and run this again"),
-    (r"CERTIFICATE_VERIFY_FAILED", "the package index's certificate was not accepted: "
-     "check pip's `cert` option and the system's clock"),
-    (r"No matching distribution found|is not a supported wheel", "a pinned package was not "
-     "found: the package index cannot be reached, or this is no 64-bit Linux with glibc 2.28"),
+    (
+        r"THESE PACKAGES DO NOT MATCH THE HASHES",
+        "a package is not the one that was pinned: "
+        "try again without a proxy or a mirror, and do not use what it sent",
+    ),
+    (
+        r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (?:refused|"
+        r"reset|broken)|Max retries exceeded|ProxyError|Temporary failure in name resolution",
+        "no connection to the package index: check the network or pip's proxy, and run this again",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED",
+        "the package index's certificate was not accepted: "
+        "check pip's `cert` option and the system's clock",
+    ),
+    (
+        r"No matching distribution found|is not a supported wheel",
+        "a pinned package was not "
+        "found: the package index cannot be reached, or this is no 64-bit Linux with glibc 2.28",
+    ),
     (r"Permission denied", "the project's folder cannot be written: check who owns it"),
 )
 
@@ -146,10 +159,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     demo.add_argument("--footage", metavar="F", help="a movie of a face that performs")
     demo.add_argument("--out", metavar="DIR", help="where the results go (default: out/demo)")
     test = command("test", run_test, "ruff, mypy and all tests; other arguments go to pytest")
-    test.add_argument("--window", action="store_true",
-                      help=f"only the tests in a Blender window; needs {WINDOW_TOOL}")
-    command("extension", run_extension, "zips for Blender; other arguments: see --runtime none, "
-            "--runtime cpu, --platform linux|windows|macos, --out DIR")
+    test.add_argument("--fast", action="store_true", help="linters and the tests of seconds: no "
+                      "Blender, no MediaPipe, no training")  # fmt: skip
+    test.add_argument(
+        "--window",
+        action="store_true",
+        help=f"only the tests in a Blender window; needs {WINDOW_TOOL}",
+    )
+    command(
+        "extension",
+        run_extension,
+        "zips for Blender; other arguments: see --runtime none, "
+        "--runtime cpu, --platform linux|windows|macos, --out DIR",
+    )
     command("bench", run_bench, "speed and memory of every stage, into out/bench")
     command("shell", run_shell, "prints the lines that enter the environment")
 
@@ -182,19 +204,21 @@ def demo_arguments(options: argparse.Namespace) -> list[str]:
 
 
 def run_test(options: argparse.Namespace) -> int:
-    """Runs ruff, mypy and pytest, all three; the first exit code that is not zero."""
+    """Runs ruff, mypy and pytest, all of them; the first exit code that is not zero."""
     if options.window:
         return run_window_test(options)
     python = prepare(TEST)
-    python_45 = prepare(BLENDER_45)
+    # Tests of one file share what is costly to make: they stay together on one core.
+    cores = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile"]
+    if options.fast:
+        tests, variables = [*cores, "-m", "fast"], {}
+    else:
+        tests, variables = cores, {"LIKENESS_BLENDER_45": prepare(BLENDER_45)}
     codes = [
         run([python, "-m", "ruff", "check", "."], folder=ROOT),
+        run([python, "-m", "ruff", "format", "--check", "--quiet", "."], folder=ROOT),
         run([python, "-m", "mypy"], folder=ROOT),
-        run(
-            [python, "-m", "pytest", *options.rest],
-            folder=ROOT,
-            variables={"LIKENESS_BLENDER_45": python_45},
-        ),
+        run([python, "-m", "pytest", *tests, *options.rest], folder=ROOT, variables=variables),
     ]
     return next((code for code in codes if code), 0)
 
@@ -403,8 +427,12 @@ def check_libraries(folder: Path) -> None:
         for pattern in NATIVE_MODULES:
             for module in packages.glob(pattern):
                 listed = subprocess.run(
-                    [ldd, str(module)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                    encoding="utf-8", errors="replace", check=False,
+                    [ldd, str(module)],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    encoding="utf-8",
+                    errors="replace",
+                    check=False,
                 )
                 missing |= missing_libraries(listed.stdout)
     if missing:

@@ -106,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check_outputs(options: argparse.Namespace, placement: Placement) -> None:
     for path, suffix in (
-        (options.blend, ".blend"), (options.movie, ".mp4"), (options.still, ".png")
+        (options.blend, ".blend"),
+        (options.movie, ".mp4"),
+        (options.still, ".png"),
     ):
         if path is None:
             continue

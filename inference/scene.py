@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all frames of a synthesis share: portrait, network, colours, and the head with its ground."""
+"""What all frames of a synthesis share: portrait, network, colours, the head and its ground."""
 
 from __future__ import annotations
 
@@ -171,9 +171,7 @@ def build_scene(
     )
 
 
-def build_ground(
-    portrait: Portrait, layers: Layers, mouth: OpenMouth | None, side: int
-) -> Ground:
+def build_ground(portrait: Portrait, layers: Layers, mouth: OpenMouth | None, side: int) -> Ground:
     """The head in depth before its ground, for a network of `side` pixels."""
     top = np.float32(np.iinfo(layers.alpha.dtype).max)
     share = layers.alpha * (1 / top)

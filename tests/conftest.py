@@ -36,6 +36,21 @@ class CommandResult:
 RunCli = Callable[..., CommandResult]
 
 
+# The unit tests that take seconds all together: for every save.
+FAST = {
+    "build", "canonical", "clips", "decompose", "edit", "gaps", "house", "landmarks", "livelink",
+    "locks", "measures", "mirror", "outputs", "performance_file", "runtime", "smooth", "table",
+    "takes", "timing", "track", "warp",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`build.py test --fast` runs what is marked so."""
+    for item in items:
+        if item.path.parent.name == "unit" and item.path.stem.removeprefix("test_") in FAST:
+            item.add_marker("fast")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _buffered() -> None:
     """Commands write into pipes as on a person's machine, whatever this one's settings are."""

@@ -187,4 +187,3 @@ def seen_span(scene: Any, portrait: Any, take: Any) -> tuple[int, int]:
             f"{whole[1] - 1}) share no frame; move one of them or choose another range"
         )
     return shared
-

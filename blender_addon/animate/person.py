@@ -53,9 +53,7 @@ def personalize(context: Any) -> str:
     return ""
 
 
-def apply_personalize(
-    _context: Any, _scene: Any, ticket: Any, result: dict[str, Any]
-) -> str:
+def apply_personalize(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
     """The portrait gets its model."""
     portrait = find_portrait(ticket.notes["portrait"])
     out = Path(ticket.notes["out"])

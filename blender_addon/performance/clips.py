@@ -65,9 +65,7 @@ class LIKENESS_OT_markers_add(bpy.types.Operator):
 
     filepath: StringProperty(subtype="FILE_PATH", description=f"Ends in {TRACK_SUFFIX}")
     clip: StringProperty(description="Name of the movie clip; empty: the one that is shown")
-    footage: StringProperty(
-        subtype="FILE_PATH", description="A movie to load as the clip instead"
-    )
+    footage: StringProperty(subtype="FILE_PATH", description="A movie to load as the clip instead")
     offset: IntProperty(description="Picture of the clip, from 0, that the track begins with")
 
     def execute(self, context: Any) -> set[str]:

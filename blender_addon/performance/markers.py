@@ -135,9 +135,7 @@ def _check(clip: Any, track: Track) -> None:
 def _own_tracks(clip: Any) -> dict[int, Any]:
     tracks = {track.name: track for track in clip.tracking.tracks}
     return {
-        point: tracks[_PREFIX + name]
-        for point, name in POINTS.items()
-        if _PREFIX + name in tracks
+        point: tracks[_PREFIX + name] for point, name in POINTS.items() if _PREFIX + name in tracks
     }
 
 

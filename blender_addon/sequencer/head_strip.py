@@ -228,9 +228,7 @@ def _names(placement: Placement, timing: Timing) -> tuple[list[str], dict[str, i
     return [name if name in written else PENDING for name in wanted], written
 
 
-def _set_content(
-    strip: Any, names: Sequence[str], written: Mapping[str, int], start: int
-) -> None:
+def _set_content(strip: Any, names: Sequence[str], written: Mapping[str, int], start: int) -> None:
     """Give the strip its files; what Blender has read is thrown away only where it changed."""
     elements = strip.elements
     while len(elements) > len(names):

@@ -73,9 +73,7 @@ class Arrays:
                 raise WrongShapeError(f"{name} has the shape {str(found)[:60]}, not {shape}")
             array = _content(member, dtype, found, fortran)
             if dtype.kind == "U":
-                signs = np.frombuffer(
-                    array.tobytes(), np.dtype(f"{dtype.str[0]}u4")
-                )
+                signs = np.frombuffer(array.tobytes(), np.dtype(f"{dtype.str[0]}u4"))
                 if signs.size and signs.max() > sys.maxunicode:
                     raise ValueError("no characters")  # NumPy would build what is no string
             if member.read(1):  # also has zipfile compare the checksum

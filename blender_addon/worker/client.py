@@ -337,7 +337,6 @@ class Client:
                 )  # fmt: skip
         return events
 
-
     def _sent_again(self, name: str) -> bool:
         """Give a job that its worker never took to another one."""
         running = self._running[name]
@@ -365,4 +364,3 @@ def python_environment(
         "PYTHONUTF8": "1",
         **extra,
     }
-

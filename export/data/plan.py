@@ -264,9 +264,7 @@ def _stack_colours(drawn: list[Augmentation], size: int) -> Plan:
 @cache
 def _line_ends() -> tuple[NDArray[np.int64], ...]:
     """The landmarks that each segment of the three line planes leads from and to: (n, 2) each."""
-    return tuple(
-        np.array([pair for line in lines for pair in pairwise(line)]) for lines in LINES
-    )
+    return tuple(np.array([pair for line in lines for pair in pairwise(line)]) for lines in LINES)
 
 
 @cache

@@ -263,4 +263,3 @@ def _correlation(name: str, acted: Series, shown: Series) -> float:
     """NaN where the driver keeps still: what is left is the detector's noise."""
     low, high = np.quantile(acted, [0.02, 0.98])
     return float("nan") if high - low < STILL[name] else float(np.corrcoef(acted, shown)[0, 1])
-

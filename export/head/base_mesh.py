@@ -64,6 +64,4 @@ def parse_base_mesh(text: str, source: Path) -> BaseMesh:
             corners = [int(word.split("/")[0]) - 1 for word in words[1:]]
             faces = groups.setdefault(group, [])
             faces += [[corners[0], corners[i], corners[i + 1]] for i in range(1, len(corners) - 1)]
-    return BaseMesh(
-        np.array(vertices), {name: np.array(faces) for name, faces in groups.items()}
-    )
+    return BaseMesh(np.array(vertices), {name: np.array(faces) for name, faces in groups.items()})

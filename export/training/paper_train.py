@@ -279,7 +279,6 @@ def _on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tens
     return signed("target"), signed("lines")[:, :3], signed("identity"), batch["person"].to(device)
 
 
-
 @torch.no_grad()
 def _validate(
     folder: OwnedFolder, average: PaperLearner, batch: Batch, step: int, spent: float,

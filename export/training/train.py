@@ -169,7 +169,6 @@ def _progress(step: int, spent: float, config: TrainConfig) -> float:
     return max(step / config.steps, spent / config.minutes)
 
 
-
 def _begin_with(path: Path, learner: Learner, average: Learner, config: TrainConfig) -> bool:
     """Take the weights of a file; returns whether it had an embedder, which is calibrated then."""
     origin = load_weights(learner.generator, path, f"warp {config.tier}")

@@ -31,6 +31,7 @@ _NOT_TEXT = re.compile(rb"[^\t\n\v\f\r\x1b -~\x80-\xff]")
 _MOST_PIXELS = 8192 * 8192
 _NO_LIMIT = 1 << 62  # bytes: footage may be as long as it is, it streams
 
+
 @contextlib.contextmanager
 def video_file(path: Path) -> Iterator[cv2.VideoCapture]:
     """A reader of the video at `path`. Raises InputError when it is none that can be read."""

@@ -165,7 +165,9 @@ def _model_bytes(path: Path) -> bytes:
 
 
 def _session(
-    path: Path, providers: list[str | tuple[str, dict[str, str]]], threads: int,
+    path: Path,
+    providers: list[str | tuple[str, dict[str, str]]],
+    threads: int,
     data: bytes,
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()

@@ -189,9 +189,7 @@ def _on_head(
     nape = _smoothstep((_NAPE[1] - np.sin(shell.azimuth)) / (_NAPE[1] - _NAPE[0]))
     outline = ends + nape[:, None] * (outline - ends)
     share = share * np.clip(4 * nape, 0, 1)
-    behind = sheet_behind(
-        skull, mesh.look, ends, outline, center, share, pose.scale
-    )
+    behind = sheet_behind(skull, mesh.look, ends, outline, center, share, pose.scale)
     return moved, behind
 
 

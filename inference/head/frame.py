@@ -119,9 +119,7 @@ def lay_head_over(
     return whole
 
 
-def _known(
-    source: HeadSource, pose: HeadPose, alpha: Plane
-) -> tuple[Plane, NDArray[np.uint8]]:
+def _known(source: HeadSource, pose: HeadPose, alpha: Plane) -> tuple[Plane, NDArray[np.uint8]]:
     """`unseen` and `layer` of what the mesh draws."""
     raster = pose.target.raster
     size = (alpha.shape[1], alpha.shape[0])
@@ -145,9 +143,7 @@ def _origin_on(
     where = raster.displacement * zoom
     where[..., 0] += np.arange(columns, dtype=np.float32)
     where[..., 1] += np.arange(rows, dtype=np.float32)[:, None]
-    return np.asarray(
-        cv2.remap(plane, where, None, cv2.INTER_NEAREST, None, cv2.BORDER_REPLICATE)
-    )
+    return np.asarray(cv2.remap(plane, where, None, cv2.INTER_NEAREST, None, cv2.BORDER_REPLICATE))
 
 
 def _lay_behind(

@@ -164,9 +164,7 @@ def _outline(
     return np.asarray(length[np.arange(len(length)), first])
 
 
-def _distance(
-    center: Array, azimuth: Array, visible: tuple[int, int, int, int]
-) -> Array:
+def _distance(center: Array, azimuth: Array, visible: tuple[int, int, int, int]) -> Array:
     """How far (36,) from `center` (2,) the picture ends on each ray."""
     left, top, right, bottom = visible
     ray = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)

@@ -451,9 +451,7 @@ def _hidden(given: dict[str, Any], where: str, values: dict[str, Any]) -> bool:
     size = strips.size_of(actor)
     assert size is not None
     face = np.array([[0.4, 0.4], [0.6, 0.4], [0.5, 0.6]], np.float64) * size
-    points = geometry.on_frame(
-        face, strips.place_of(actor, size, scene.render, None)
-    )
+    points = geometry.on_frame(face, strips.place_of(actor, size, scene.render, None))
     found = strips.hidden_by(scene, actor, points)
     assert found is None or found.name == "above"
     return found is not None

@@ -96,9 +96,7 @@ MOVES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("place", ["odd", "beyond the upper left"])
-def test_the_head_follows_the_portrait_strip(
-    blender: Blender, tmp_path: Path, place: str
-) -> None:
+def test_the_head_follows_the_portrait_strip(blender: Blender, tmp_path: Path, place: str) -> None:
     # The reference is one flat picture, composited beforehand, under the very same transform.
     made = _composed(tmp_path, *PLACES[place])
     flat = tmp_path / "flat.png"

@@ -99,9 +99,7 @@ def table(rng: Rng, m: Material, folder: Path) -> Act:
     path = folder / "f.csv"
     path.write_bytes(damaged_csv(rng, m.table))
     if rng.random() < 0.2:  # read with its face
-        (folder / "f.performance.npz").write_bytes(
-            (m.folder / "a.performance.npz").read_bytes()
-        )
+        (folder / "f.performance.npz").write_bytes((m.folder / "a.performance.npz").read_bytes())
     return _take(rng, m, folder, path)
 
 

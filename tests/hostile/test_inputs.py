@@ -240,9 +240,7 @@ def test_a_table_s_cells_are_checked(
     assert str(path) in refused("take", path, out=TAKE)
 
 
-def test_a_table_of_nothing_but_commas_is_not_taken_apart(
-    refused: Refused, tmp_path: Path
-) -> None:
+def test_a_table_of_nothing_but_commas_is_not_taken_apart(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"," * 20_000_000)
     assert "cells" in refused("take", path, out=TAKE)

@@ -37,7 +37,6 @@ def with_another_name(parsed: Any) -> None:
     parsed.graph.input[0].name = "image"
 
 
-
 @pytest.mark.parametrize(
     "changes",
     [

@@ -47,9 +47,7 @@ def test_a_name_is_printed_as_one_line_whatever_comes_of_it(
     assert line.isprintable() and "6 frames" in line and out.is_file()
 
 
-def test_the_source_s_name_in_a_file_is_made_of_letters(
-    material: Material, tmp_path: Path
-) -> None:
+def test_the_source_s_name_in_a_file_is_made_of_letters(material: Material, tmp_path: Path) -> None:
     path = tmp_path / "a.track.npz"
     save_track(replace(load_track(material.track_file), source="a\x1b[2J\nb"), path)
     assert load_track(path).source == "a\\x1b[2J\\nb"

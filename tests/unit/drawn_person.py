@@ -66,9 +66,7 @@ def draw_person(hair: float = 1.25, ears: bool = False, up: float = 0.0) -> Draw
     picture = np.round(wall + alpha[..., None] * (person - wall)).astype(np.uint8)
     still = StillPicture(picture, None)
     portrait = Portrait(Path("drawn"), still, points, crop_box(points, still.size))
-    return DrawnPerson(
-        portrait, alpha, person.astype(np.uint8), np.round(wall).astype(np.uint8)
-    )
+    return DrawnPerson(portrait, alpha, person.astype(np.uint8), np.round(wall).astype(np.uint8))
 
 
 def turned(person: DrawnPerson, yaw: float, pitch: float = 0.0) -> NDArray[np.float32]:

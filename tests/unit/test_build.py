@@ -44,10 +44,14 @@ LDD_OLD_SYSTEM = """\
 class TestSystemLibraries:
     def test_names_what_ldd_does_not_find(self) -> None:
         assert build.missing_libraries(LDD_CV2) == {
-            "libGL.so.1", "libgthread-2.0.so.0", "libglib-2.0.so.0",
+            "libGL.so.1",
+            "libgthread-2.0.so.0",
+            "libglib-2.0.so.0",
         }
         assert build.missing_libraries(LDD_BPY) == {
-            "libX11.so.6", "libXi.so.6", "libxkbcommon.so.0",
+            "libX11.so.6",
+            "libXi.so.6",
+            "libxkbcommon.so.0",
         }
 
     def test_a_system_that_is_too_old(self) -> None:
@@ -273,8 +277,15 @@ class TestCommandLine:
         note = project / "settings" / "likeness" / "environment.json"
         assert json.loads(note.read_text(encoding="utf-8")) == {"python": str(python)}
         assert capfd.readouterr().out.splitlines() == [
-            str(project), str(build.ROOT),
-            "-m", "inference", "demo", "--out", "aus", "--portrait", "Jürgen 1.png",
+            str(project),
+            str(build.ROOT),
+            "-m",
+            "inference",
+            "demo",
+            "--out",
+            "aus",
+            "--portrait",
+            "Jürgen 1.png",
         ]
 
     def test_a_missing_file_is_told_before_anything_is_installed(
@@ -299,7 +310,7 @@ class TestCommandLine:
         assert raised.value.code == 2
         assert "--potrait" in capsys.readouterr().err
 
-    def test_all_three_checkers_run_and_the_first_failure_counts(
+    def test_all_checkers_run_and_the_first_failure_counts(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(build, "prepare", lambda environment: environment.folder)
@@ -309,17 +320,35 @@ class TestCommandLine:
         def run(command: list[str], folder: Path, variables: dict[str, str] | None = None) -> int:
             ran.append(command[2])
             if command[2] == "pytest":
-                assert command[3:] == ["-x"]
+                assert command[3:] == ["-n", str(os.cpu_count()), "--dist", "loadfile", "-x"]
                 assert variables == {"LIKENESS_BLENDER_45": ".venv-blender-4.5"}
             return codes[command[2]]
 
         monkeypatch.setattr(build, "run", run)
         assert build.main(["test", "-x"]) == 3
-        assert ran == ["ruff", "mypy", "pytest"]
+        assert ran == ["ruff", "ruff", "mypy", "pytest"]
         codes["mypy"] = 0
         assert build.main(["test", "-x"]) == 1
         codes["pytest"] = 0
         assert build.main(["test", "-x"]) == 0
+
+    def test_the_fast_tests_need_no_second_blender(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        prepared: list[build.Environment] = []
+        ran: list[list[str]] = []
+
+        def prepare(environment: build.Environment) -> str:
+            prepared.append(environment)
+            return "python"
+
+        def run(command: list[str], **_: object) -> int:
+            ran.append(command[2:])
+            return 0
+
+        monkeypatch.setattr(build, "prepare", prepare)
+        monkeypatch.setattr(build, "run", run)
+        assert build.main(["test", "--fast", "-x"]) == 0
+        assert prepared == [build.TEST]
+        assert ran[-1][-3:] == ["-m", "fast", "-x"]
 
     def test_a_process_that_was_killed_counts_as_failed(self) -> None:
         assert build.run(["sh", "-c", "kill -9 $$"]) == 137
@@ -334,10 +363,13 @@ class TestInstall:
         info = "likeness_sample-1.dist-info"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("likeness_sample.py", "")
-            archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: likeness-sample\n"
-                             "Version: 1\n")
-            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\n"
-                             "Root-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(
+                f"{info}/METADATA", "Metadata-Version: 2.1\nName: likeness-sample\nVersion: 1\n"
+            )
+            archive.writestr(
+                f"{info}/WHEEL",
+                "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            )
             archive.writestr(f"{info}/RECORD", "")
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
         monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -382,14 +414,23 @@ class TestInstall:
     @pytest.mark.parametrize(
         ("log", "advice"),
         [
-            ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on "
-             "device", "disk is full"),
-            ("WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError("
-             "'<pip._vendor.urllib3.connection.HTTPSConnection object>: Failed to establish a new "
-             "connection: [Errno -3] Temporary failure in name resolution')': /simple/numpy/\n"
-             "ERROR: No matching distribution found for numpy==1.26.4", "no connection"),
-            ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
-             "not the one that was pinned"),
+            (
+                "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on "
+                "device",
+                "disk is full",
+            ),
+            (
+                "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError("
+                "'<pip._vendor.urllib3.connection.HTTPSConnection object>: Failed to establish a "
+                "new connection: [Errno -3] Temporary failure in name resolution')': "
+                "/simple/numpy/\n"
+                "ERROR: No matching distribution found for numpy==1.26.4",
+                "no connection",
+            ),
+            (
+                "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+                "not the one that was pinned",
+            ),
             ("something nobody has seen", "lines above"),
         ],
     )

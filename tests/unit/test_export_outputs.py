@@ -184,9 +184,7 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_like_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("marks", ["log", "checkpoint", "settings", "person", "results"])
-def test_folders_of_older_versions_are_taken_by_their_own_marks(
-    tmp_path: Path, marks: str
-) -> None:
+def test_folders_of_older_versions_are_taken_by_their_own_marks(tmp_path: Path, marks: str) -> None:
     kind: FolderKind
     if marks == "log":
         kind = TRAINING

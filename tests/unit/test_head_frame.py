@@ -160,9 +160,13 @@ def test_a_residual_moves_colours_and_alpha(person: DrawnPerson, source: HeadSou
     shift[..., 0] = 5
     still, moved = draw_head(source, pose), draw_head(source, pose, shift)
     assert np.allclose(moved.alpha[60:200, 60:-60], still.alpha[60:200, 65:-55], atol=0.02)
-    assert psnr(
-        moved.pixels[20:60, 60:-60].astype(np.uint8), still.pixels[20:60, 65:-55].astype(np.uint8)
-    ) > 35
+    assert (
+        psnr(
+            moved.pixels[20:60, 60:-60].astype(np.uint8),
+            still.pixels[20:60, 65:-55].astype(np.uint8),
+        )
+        > 35
+    )
 
 
 def test_the_same_head_at_another_size(person: DrawnPerson, source: HeadSource) -> None:

@@ -49,9 +49,7 @@ def test_the_same_file_every_time(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("newer")
-def test_the_newer_api_finds_the_same_face(
-    samples: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_newer_api_finds_the_same_face(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = read_picture(samples / "eileen_collins.png").rgb8()
     (newer_face,) = find_faces(picture)
     monkeypatch.undo()

@@ -72,6 +72,12 @@ MATCHES = (
     ("picture", "Picture", "The head strip is also graded, towards a still of the plate that it "
      "is laid over; once for the whole shot"),
 )  # fmt: skip
+LAYERS = (
+    ("head", "Head", "The head before a still background, over the portrait that it came from"),
+    ("person", "Person", "The moving person alone, cut out, to lay over any plate below; the "
+     "portrait's own strip is muted"),
+    ("box", "Box", "The head with its background around it, in a soft-edged box"),
+)  # fmt: skip
 FORMATS = (
     ("png", "PNG 8 bit", "Straight alpha, display sRGB"),
     ("png16", "PNG 16 bit", "Straight alpha, display sRGB, for 16-bit portraits"),
@@ -252,6 +258,17 @@ class LikenessSettings(PropertyGroup):
     tier: EnumProperty(name="Quality", items=TIERS)
 
     range: EnumProperty(name="Range", description="Which frames are made", items=RANGES)
+    layer: EnumProperty(name="Layer", description="What the frames hold", items=LAYERS)
+    own_matte: StringProperty(
+        name="Own Matte", subtype="FILE_PATH", options=_RELATIVE,
+        description="A matte of the person in the portrait, grey or with alpha, in place of the "
+        "one that is made; empty: none",
+    )  # fmt: skip
+    own_plate: StringProperty(
+        name="Own Plate", subtype="FILE_PATH", options=_RELATIVE,
+        description="A picture of what lies behind the person, in place of the one that is made; "
+        "empty: none",
+    )  # fmt: skip
     format: EnumProperty(name="Format", description="Files of the head frames", items=FORMATS)
     feather: FloatProperty(
         name="Feather",

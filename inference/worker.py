@@ -288,6 +288,7 @@ def _synthesized(result: Synthesized) -> dict[str, Any]:
         "gaps": result.gaps,
         "provider": result.provider,
         "reason": result.reason,
+        "words": result.words,
     }
 
 

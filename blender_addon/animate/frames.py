@@ -44,11 +44,28 @@ def request(
         job["portrait_face"] = portrait.pictures[0].face
     if chosen.feather > 0:
         job["feather"] = chosen.feather / 100
+    job |= layer_of(chosen)
     job["match"], job["match_strength"] = matched_to(chosen), chosen.match_strength
     own = person.person_of(portrait)
     if own is not None and portrait.use_person:
         return {**job, "person": str(own)}
     return {**job, "tier": chosen.tier}
+
+
+def layer_of(chosen: Any) -> dict[str, Any]:
+    """The layer, and pictures of the artist's own for it, as the job says them.
+
+    InputError when one of these is gone.
+    """
+    if chosen.layer == "box":
+        return {"box": True}
+    job: dict[str, Any] = {"layer": chosen.layer}
+    for name, own, what in (
+        ("alpha", chosen.own_matte, "own matte"), ("plate", chosen.own_plate, "own plate"),
+    ):  # fmt: skip
+        if own:
+            job[name] = str(folders.existing(own, what))
+    return job
 
 
 def matched_to(chosen: Any) -> str:

@@ -24,6 +24,10 @@ class LIKENESS_PT_composite(StepPanel):
         chosen = settings(scene)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
+        column.prop(chosen, "layer")
+        if chosen.layer != "box":
+            column.prop(chosen, "own_matte")
+            column.prop(chosen, "own_plate")
         for name in ("range", "format", "feather", "match"):
             column.prop(chosen, name)
         if chosen.match == "picture":

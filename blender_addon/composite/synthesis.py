@@ -26,6 +26,7 @@ KIND = "synthesize"
 # Between looks at what has been made: so many seconds, and so many times as long as a look takes.
 SHOW_SECONDS = 2.0
 _SHOW_SHARE = 20
+_MUTED = "likeness_muted"  # of a portrait's strip: it was muted for its cut-out person
 
 _due: dict[str, float] = {}  # job -> when its frames are shown next
 
@@ -116,6 +117,7 @@ def show(
     name = f"{portrait.name} plays {take.name}"
     laid = head_strip.lay(scene, placement, timed, under, tag, name, span)
     head_strip.lay_matte(scene, placement, timed, laid.strip, matte_tag(portrait, take))
+    _show_portrait(under, placement.layer != "person")
     if is_new:
         _mute_others(scene, portrait, laid.strip)
         head_strip.step_back(under, head_strip.find(scene, take.strip))
@@ -135,6 +137,7 @@ def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> st
     return (
         f"{result['made']} {frames} made{kept} on {result['provider'].upper()}"
         f"{', sound added' if sounded else ''}"
+        f"{'; ' + result['words'] if result.get('words') else ''}"
     )
 
 
@@ -142,7 +145,7 @@ def ended(_context: Any, _scene: Any, ticket: Any, _state: str, _message: str) -
     """Cancelled or failed: what is whole is shown and kept."""
     _due.pop(ticket.id, None)
     folder = Path(ticket.request["out"])
-    if (folder / FILE_NAME).is_file() and any(folder.glob("head_*.???")):
+    if (folder / FILE_NAME).is_file() and any(folder.glob("*_[0-9]*.???")):
         notes = ticket.notes
         show(notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"])
 
@@ -204,6 +207,16 @@ def _has_sound(scene: Any, path: Path) -> bool:
         and folders.absolute(strip.sound.filepath) == path
         for strip in versions.strips(scene.sequence_editor)
     )
+
+
+def _show_portrait(under: Any, shown: bool) -> None:
+    """The cut-out person replaces the portrait: its strip is muted, and shown again afterwards."""
+    if not shown and not under.mute:
+        under.mute = True
+        under[_MUTED] = True
+    elif shown and under.get(_MUTED):
+        under.mute = False
+        del under[_MUTED]
 
 
 def _mute_others(scene: Any, portrait: Any, newest: Any) -> None:

@@ -27,6 +27,7 @@ SHOWN = 0.02  # alpha from which on a pixel is not the ground's alone
 # How far the hole reaches beyond, of the face's side: at the body, and about the head, where
 # strands fly that no matte holds. In textured ground they are hardly seen, and a fill is.
 _GROWN, _GROWN_HEAD, _GROWN_TEXTURED = 0.03, 0.06, 0.035
+_FADES = 2.5  # so many times within that reach the plate gives way to the picture
 _SMALL = 256  # pixels of the longer side at which colours are carried in
 _BLUR = (0.03, 0.10)  # of the face's side, at the hole's edge and deep in it
 _DEEP = 0.3  # of the face's side
@@ -41,9 +42,10 @@ def find_hole(alpha: Pixels, face: Face) -> Mask:
 
 def hole_cover(alpha: Pixels, face: Face) -> Plane:
     """How far the plate must hide the picture, (H, W), 0 to 1: whole where the person shows, and
-    gently less towards the hole's rim. Arguments as of `find_hole`.
+    nothing a little beyond: the hole's rim is ground that the picture shows itself, and what is made
+    up there must not be seen around a head that hardly moves. Arguments as of `find_hole`.
     """
-    near = np.clip(1 - _beyond(alpha, face, _GROWN_HEAD), 0, 1).astype(np.float32)
+    near = np.clip(1 - _FADES * _beyond(alpha, face, _GROWN_HEAD), 0, 1).astype(np.float32)
     return near * near * (3 - 2 * near)
 
 

@@ -45,6 +45,30 @@ def formats(given: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
+def person(given: dict[str, Any]) -> dict[str, Any]:
+    """The cut-out person over a blue plate, then the head over its portrait again."""
+    scene = prepared(given)
+    scene.view_settings.view_transform = "Standard"
+    scene.render.dither_intensity = 0
+    facts: dict[str, Any] = {}
+    for layer, still in (("person", given["blue"]), ("head", given["back"])):
+        scene.likeness.layer = layer
+        ops.synthesize()
+        scene = bpy.context.scene
+        there = versions.strips(scene.sequence_editor)
+        if layer == "person":
+            there["actor"].channel = 9
+            there["actor"].mute = True
+            there.new_image(
+                name="plate", filepath=given["plate"], channel=1, frame_start=FRAME,
+                fit_method="ORIGINAL",
+            )  # fmt: skip
+        under = next(s for s in there if str(s.get("likeness", "")).startswith("portrait:"))
+        facts[layer] = {"files": strip_facts(scene)["head"]["files"], "muted": under.mute}
+        output.render_still(scene, Path(still), FRAME)
+    return facts
+
+
 def _part(scene: Any, given: dict[str, Any]) -> list[str]:
     """Two frames as EXR, then a reload; a frame that is not made yet is rendered."""
     scene.likeness.format, scene.likeness.range = "exr", "PREVIEW"

@@ -53,6 +53,26 @@ def test_every_format_is_rendered_as_it_was_made(
         assert np.abs(picture[:, :510] - wanted).mean() > 0.5  # and the head did move
 
 
+def test_the_person_is_laid_over_another_plate_and_the_portrait_comes_back(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    """The portrait's strip is muted for its cut-out person, by one step that is undone as one."""
+    blue, back = tmp_path / "blue.png", tmp_path / "back.png"
+    plate = tmp_path / "plate.png"
+    cv2.imwrite(str(plate), np.full((600, 600, 3), (255, 0, 0), np.uint8))
+    facts = scenario("person", blue=blue, back=back, plate=plate)
+    assert facts["person"]["files"][0] == "person_000000.png"
+    assert facts["person"]["muted"] and not facts["head"]["muted"]
+    assert facts["head"]["files"][0] == "head_000000.png"
+    over_blue, over_itself = material.load(blue), material.load(back)
+    # What lies beside the person is the plate below; the person is the same in both.
+    corner = np.s_[10:60, 10:60]
+    assert np.abs(over_blue[corner] - (0, 0, 255)).max() < 2
+    assert np.abs(over_itself[corner] - (0, 0, 255)).max() > 100
+    face = np.s_[200:320, 200:300]
+    assert np.abs(over_blue[face] - over_itself[face]).mean() < 1.5
+
+
 def _frame(path: Path) -> np.ndarray:
     """RGBA, straight, display sRGB, float64 in 0..255."""
     if path.suffix == ".exr":

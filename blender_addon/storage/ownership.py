@@ -27,6 +27,7 @@ from .files import is_part
 RECORD = "likeness.json"
 _MARK, _VERSION = "likeness_folder", 1
 _LONGEST = 100_000  # bytes; a record holds a few hundred
+_LONGEST_PATTERN = 200  # characters
 _POINTS_SIZE = 128 + 478 * 3 * 4  # bytes of a whole .npy of a face's points
 
 
@@ -157,10 +158,21 @@ def _patterns(record: dict[str, object]) -> re.Pattern[str] | None:
     names = record.get("files")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
+    if any(_is_slow(name) for name in names):
+        return None
     try:
         return re.compile("|".join(f"(?:{name})" for name in names))
     except (re.error, RecursionError, OverflowError):
         return None
+
+
+def _is_slow(pattern: str) -> bool:
+    """Could it take for ever to say that a name does not fit? A record may come from anybody."""
+    return (
+        len(pattern) > _LONGEST_PATTERN
+        or sum(pattern.count(sign) for sign in "*+") > 2
+        or re.search(r"\)[*+?{]|\{\d*,", pattern) is not None
+    )
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -42,8 +42,8 @@ def find_hole(alpha: Pixels, face: Face) -> Mask:
 
 def hole_cover(alpha: Pixels, face: Face) -> Plane:
     """How far the plate must hide the picture, (H, W), 0 to 1: whole where the person shows, and
-    nothing a little beyond. The rim of the hole is ground that the picture shows itself, and what is
-    made up there must not be seen around a head that hardly moves. Arguments as of `find_hole`.
+    nothing a little beyond. The rim of the hole is ground that the picture shows itself, and what
+    is made up there must not be seen around a head that hardly moves. Arguments as of `find_hole`.
     """
     near = np.clip(1 - _FADES * _beyond(alpha, face, _GROWN_HEAD), 0, 1).astype(np.float32)
     return near * near * (3 - 2 * near)

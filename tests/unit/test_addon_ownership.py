@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's reading of a folder's record: what the worker writes is read, what is slow is not."""
+"""The add-on reads folders' records: what the worker writes is understood, what is slow is not."""
 
 from __future__ import annotations
 

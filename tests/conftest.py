@@ -60,7 +60,7 @@ def _buffered() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Portraits' layers are made once a run, and nobody's cache is touched."""
-    os.environ["LIKENESS_CACHE"] = str(tmp_path_factory.mktemp("cache") / "layers")
+    os.environ["LIKENESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

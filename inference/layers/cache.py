@@ -33,10 +33,10 @@ _ABANDONED = 3600  # seconds, after which a part that was never finished is nobo
 
 
 def cache_folder() -> Path:
-    """Where layers are kept: LIKENESS_CACHE, or the system's place for a user's cache."""
+    """Where layers are kept: below LIKENESS_CACHE, or the system's place for a user's cache."""
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
-        return Path(named)
+        return Path(named).expanduser() / "layers"
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
         return base / "Likeness" / "Cache" / "layers"

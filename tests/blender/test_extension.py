@@ -45,6 +45,7 @@ def scene(request: pytest.FixtureRequest, small_zip: Path, tmp_path: Path) -> Sc
                 "BLENDER_USER_RESOURCES": str(tmp_path / "blender"),
                 "XDG_CONFIG_HOME": str(tmp_path / "config"),
                 "LIKENESS_PYTHON": sys.executable,
+                "LIKENESS_CACHE": "",  # its own place is what is tested
             },
             capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip

@@ -441,8 +441,8 @@ def test_an_output_below_a_file(
     refused = run_cli("capture", footage / ANNA, "--out", file / "deep" / "a.track.npz")
     assert_refused(refused, file, "cannot be written")
     assert "capture: " not in refused.stderr, "no frame was captured in vain"
-    for out in (file, file / "frames"):
-        assert_refused(synthesized(run_cli, out, portrait, track), out, "cannot be written")
+    for out, words in ((file, "this is a file"), (file / "frames", "cannot be written")):
+        assert_refused(synthesized(run_cli, out, portrait, track), out, words)
     assert files_in(tmp_path) == ["notes.txt"] and file.read_text(encoding="utf-8") == "kept"
 
 

@@ -277,7 +277,7 @@ def test_a_generator_that_draws_nothing_scores_nothing(
     clip: EvaluationClip, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Over the whole crop: kept to the face, the warp around it would still show a head.
-    monkeypatch.setattr("inference.synthesis.confine", lambda answer, points: answer)
+    monkeypatch.setattr("inference.render.confine", lambda answer, points: answer)
     result = measure_self(clip, 1, other(Grey, untrained))
     warp, grey = result.scores["warp"], result.scores["generator"]
     assert grey["sharpness"] < 0.05

@@ -48,7 +48,7 @@ def test_prepared_footage_is_whole_after_kills_and_goes_on(footage: Path, tmp_pa
     for name in ("s_mona_lisa_pd.jpg", "s_astronaut_nasa_pd.jpg", "s_obama_official_pd.jpg"):
         shutil.copy(footage / "sample" / name, source / name)
     (source / "broken.jpg").write_text("not a picture", encoding="utf-8")
-    kill("killed_prepare.py", KILLS or "100", source, tmp_path / "base")
+    kill("killed_prepare.py", KILLS or "12", source, tmp_path / "base")
 
 
 def test_a_personalization_is_whole_after_kills_and_goes_on(tmp_path: Path) -> None:

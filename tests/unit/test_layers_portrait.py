@@ -33,7 +33,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache folder of this module's own."""
     folder = tmp_path_factory.mktemp("cache") / "layers"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cache.FOLDER_VARIABLE, str(folder))
+        patch.setenv(cache.FOLDER_VARIABLE, str(folder.parent))
         yield folder
 
 
@@ -51,7 +51,7 @@ def layers(collins: Portrait, kept: Path) -> Layers:
 def fresh(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
     monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "fresh"))
-    return tmp_path / "fresh"
+    return tmp_path / "fresh" / "layers"
 
 
 def face_of(portrait: Portrait) -> Face:
@@ -211,7 +211,7 @@ def test_without_the_model_the_fallback_is_said_and_an_own_matte_still_serves(
     monkeypatch.setattr(made, "finds_persons", lambda: False)
     assert "no model" in portrait_layers(collins).fallback
     monkeypatch.undo()
-    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(fresh))
+    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(fresh.parent))
     assert portrait_layers(collins).fallback == ""  # was not kept
     monkeypatch.setattr(made, "finds_persons", lambda: False)
     grey = still(np.repeat(layers.alpha[..., None], 3, axis=2))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from inference.composite import Pixels, confine, face_region, lay_over, merge
 from inference.generator.inputs import generator_input
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
-from inference.scene import Ground, Scene, rgb8
+from inference.head.source import rgb8
+from inference.scene import Ground, Scene
 from inference.warp.openings import Patch
 from inference.warp.warp import TargetPose, pose_target, warp, warp_plane
 

@@ -19,7 +19,7 @@ from inference.frames import FORMATS
 from inference.generator.identity import person_vector
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
-from inference.head.source import HeadSource, build_head, resized
+from inference.head.source import HeadSource, build_head, crop_of, resized, rgb8
 from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
 from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
@@ -33,7 +33,7 @@ from inference.performance.retargeting.retarget import (
     retarget_motion,
 )
 from inference.pictures import StillPicture, read_picture
-from inference.portrait import Box, Portrait, open_portrait
+from inference.portrait import Portrait, open_portrait
 from inference.progress import Progress
 from inference.sidecar import shared_mark
 from inference.track import LandmarkTrack, fill_gaps
@@ -196,24 +196,6 @@ def at_model_size(full: WarpSource, size: int) -> WarpSource:
     """The crop as the network sees it: `size` x `size`, 8 bits."""
     mouth = full.mouth and OpenMouth(rgb8(full.mouth.pixels), full.mouth.points)
     return warp_source(rgb8(full.pixels), full.points, (size, size), mouth)
-
-
-def rgb8(pixels: Pixels) -> NDArray[np.uint8]:
-    """The pixels at 8 bits."""
-    return (pixels if pixels.dtype == np.uint8 else pixels // 257).astype(np.uint8, copy=False)
-
-
-def crop_of(plane: NDArray, box: Box) -> NDArray:
-    """The box of a picture (H, W, ...); beyond the picture its edge goes on."""
-    height, width = plane.shape[:2]
-    inside = plane[
-        max(0, box.y) : min(height, box.y + box.height),
-        max(0, box.x) : min(width, box.x + box.width),
-    ]
-    return cv2.copyMakeBorder(
-        inside, max(0, -box.y), max(0, box.y + box.height - height), max(0, -box.x),
-        max(0, box.x + box.width - width), cv2.BORDER_REPLICATE,
-    )  # fmt: skip
 
 
 def _check_choices(job: SynthesizeJob) -> None:

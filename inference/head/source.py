@@ -66,17 +66,17 @@ def build_head(
     box, picture = portrait.box, portrait.picture
     size = (box.width, box.height)
     points = portrait.crop_points()
-    matte = _crop(np.round(alpha * 255).astype(np.uint8), box)
+    matte = crop_of(np.round(alpha * 255).astype(np.uint8), box)
     share = matte.astype(np.float32)[..., None] / 255
-    colours = _exact(_crop(picture.rgb, box), _crop(person, box), _crop(plate, box), share)
+    colours = _exact(crop_of(picture.rgb, box), crop_of(person, box), crop_of(plate, box), share)
     mesh = build_mesh(points, size)
     shell = fit_shell(mesh, matte, head_form(), portrait.visible())
     matte = _ended(matte, shell, portrait.visible())
-    head = build_head_mesh(mesh, shell, _eight(colours), size)
+    head = build_head_mesh(mesh, shell, rgb8(colours), size)
     person_source = warp_source(colours, points, mouth=mouth)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
-    own, below = _crop(picture.rgb, box).astype(np.float32), _crop(plate, box)
+    own, below = crop_of(picture.rgb, box).astype(np.float32), crop_of(plate, box)
     share = matte.astype(np.float32)[..., None] / 255
     missed = own - (below + share * (colours - below.astype(np.float32)))
     return HeadSource(head, person_source, matte, whole, _skull(shell, size), size, missed)
@@ -85,18 +85,19 @@ def build_head(
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
     """The same head, to be drawn at `size` (width, height), with 8 bits a colour."""
     person = source.person
-    mouth = person.mouth and OpenMouth(_eight(person.mouth.pixels), person.mouth.points)
-    small = warp_source(_eight(person.pixels), person.points, size, mouth)
+    mouth = person.mouth and OpenMouth(rgb8(person.mouth.pixels), person.mouth.points)
+    small = warp_source(rgb8(person.pixels), person.points, size, mouth)
     how = cv2.INTER_AREA if size[0] < source.alpha.shape[1] else cv2.INTER_LINEAR
     alpha, whole = (cv2.resize(p, size, interpolation=how) for p in (source.alpha, source.whole))
     return replace(source, person=small, alpha=alpha, whole=whole)
 
 
-def _eight(pixels: Pixels) -> NDArray[np.uint8]:
+def rgb8(pixels: Pixels) -> NDArray[np.uint8]:
+    """The pixels at 8 bits."""
     return (pixels if pixels.dtype == np.uint8 else pixels // 257).astype(np.uint8, copy=False)
 
 
-def _crop(plane: NDArray[Any], box: Box) -> NDArray[Any]:
+def crop_of(plane: NDArray[Any], box: Box) -> NDArray[Any]:
     """The box of a picture (H, W, ...); beyond the picture its edge goes on."""
     height, width = plane.shape[:2]
     left, top = max(0, -box.x), max(0, -box.y)

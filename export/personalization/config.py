@@ -55,4 +55,4 @@ class PersonalizeConfig:
     judge_every: int = 20  # steps
     seed: int = 0
     threads: int = 0  # of torch; 0: all cores
-    half: bool = True  # bfloat16 where the machine has it
+    half: bool = True  # bfloat16 where the machine computes in it

@@ -13,6 +13,7 @@ from export.personalization.config import PersonalizeConfig
 from export.personalization.pairs import Batch, Pairs
 from export.training.config import TrainConfig
 from export.training.objective import measures, region_weight
+from export.training.precision import autocast
 from export.training.render import Rendered, View, render, view_batch
 from inference.generator.contract import IDENTITY_SIZE
 
@@ -100,7 +101,7 @@ class Judge:
     def render(self, generator: nn.Module, view: View) -> Rendered:
         """A view's pictures by a generator of this person."""
         nobody = torch.zeros(len(view.target), IDENTITY_SIZE, device=self._device)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+        with autocast(self._device, self._half):
             answer = generator(view.picture, nobody)
         return render(answer, view)
 

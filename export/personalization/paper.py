@@ -37,6 +37,7 @@ from export.training.average import follow
 from export.training.balance import Balance, check_finite
 from export.training.losses import dssim, feature_matching, hinge_discriminator, hinge_generator
 from export.training.perceptual import FourierBlocks
+from export.training.precision import autocast
 from inference.files import check_writable
 from inference.generator.person import UNFINISHED
 from inference.outputs import claim_folder
@@ -191,7 +192,7 @@ class _Trial:
                 group["lr"] = rate * rise
         chosen = self._draw(step)
         target, lines = self.learnt.target[chosen], self.learnt.lines[chosen]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.half):
+        with autocast(self.device, config.half):
             picture = self.network(lines).float()
             self.judge.requires_grad_(False)
             fake = self.judge(picture, lines)
@@ -213,7 +214,7 @@ class _Trial:
         follow(self.average, self.network, min(config.ema, (1 + step) / (10 + step)))
         both, twice = torch.cat([target, picture.detach()]), torch.cat([lines, lines])
         for _ in range(config.adversary_steps):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.half):
+            with autocast(self.device, config.half):
                 verdict = self.judge(both, twice)
             shown, made = verdict.scores[0].chunk(2)
             loss = hinge_discriminator((shown,), (made,))

@@ -33,6 +33,7 @@ from export.personalization.unfinished import (
 from export.training.average import follow
 from export.training.config import TrainConfig
 from export.training.objective import objective
+from export.training.precision import autocast
 from export.training.render import View, render, view_batch
 from inference.errors import LikenessError
 from inference.files import check_writable
@@ -183,7 +184,7 @@ def embed(checkpoint: Path, pictures: PersonPictures) -> Tensor:
 def _loss(network: nn.Module, view: View, config: PersonalizeConfig, losses: TrainConfig) -> Tensor:
     device = view.target.device
     nobody = torch.zeros(len(view.target), IDENTITY_SIZE, device=device)  # it is in the weights
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
+    with autocast(device, config.half):
         answer = network(view.picture, nobody)
     return torch.stack(list(objective(render(answer, view), view, losses).values())).sum()
 

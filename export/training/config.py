@@ -79,7 +79,7 @@ class TrainConfig:
     checkpoint_minutes: float = 3.0
     keep_checkpoints: int = 2
     threads: int = 0  # of torch; 0: all cores
-    half: bool = True  # bfloat16 where the machine has it
+    half: bool = True  # bfloat16 where the machine computes in it
 
 
 @dataclass(frozen=True)

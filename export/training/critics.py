@@ -20,6 +20,7 @@ from export.training.losses import (
     r1_penalty,
 )
 from export.training.perceptual import FourierBlocks
+from export.training.precision import autocast
 from export.training.processes import Processes
 from export.training.render import Rendered, View
 from inference.generator.contract import CHANNELS
@@ -162,7 +163,7 @@ class Critics:
     ) -> Verdict:
         lines = view.picture[:, _LINES:]
         half = self.config.half and not exact
-        with torch.autocast(picture.device.type, torch.bfloat16, enabled=half):
+        with autocast(picture.device, half):
             verdict: Verdict = self.network(picture, lines, e.detach(), crops)
         return verdict
 

@@ -50,6 +50,7 @@ from export.training.losses import (
     match,
 )
 from export.training.perceptual import FourierBlocks, PaperContent
+from export.training.precision import autocast
 from export.training.processes import Processes
 from inference.errors import InputError
 from inference.files import write_whole, written_whole
@@ -129,7 +130,7 @@ def _train(config: PaperConfig, folder: OwnedFolder) -> Path:
             break
         target, lines, frames, person = _on_device(batch, device)
         adverse = progress >= config.adversary_from
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
+        with autocast(device, config.half):
             picture, e = learner(lines, frames)
             picture = picture.float()
             if adverse:
@@ -155,7 +156,7 @@ def _train(config: PaperConfig, folder: OwnedFolder) -> Path:
         follow(average, learner, min(config.ema, (1 + step) / (10 + step)))
 
         for _ in range(config.adversary_steps if adverse else 0):
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
+            with autocast(device, config.half):
                 real = judge(target, lines, person)
                 fake = judge(picture.detach(), lines, person)
             loss = hinge_discriminator(real.scores, fake.scores)

@@ -29,6 +29,7 @@ from export.training.feed import Feed, validation_batches
 from export.training.folder import TRAINING, grid_name, log_line
 from export.training.grid import write_grid
 from export.training.objective import measures, objective
+from export.training.precision import autocast
 from export.training.processes import Processes
 from export.training.render import Rendered, View, render, view_batch
 from export.training.resident import ResidentFeed
@@ -113,7 +114,7 @@ def _train(config: TrainConfig, processes: Processes, folder: OwnedFolder | None
 
         crop = None if step % config.whole_every == 0 else config.crop
         view = view_batch(batch, device, crop)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.half):
+        with autocast(device, config.half):
             rendered, e = model(view, batch["known"].to(device))
         terms = objective(rendered, view, config)
         if processes.any(not bool(torch.isfinite(terms["pixels"]))):

@@ -11,6 +11,7 @@ from pathlib import Path
 from export.data.cli import add_pack, add_prepare
 from export.evaluation.cli import add_evaluate
 from export.evaluation.retargeting_cli import add_retargeting
+from export.evaluation.turn_sheet_cli import add_sheet
 from export.evaluation.turns_cli import add_turns
 from export.face.cli import add_face
 from export.head.cli import add_head
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_retargeting(commands)
     add_turns(commands)
+    add_sheet(commands)
     add_personalize(commands)
     add_face(commands)
     add_head(commands)

@@ -141,7 +141,10 @@ def build_scene(
         mouth = mouth and replace(mouth, pixels=grade(mouth.pixels))
         full = warp_source(below.crop(), points, mouth=mouth)
         if layers and ground:
-            layers = replace(layers, person=grade(layers.person), plate=grade(layers.plate))
+            beyond = layers.beyond and replace(layers.beyond, person=grade(layers.beyond.person))
+            layers = replace(
+                layers, person=grade(layers.person), plate=grade(layers.plate), beyond=beyond
+            )
             shown = build_ground(below, layers, mouth, generator.size)
             ground = replace(
                 shown, small=ground.small, small_plate=ground.small_plate,
@@ -175,7 +178,7 @@ def build_ground(portrait: Portrait, layers: Layers, mouth: OpenMouth | None, si
     """The head in depth before its ground, for a network of `side` pixels."""
     top = np.float32(np.iinfo(layers.alpha.dtype).max)
     share = layers.alpha * (1 / top)
-    full = build_head(portrait, share, layers.person, layers.plate, mouth)
+    full = build_head(portrait, share, layers.person, layers.plate, mouth, layers.beyond)
     plate = crop_of(layers.plate, portrait.box)
     small_plate = cv2.resize(rgb8(plate), (side, side), interpolation=cv2.INTER_AREA)
     missed = full.missed * np.float32(1 if plate.dtype == np.uint8 else 1 / 257)

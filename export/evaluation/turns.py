@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from export.data.clips import ClipFile
 from export.evaluation.measures import psnr, ssim_map
-from export.evaluation.rough_layers import RoughLayers, rough_layers
 from inference.capture.capture import capture_footage
 from inference.capture.persons import PersonFinder
 from inference.capture.video import open_footage, read_frames
@@ -27,6 +26,7 @@ from inference.composite import feather, lay_over
 from inference.head.frame import draw_head, lay_head_over, pose_head
 from inference.head.source import HeadSource, build_head
 from inference.landmarks import OVAL
+from inference.layers.layers import Layers, portrait_layers
 from inference.performance.face.pose import fit_poses
 from inference.pictures import StillPicture
 from inference.portrait import Portrait, crop_box
@@ -70,7 +70,8 @@ class _Mover:
     """A source frame, ready to be moved by either method."""
 
     portrait: Portrait
-    layers: RoughLayers
+    layers: Layers
+    own: Plane
     mesh: WarpMesh
     feather: Plane
     flat: WarpSource
@@ -94,7 +95,7 @@ class _Mover:
             own = frame.alpha
             whole = lay_head_over(portrait, self.layers.plate, self.head, frame)
         left, top, right, bottom = portrait.visible()
-        alpha[:] = self.layers.alpha
+        alpha[:] = self.own
         alpha[box.y + top : box.y + bottom, box.x + left : box.x + right] = own[
             top:bottom, left:right
         ]
@@ -141,7 +142,7 @@ def measure_clip(clip: ClipFile, each: int) -> tuple[list[PairResult], dict[str,
         movers: dict[int, _Mover] = {}
         for pair in pairs:
             if pair.source not in movers:
-                movers[pair.source] = _mover(clip, track, pair.source, pictures, finder)
+                movers[pair.source] = _mover(clip, track, pair.source, pictures)
             mover, points = movers[pair.source], track.points[pair.target]
             real = pictures[pair.target]
             person = finder.mask(real)
@@ -162,20 +163,20 @@ def measure_clip(clip: ClipFile, each: int) -> tuple[list[PairResult], dict[str,
 
 
 def _mover(
-    clip: ClipFile, track: LandmarkTrack, frame: int, pictures: dict[int, Picture],
-    finder: PersonFinder,
-) -> _Mover:  # fmt: skip
+    clip: ClipFile, track: LandmarkTrack, frame: int, pictures: dict[int, Picture]
+) -> _Mover:
     picture, points = pictures[frame], track.points[frame]
     box = crop_box(points, track.size)
     portrait = Portrait(Path(clip.name), StillPicture(picture, None), points, box)
-    layers = rough_layers(picture, points, finder)
-    head = build_head(portrait, layers.alpha, layers.person, layers.plate)
+    layers = portrait_layers(portrait)
+    own = layers.alpha.astype(np.float32) / np.iinfo(layers.alpha.dtype).max
+    head = build_head(portrait, own, layers.person, layers.plate, beyond=layers.beyond)
     flat = warp_source(portrait.crop(), portrait.crop_points())
-    matte = np.round(layers.alpha * 255).astype(np.uint8)
-    alpha = Portrait(portrait.path, StillPicture(picture, matte), points, box).crop_alpha()
+    alpha = Portrait(portrait.path, StillPicture(picture, layers.alpha), points, box).crop_alpha()
     assert alpha is not None
     mesh = build_mesh(portrait.crop_points(), (box.width, box.height))
-    return _Mover(portrait, layers, mesh, feather(portrait), flat, alpha.astype(np.uint8), head)
+    moving = alpha.astype(np.uint8)
+    return _Mover(portrait, layers, own, mesh, feather(portrait), flat, moving, head)
 
 
 def _compare(
@@ -193,7 +194,7 @@ def _compare(
     head = near & there & (y < chin)
     body = there & (y >= chin)
     ours = alpha > 0.5
-    empty = (alpha < _OUTSIDE) & (mover.layers.alpha < _OUTSIDE)
+    empty = (alpha < _OUTSIDE) & (mover.own < _OUTSIDE)
     still = mover.portrait.picture.rgb8().astype(np.float32)
     moved = np.abs(made - still).mean(axis=2)
     crop = near & (y < chin + 0.3 * face)

@@ -73,6 +73,7 @@ class MovedHead:
     """mesh: as drawn. deep: how much of the head's own motion is in it, 0 (a small turn) to 1.
     behind: the back of the head, or None. scale: the head's size over the portrait's.
     still: 1 while the head's outline is where the portrait has it, 0 once it has moved.
+    pose: of the skull, from where the portrait has it.
     """
 
     mesh: MovedMesh
@@ -80,6 +81,7 @@ class MovedHead:
     behind: Sheet | None
     scale: float
     still: float
+    pose: Pose
 
 
 def build_head_mesh(
@@ -124,7 +126,7 @@ def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     turn = float(np.degrees(np.arccos(np.clip(-view[2], -1, 1))))
     deep = float(_smoothstep((turn - _TURN[0]) / (_TURN[1] - _TURN[0])))
     if deep == 0:
-        return MovedHead(flat, 0.0, None, pose.scale, _still(mesh, flat.vertices))
+        return MovedHead(flat, 0.0, None, pose.scale, _still(mesh, flat.vertices), pose)
     count, rings = len(OVAL), len(mesh.seam[0])
     anchors = flat.vertices[SKIN_COUNT:].reshape(rings, count, 3).swapaxes(0, 1)
     moved, behind = _on_head(mesh, anchors, pose, view, deep)
@@ -133,7 +135,7 @@ def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     vertices = flat.vertices.copy()
     vertices[SKIN_COUNT:] = mixed.swapaxes(0, 1).reshape(-1, 3)
     still = _still(mesh, vertices)
-    return MovedHead(replace(flat, vertices=vertices), deep, behind, pose.scale, still)
+    return MovedHead(replace(flat, vertices=vertices), deep, behind, pose.scale, still, pose)
 
 
 def _still(mesh: HeadMesh, vertices: Points) -> float:

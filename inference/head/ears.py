@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 # Ears are found where a ray's sine (1 is straight down) lies between the first two values; beyond
 # them that fades over the third.
 _ABOVE, _BELOW, _SOFT = -0.25, 0.7, 0.2
-_CHEEKS = (50, 280, 101, 330, 36, 266, 205, 425, 117, 346, 118, 347)
+CHEEKS = (50, 280, 101, 330, 36, 266, 205, 425, 117, 346, 118, 347)
 _TOP = -0.5  # rays that point higher than this show hair, or a bald head
 # Where between seam and outline a ray's colours are looked at.
 _LOOKS = (0.45, 0.6, 0.75, 0.9)
@@ -38,7 +38,7 @@ def find_ears(shell: Shell, pixels: NDArray[np.uint8], points: Points) -> Array:
     angle = shell.seam[:, None] + share * (np.pi / 2 - shell.seam)[:, None]
     where = shell.at(angle, share)[..., :2]
     seen = _colours(pixels, where.reshape(-1, 2)).reshape(*where.shape[:2], 3)
-    skin = np.median(_colours(pixels, points[list(_CHEEKS), :2]), axis=0)
+    skin = np.median(_colours(pixels, points[list(CHEEKS), :2]), axis=0)
     down = np.sin(shell.azimuth)
     top = down <= max(_TOP, float(np.sort(down)[4]))  # five rays at least
     hair = np.median(seen[top].reshape(-1, 3), axis=0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inference.head.anchors import move_head
 from inference.head.behind import DrawnSheet, draw_sheet
+from inference.head.neck import DrawnNeck, move_neck
 from inference.head.source import HeadSource
 from inference.portrait import Portrait
 from inference.warp.contour import sample
@@ -39,13 +40,14 @@ _MADE_UP = (0.6, 1.0)
 class HeadPose:
     """One frame's geometry, for any resolution. target: the drawn mesh, and the landmarks.
 
-    sheet: the back of the head, or None. deep: how much of the motion is the head's in depth, 0
-    (small turns: the flat rings') to 1. still: 1 while the head is where the portrait has it, else
-    down to 0.
+    sheet: the back of the head, or None. neck: what comes into sight behind the jaw, or None. deep:
+    how much of the motion is the head's in depth, 0 (small turns: the flat rings') to 1. still: 1
+    while the head is where the portrait has it, else down to 0.
     """
 
     target: TargetPose
     sheet: DrawnSheet | None
+    neck: DrawnNeck | None
     deep: float
     still: float
 
@@ -72,7 +74,8 @@ def pose_head(source: HeadSource, target: Points) -> HeadPose:
     moved = move_head(source.mesh, target)
     raster = rasterise(source.mesh.flat, moved.mesh, source.size, (GRID, GRID))
     sheet = draw_sheet(moved.behind, source.size, (GRID, GRID)) if moved.behind else None
-    return HeadPose(TargetPose(raster, target, moved.scale), sheet, moved.deep, moved.still)
+    neck = move_neck(source.neck, moved.pose, source.size) if moved.deep else None
+    return HeadPose(TargetPose(raster, target, moved.scale), sheet, neck, moved.deep, moved.still)
 
 
 def draw_head(
@@ -94,6 +97,8 @@ def draw_head(
     unseen, layer = _known(source, pose, alpha)
     if pose.sheet:
         _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
+    if pose.neck:
+        _lay_neck(pose.neck, pose.deep, pixels, alpha, unseen, layer)
     return HeadFrame(pixels, alpha, unseen, layer, patches, pose.still)
 
 
@@ -189,3 +194,29 @@ def _lay_behind(
     alpha[row, column] = total
     unseen[row, column] = share * unseen[row, column] + (1 - share) * (total > _NONE)
     layer[row, column] = np.where((share < 0.5) & (total > _NONE), BACK, layer[row, column])
+
+
+def _lay_neck(
+    neck: DrawnNeck, deep: float, pixels: Pixels, alpha: Plane, unseen: Plane,
+    layer: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Lay the neck behind what is drawn, in place."""
+    size = (alpha.shape[1], alpha.shape[0])
+    share = cv2.resize(neck.alpha * np.float32(deep), size, interpolation=cv2.INTER_LINEAR)
+    found = cv2.findNonZero(((share > _NONE) & (alpha < _WHOLE)).view(np.uint8))
+    if found is None:
+        return
+    column, row = found[:, 0].T
+    zoom = np.array(neck.alpha.shape[::-1], np.float32) / np.array(size, np.float32)
+    cell = (found[:, 0] + np.float32(0.5)) * zoom - 0.5
+    colours = sample(neck.colours, cell.astype(np.float32), cv2.INTER_LINEAR)
+    if pixels.dtype != np.uint8:
+        colours = colours * np.float32(257)
+    own = alpha[row, column]
+    behind = (1 - own) * share[row, column]
+    total = np.maximum(own + behind, np.float32(1e-6))
+    mixed = pixels[row, column] + (behind / total)[:, None] * (colours - pixels[row, column])
+    pixels[row, column] = np.round(mixed).astype(pixels.dtype)
+    alpha[row, column] = own + behind
+    unseen[row, column] += (behind / total) * (1 - unseen[row, column])
+    layer[row, column] = np.where(behind > own, BODY, layer[row, column])

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from inference.head.anchors import HeadMesh, build_head_mesh
 from inference.head.form import head_form
+from inference.head.neck import Neck, build_neck
 from inference.head.shell import Shell, fit_shell
 from inference.landmarks import OVAL
+from inference.layers.beyond import Beyond, beyond_picture
 from inference.portrait import Box, Portrait
 from inference.warp.mesh import build_mesh
 from inference.warp.mouths import OpenMouth
@@ -38,7 +40,7 @@ class HeadSource:
     landmarks; alpha: (H, W) uint8, the person's; whole: the same, all of the face filled. skull:
     (256, 256) uint8, where in the crop the person is the head (1) and not the body (0). size:
     (width, height) of the crop itself. missed: (height, width, 3) float32, the portrait less its
-    person laid over its plate: nothing where both are exact.
+    person laid over its plate: nothing where both are exact. neck: what the jaw hides of it.
     """
 
     mesh: HeadMesh
@@ -48,6 +50,7 @@ class HeadSource:
     skull: NDArray[np.uint8]
     size: tuple[int, int]
     missed: Plane
+    neck: Neck
 
 
 def build_head(
@@ -56,19 +59,26 @@ def build_head(
     person: Pixels,
     plate: Pixels,
     mouth: OpenMouth | None = None,
+    beyond: Beyond | None = None,
 ) -> HeadSource:
     """Fit the head to a portrait.
 
     alpha: (H, W) float32, 0 to 1, of the whole portrait; person: (H, W, 3), the person's colours,
     carried on a little beyond its edge; plate: (H, W, 3), what lies behind. Colours have the
     portrait's depth. mouth: another picture to take the mouth's inside from.
+    beyond: the person past the picture's edge; None: the edge's own pixels go on.
     """
     box, picture = portrait.box, portrait.picture
     size = (box.width, box.height)
     points = portrait.crop_points()
     matte = crop_of(np.round(alpha * 255).astype(np.uint8), box)
+    own, below = crop_of(picture.rgb, box), crop_of(plate, box)
     share = matte.astype(np.float32)[..., None] / 255
-    colours = _exact(crop_of(picture.rgb, box), crop_of(person, box), crop_of(plate, box), share)
+    colours = _exact(own, crop_of(person, box), below, share)
+    if beyond and len(beyond.alpha):
+        outside = beyond_picture(portrait)
+        colours[outside] = beyond.person
+        matte[outside] = beyond.alpha if beyond.alpha.dtype == np.uint8 else beyond.alpha // 257
     mesh = build_mesh(points, size)
     shell = fit_shell(mesh, matte, head_form(), portrait.visible())
     matte = _ended(matte, shell, portrait.visible())
@@ -76,10 +86,10 @@ def build_head(
     person_source = warp_source(colours, points, mouth=mouth)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
-    own, below = crop_of(picture.rgb, box).astype(np.float32), crop_of(plate, box)
     share = matte.astype(np.float32)[..., None] / 255
-    missed = own - (below + share * (colours - below.astype(np.float32)))
-    return HeadSource(head, person_source, matte, whole, _skull(shell, size), size, missed)
+    missed = own.astype(np.float32) - (below + share * (colours - below.astype(np.float32)))
+    neck = build_neck(points, rgb8(colours), matte, size)
+    return HeadSource(head, person_source, matte, whole, _skull(shell, size), size, missed, neck)
 
 
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:

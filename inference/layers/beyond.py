@@ -9,15 +9,18 @@ pieces of their own, found as for the plate, and the crown of a head closes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.landmarks import OVAL
 from inference.layers.enlarge import strips
 from inference.layers.patches import LONGEST, match_patches
 from inference.layers.pieces import Pieces
-from inference.layers.trimap import Face
+from inference.layers.trimap import Face, Mask, make_face
+from inference.portrait import Portrait
 
 Plane = NDArray[np.float32]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -25,6 +28,46 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 _WHOLE = 0.98  # alpha of pixels that may be copied
 _CROWN = 0.5  # how high a crown rises: 1 is a half circle over what the edge cuts
 _SOFT = 0.02  # of the face's side: the crown's edge
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """The pixels of a portrait's crop that lie beyond the picture, in row order: person (K, 3) and
+    alpha (K,), as in `Layers`.
+    """
+
+    person: Pixels
+    alpha: Pixels
+
+
+def beyond_picture(portrait: Portrait) -> Mask:
+    """Where the portrait's crop (H, W) lies beyond the picture."""
+    left, top, right, bottom = portrait.visible()
+    beyond = np.ones((portrait.box.height, portrait.box.width), bool)
+    beyond[top:bottom, left:right] = False
+    return beyond
+
+
+def make_beyond(
+    portrait: Portrait, person: Pixels, alpha: Pixels, step: Callable[[], None] = lambda: None
+) -> Beyond:
+    """Carry the person on over the part of the crop that the picture does not show.
+
+    person: (H, W, 3) and alpha (H, W) of the whole portrait. step: as of `beyond_edge`.
+    """
+    box = portrait.box
+    left, top, right, bottom = portrait.visible()
+    wanted = beyond_picture(portrait)
+    here = np.s_[box.y + top : box.y + bottom, box.x + left : box.x + right]
+    margin = max(left, top, box.width - right, box.height - bottom)
+    if not margin:
+        return Beyond(person[:0, 0], alpha[:0, 0])
+    outline = portrait.points[list(OVAL), :2] - (box.x + left, box.y + top)
+    face = make_face(outline.astype(np.float32))
+    wide, shown = beyond_edge(person[here], alpha[here], face, margin, step)
+    crop = np.s_[margin - top :, margin - left :]
+    size = np.s_[: box.height, : box.width]
+    return Beyond(wide[crop][size][wanted], shown[crop][size][wanted])
 
 
 def beyond_edge(

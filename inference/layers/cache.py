@@ -27,6 +27,7 @@ from inference.outputs import FolderKind, OwnedFolder, claim_folder
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 FOLDER_VARIABLE = "LIKENESS_CACHE"  # names another folder
+_BEYOND = ("beyond", "beyond_alpha")
 KIND = FolderKind("layers of portraits", (r"[0-9a-f]{64}\.layers\.npz",))
 LARGEST = 2 << 30  # bytes of all files together; those that were not used for longest go first
 _ABANDONED = 3600  # seconds, after which a part that was never finished is nobody's
@@ -60,7 +61,9 @@ def key_of(*parts: NDArray | str | None) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """pictures: alpha (H, W), person and plate (H, W, 3); words: quality and fallback."""
+    """pictures: alpha (H, W), person and plate (H, W, 3), and beyond the picture "beyond" (K, 3)
+    and "beyond_alpha" (K,); words: quality and fallback.
+    """
 
     pictures: dict[str, Pixels]
     words: dict[str, str]
@@ -82,6 +85,9 @@ def load(key: str, rgb: Pixels) -> Kept | None:
                 where = np.unpackbits(file[f"{name}_at"], count=alpha.size).astype(bool)
                 layer.reshape(-1, 3)[where] = file[name]
                 layers[name] = layer
+            layers |= {name: file[name] for name in _BEYOND}
+            if any(layers[name].dtype != rgb.dtype for name in _BEYOND):
+                return None
             words = {name: str(file[name]) for name in ("quality", "fallback")}
         os.utime(path)
         return Kept(layers, words)
@@ -91,7 +97,9 @@ def load(key: str, rgb: Pixels) -> Kept | None:
 
 def keep(key: str, rgb: Pixels, layers: Mapping[str, Pixels], words: Mapping[str, str]) -> None:
     """Store alpha, person and plate of a portrait, where that is possible."""
+    nothing = {"beyond": rgb[:0, 0], "beyond_alpha": rgb[:0, 0, 0]}
     stored: dict[str, NDArray] = {"alpha": layers["alpha"]}
+    stored |= {name: layers.get(name, nothing[name]) for name in _BEYOND}
     for name in ("person", "plate"):
         where = (layers[name] != rgb).any(axis=2)
         stored[f"{name}_at"] = np.packbits(where)

@@ -13,6 +13,7 @@ from inference.capture.detector import find_faces, shrink_for_detection
 from inference.errors import Cancelled
 from inference.landmarks import OVAL
 from inference.layers import cache
+from inference.layers.beyond import Beyond, make_beyond
 from inference.layers.colours import separate, settle
 from inference.layers.enlarge import AlphaEnlarger, enlarged, strips
 from inference.layers.matte import LARGEST, make_matte, shrink
@@ -28,7 +29,7 @@ from inference.progress import Progress
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Plane = NDArray[np.float32]
 
-_VERSION = 1  # of what is made: another number makes all layers anew
+_VERSION = 2  # of what is made: another number makes all layers anew
 _STEPS = 100
 _MATTE, _COLOURS = 50, 75  # of these steps, when each is done
 
@@ -42,7 +43,8 @@ class Layers:
     without the person, equal to it where the person is not.
     has_ground: False where the portrait's own alpha is the matte: nothing lies behind the person.
     quality: what the artist should look at, or "". fallback: why there is no matte, or "": then
-    alpha is whole, and person and plate are the portrait.
+    alpha is whole, and person and plate are the portrait. beyond: the person past the picture's
+    edge, of the portrait's crop; None: nothing is known.
     """
 
     alpha: Pixels
@@ -51,6 +53,7 @@ class Layers:
     has_ground: bool = True
     quality: str = ""
     fallback: str = ""
+    beyond: Beyond | None = None
 
 
 def portrait_layers(
@@ -78,9 +81,12 @@ def portrait_layers(
         return Layers(
             kept.pictures["alpha"], kept.pictures["person"], kept.pictures["plate"], has_ground,
             kept.words["quality"], kept.words["fallback"],
+            Beyond(kept.pictures["beyond"], kept.pictures["beyond_alpha"]),
         )  # fmt: skip
     layers = _make(portrait, matte, plate, _Steps(portrait, progress, cancelled))
     pictures = {"alpha": layers.alpha, "person": layers.person, "plate": layers.plate}
+    if layers.beyond:
+        pictures |= {"beyond": layers.beyond.person, "beyond_alpha": layers.beyond.alpha}
     words = {"quality": layers.quality, "fallback": layers.fallback}
     if layers.fallback != NO_MODEL:
         cache.keep(key, rgb, pictures, words)
@@ -144,8 +150,9 @@ def _make(
     else:
         ground = lay_in(picture.rgb, ground, alpha, face)
     clean = _clean_colours(picture.rgb, alpha, person, behind, steps)
+    beyond = make_beyond(portrait, clean, alpha, steps)
     has_ground = matte is not None or picture.alpha is None
-    return Layers(alpha, clean, ground, has_ground, "; ".join(words))
+    return Layers(alpha, clean, ground, has_ground, "; ".join(words), beyond=beyond)
 
 
 def _without(picture: StillPicture, fallback: str) -> Layers:

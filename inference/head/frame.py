@@ -31,6 +31,10 @@ Plane = NDArray[np.float32]
 NOTHING, BODY, BACK, SHELL, FACE = 0, 1, 2, 3, 4
 # Alpha below which there is nothing, and above which nothing shines through.
 _NONE, _WHOLE = 1 / 255, 254 / 255
+# Skin that is drawn out along a line so many times shows the portrait's rows as streaks; from the
+# first on they are blurred across the line, at the second by all of this share of the crop. It
+# reaches so far (in cells of the raster) beyond the face's outline, over cheek and ear.
+_STREAKS, _SOFTENED, _AROUND = (1.7, 3.0), 0.008, 12
 # Skin and hair that are drawn out to so many times their area (as log2) begin to be made up; at
 # the second they are wholly.
 _MADE_UP = (0.6, 1.0)
@@ -94,6 +98,8 @@ def draw_head(
     pixels, alpha, patches = warp_with_plane(
         source.person, matte, pose.target, source.size, residual, interpolation
     )
+    if pose.deep > 0:
+        _soften(pose, pixels)
     unseen, layer = _known(source, pose, alpha)
     if pose.sheet:
         _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
@@ -137,6 +143,33 @@ def _known(source: HeadSource, pose: HeadPose, alpha: Plane) -> tuple[Plane, NDA
     layer = cv2.resize(kind, size, interpolation=cv2.INTER_NEAREST)
     there = alpha > _NONE
     return unseen * there, layer * there.view(np.uint8)
+
+
+def _soften(pose: HeadPose, pixels: Pixels) -> None:
+    """Take the streaks out of skin that is drawn out, in place."""
+    raster = pose.target.raster
+    size = (pixels.shape[1], pixels.shape[0])
+    low, high = _STREAKS
+    near = cv2.dilate(raster.face, np.ones((2 * _AROUND + 1,) * 2, np.uint8)).astype(np.float32)
+    near = cv2.blur(near, (_AROUND, _AROUND)) * np.float32(pose.deep)
+    for axis in (0, 1):  # drawn out across, then down
+        step = np.zeros(2, np.float32)
+        step[axis] = size[axis] / raster.displacement.shape[1 - axis]
+        slope = np.gradient(raster.displacement, axis=1 - axis) + step
+        drawn_out = step[axis] / np.maximum(np.linalg.norm(slope, axis=2), np.float32(1e-3))
+        share = np.clip((drawn_out - low) / (high - low), 0, 1).astype(np.float32) * near
+        share = cv2.blur(share, (5, 5))
+        if not (share > 0.05).any():
+            continue
+        weight = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
+        left, top, across, down = cv2.boundingRect((weight > 0.02).view(np.uint8))
+        here = np.s_[top : top + down, left : left + across]
+        sigma = _SOFTENED * size[1 - axis]
+        sigmas = (0.01, sigma) if axis == 0 else (sigma, 0.01)
+        soft = cv2.GaussianBlur(pixels[here], (0, 0), sigmas[0], sigmaY=sigmas[1])
+        mixed = pixels[here].astype(np.float32)
+        mixed += weight[here][..., None] * (soft - mixed)
+        pixels[here] = np.round(mixed).astype(pixels.dtype)
 
 
 def _origin_on(

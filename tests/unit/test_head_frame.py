@@ -66,7 +66,9 @@ def test_at_rest_a_bad_matte_and_plate_do_not_show(person: DrawnPerson) -> None:
     assert psnr(near.astype(np.uint8), own) > psnr(away.astype(np.uint8), own) + 5
 
 
-def test_the_face_is_the_mesh_warps_own(person: DrawnPerson, source: HeadSource) -> None:
+def test_the_face_is_the_mesh_warps_own_but_for_streaks(
+    person: DrawnPerson, source: HeadSource
+) -> None:
     target = turned(person, 25)
     box = person.portrait.box
     size = (box.width, box.height)
@@ -81,7 +83,16 @@ def test_the_face_is_the_mesh_warps_own(person: DrawnPerson, source: HeadSource)
         [np.roll(inside, shift, axis)[4:-4, 4:-4] for shift in (-4, 4) for axis in (0, 1)], axis=0
     )
     assert inner.sum() > 4000
-    assert np.array_equal(made.pixels[inner], old[inner])
+    same = (made.pixels == old).all(axis=2)
+    assert same[inner].mean() > 0.6
+    # What is drawn out across is smoother down the picture, and of the same colour.
+    drawn_out = (inner & ~same)[1:]
+    down = [
+        np.abs(np.diff(picture.astype(int), axis=0))[drawn_out] for picture in (made.pixels, old)
+    ]
+    assert down[0].mean() < 0.8 * down[1].mean()
+    changed = made.pixels[inner & ~same].mean(axis=0) - old[inner & ~same].mean(axis=0)
+    assert np.abs(changed).max() < 2
 
 
 @pytest.mark.parametrize("yaw", [-35, -12, 12, 35])

@@ -55,7 +55,7 @@ def render_frame(scene: Scene, frame: int, clock: StageClock) -> tuple[Pixels, P
         points = scene.retarget(frame) - corner
         head = pose_head(scene.ground.full, points) if scene.ground else None
         target = head.target if head else pose_target(scene.mesh, points, size)
-        small, patches = _small(scene, target, head, None)
+        small, patches = _small(scene, target, head)
         zoom = np.float32(generator.size) / np.array(size, np.float32)
         picture = generator_input(small, target.raster, target.points[:, :2] * zoom, patches)
     with clock.stage("network"):
@@ -64,7 +64,7 @@ def render_frame(scene: Scene, frame: int, clock: StageClock) -> tuple[Pixels, P
         answer = confine(answer, target.points[:, :2] * zoom)
         residual = answer.flow / zoom
         if residual.any():
-            small, _ = _small(scene, target, head, residual)
+            small, _ = _small(scene, target, head, residual, patches)
         match = scene.match.of_network if scene.match else None
         if scene.ground and head:
             drawn = draw_head(scene.ground.full, head, residual)
@@ -94,11 +94,12 @@ def face_matte(scene: Scene, frame: int) -> NDArray[np.uint8]:
 
 
 def _small(
-    scene: Scene, target: TargetPose, head: HeadPose | None, residual: Plane | None
-) -> tuple[NDArray[np.uint8], list[Patch]]:
-    """The moved portrait as the network sees it, (S, S, 3), and its openings."""
+    scene: Scene, target: TargetPose, head: HeadPose | None, residual: Plane | None = None,
+    patches: list[Patch] | None = None,
+) -> tuple[NDArray[np.uint8], list[Patch]]:  # fmt: skip
+    """The moved portrait as the network sees it, (S, S, 3), and its openings, if not given."""
     if scene.ground and head:
-        frame = draw_head(scene.ground.small, head, residual, cv2.INTER_LINEAR)
+        frame = draw_head(scene.ground.small, head, residual, cv2.INTER_LINEAR, patches)
         laid = _laid(scene.ground.small_plate, frame, scene.ground.small_missed)
         return rgb8(laid), frame.patches
     size = (scene.portrait.box.width, scene.portrait.box.height)

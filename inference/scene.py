@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.colour.grade import Grade
 from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
 from inference.composite import Pixels, feather
 from inference.errors import InputError
@@ -139,15 +140,18 @@ def build_scene(
         grade = match.grade.of_picture
         below = graded_portrait(portrait, match.grade)
         mouth = mouth and replace(mouth, pixels=grade(mouth.pixels))
-        full = warp_source(below.crop(), points, mouth=mouth)
+        # Not found in the graded picture: what is drawn is graded as what is seen.
+        painted = _graded_palette(full.palette, match.grade, below)
+        full = replace(warp_source(below.crop(), points, mouth=mouth), palette=painted)
         if layers and ground:
             beyond = layers.beyond and replace(layers.beyond, person=grade(layers.beyond.person))
             layers = replace(
                 layers, person=grade(layers.person), plate=grade(layers.plate), beyond=beyond
             )
             shown = build_ground(below, layers, mouth, generator.size)
+            head = replace(shown.full, person=replace(shown.full.person, palette=painted))
             ground = replace(
-                shown, small=ground.small, small_plate=ground.small_plate,
+                shown, full=head, small=ground.small, small_plate=ground.small_plate,
                 small_missed=ground.small_missed,
             )  # fmt: skip
     read = [*(each.picture.sha256 for each in (portrait, *others)), generator.sha256]
@@ -172,6 +176,11 @@ def build_scene(
         ground=ground,
         words=words,
     )
+
+
+def _graded_palette(palette: Plane, grade: Grade, portrait: Portrait) -> Plane:
+    top = np.float32(np.iinfo(portrait.picture.rgb.dtype).max)
+    return np.asarray(np.clip(grade.of(palette / top), 0, 1) * top, np.float32)
 
 
 def build_ground(portrait: Portrait, layers: Layers, mouth: OpenMouth | None, side: int) -> Ground:

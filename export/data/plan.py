@@ -9,7 +9,7 @@ the order of `export.data.samples`; the pictures are made of them on the device
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
@@ -35,13 +35,15 @@ from export.data.samples import AUGMENT, MOUTH, NOISE, SampleOptions
 from export.data.shards import PreparedData, StoredClip
 from inference.generator.inputs import AREAS, LINES
 from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, OVAL, interocular
+from inference.mouth.inside import find_place
+from inference.mouth.paint import looked_at
 from inference.performance.face.pose import fit_pose
 from inference.performance.retargeting.retarget import retarget_relative
 from inference.portrait import mouth_opening
 from inference.track import LandmarkTrack
 from inference.warp.mesh import build_mesh, mesh_triangles, move_mesh
 from inference.warp.mouths import WORTH
-from inference.warp.openings import DARK_POINTS, Patch, eye_patches, mouth_patch
+from inference.warp.openings import Patch, eye_patches, mouth_patch
 from inference.warp.raster import SHIFT, draw_mesh
 
 Points = NDArray[np.float32]
@@ -334,10 +336,11 @@ def _segment_boxes(segments: NDArray[np.float32], size: int) -> NDArray[np.int16
 def _stack_warps(warps: list[tuple[_Warp, int]], size: int, name: str) -> Plan:
     """corners (N, T, 3, 2), boxes (N, T, 4), table (N, T + 1, 8): triangles in drawing order.
 
-    dark (N, D, 2), lips (N, P, 2): pixels of the source by whose colours a mouth is shaded and
-    lit. For each of three layers (eyes, mouth): at (Q,) a pixel of all pictures in a row, from
-    (Q, 2) its origin in a source, mask and dark share (Q,). The mouth's come of picture `whose`
-    (N,), -1 for the source itself, whose lips lie at `whose_lips`.
+    palette_at (N, D, 2), lips (N, P, 2): pixels of the source by whose colours a mouth is drawn
+    and lit. For each of three layers (eyes, mouth): at (Q,) a pixel of all pictures in a row, from
+    (Q, 2) its origin in a source, mask and made_up (Q,); paint (Q, 4) and teeth (Q,), as of
+    `Patch`. The mouth's come of picture `whose` (N,), -1 for the source itself, whose lips lie at
+    `whose_lips`.
     """
     count = len(mesh_triangles())
     corners = np.zeros((len(warps), count, 3, 2), np.float32)
@@ -359,17 +362,18 @@ def _stack_warps(warps: list[tuple[_Warp, int]], size: int, name: str) -> Plan:
         for layer, patch in enumerate(eye_patches(one.points, target, scale, (size, size))):
             layers[layer].append((i, patch))
         inside, zoom = one.mouth or (one.points, 1.0)
-        mouth = mouth_patch(inside * np.float32(zoom), target, scale, (size, size))
+        place = find_place(one.points)
+        mouth = mouth_patch(inside * np.float32(zoom), one.target, scale, (size, size), place)
         if mouth:
             if zoom != 1.0:
                 origin = (mouth.source + np.float32(0.5)) / np.float32(zoom) - np.float32(0.5)
-                mouth = Patch(mouth.left, mouth.top, origin, mouth.mask, mouth.dark)
+                mouth = replace(mouth, source=origin)
             layers[2].append((i, mouth))
     made: Plan = {
         "corners": corners,
         "boxes": boxes,
         "table": table,
-        "dark_at": np.stack([_pixels(w.points, DARK_POINTS, size) for w, _ in warps]),
+        "palette_at": np.stack([_inside(looked_at(w.points), size) for w, _ in warps]),
         "lips_at": np.stack([_pixels(w.points, _LIPS, size) for w, _ in warps]),
         "whose": np.array([donor for _, donor in warps], np.int64),
         "whose_lips_at": np.stack(
@@ -382,23 +386,33 @@ def _stack_warps(warps: list[tuple[_Warp, int]], size: int, name: str) -> Plan:
 
 
 def _stack_patches(patches: list[tuple[int, Patch]], size: int, name: str) -> Plan:
-    at, origin, mask, dark = [], [], [], []
+    at, origin, mask, made_up, paint, teeth = [], [], [], [], [], []
     for picture, patch in patches:
         height, width = patch.mask.shape
         rows = np.arange(patch.top, patch.top + height)[:, None] + picture * size
         at.append((rows * size + np.arange(patch.left, patch.left + width)).ravel())
         origin.append(patch.source.reshape(-1, 2))
         mask.append(patch.mask.ravel())
-        shade = np.zeros(height * width, np.float32) if patch.dark is None else patch.dark.ravel()
-        dark.append(shade)
-    nothing = np.zeros(0, np.float32)
+        nothing = np.zeros((height, width), np.float32)
+        made_up.append((nothing if patch.made_up is None else patch.made_up).ravel())
+        teeth.append((nothing if patch.teeth is None else patch.teeth).ravel())
+        four = np.zeros((height, width, 4), np.float32) if patch.paint is None else patch.paint
+        paint.append(four.reshape(-1, 4))
+    none = np.zeros(0, np.float32)
     return {
         name + "at": np.concatenate([np.zeros(0, np.int64), *at]),
-        name + "from": np.concatenate([nothing.reshape(0, 2), *origin]),
-        name + "mask": np.concatenate([nothing, *mask]),
-        name + "dark": np.concatenate([nothing, *dark]),
+        name + "from": np.concatenate([none.reshape(0, 2), *origin]),
+        name + "mask": np.concatenate([none, *mask]),
+        name + "made_up": np.concatenate([none, *made_up]),
+        name + "paint": np.concatenate([none.reshape(0, 4), *paint]),
+        name + "teeth": np.concatenate([none, *teeth]),
     }
 
 
 def _pixels(points: Points, which: Sequence[int], size: int) -> NDArray[np.int64]:
-    return np.clip(np.round(points[list(which), :2]).astype(np.int64), 0, size - 1)
+    return _inside(points[list(which), :2], size)
+
+
+def _inside(at: NDArray[np.floating], size: int) -> NDArray[np.int64]:
+    """The pixels (N, 2) nearest to positions, within the picture."""
+    return np.clip(np.round(at).astype(np.int64), 0, size - 1)

@@ -30,7 +30,7 @@ from export.data.shards import PreparedData
 from export.data.workers import start_worker
 from export.training.config import TrainConfig
 from export.training.shapes import draw_discs, draw_lines, draw_triangles, fill_outlines
-from inference.warp.openings import MOUTH_SHADE
+from inference.mouth.paint import palette
 
 Batch = dict[str, Tensor]
 
@@ -267,7 +267,7 @@ def _warped(sources: Tensor, main: Tensor, plan: Batch, name: str, size: int) ->
     warped = _sampled(sources, index + displacement, "bilinear").round()
     valid = values[..., 7].clone()
     opening = torch.zeros(count * size * size, device=sources.device)
-    dark = MOUTH_SHADE * _mean_colour(sources, plan[name + "dark_at"])
+    palettes = _palettes(sources, plan[name + "palette_at"])
     inside, gain = _mouths(sources, main, plan, name)
     for number in range(3):
         layer = f"{name}layer{number}_"
@@ -278,8 +278,9 @@ def _warped(sources: Tensor, main: Tensor, plan: Batch, name: str, size: int) ->
         content = _taken(textures, picture, plan[layer + "from"])
         if number == 2:
             content = (content * gain[picture]).round().clamp(0, 255)
-        shade = plan[layer + "dark"][:, None]
-        content = content + shade * (dark[picture] - content)
+        made_up = plan[layer + "made_up"][:, None]
+        drawn = (plan[layer + "paint"][:, None] @ palettes[picture])[:, 0]
+        content = content + made_up * (drawn - content)
         mask = plan[layer + "mask"][:, None]
         flat = warped.flatten(2)
         below = flat[picture, :, pixels]
@@ -287,7 +288,8 @@ def _warped(sources: Tensor, main: Tensor, plan: Batch, name: str, size: int) ->
         warped = flat.view_as(warped)
         opening.scatter_reduce_(0, place, mask[:, 0], "amax")
         if number == 2:
-            valid.view(-1)[place] *= 1 - mask[:, 0] * shade[:, 0]
+            empty = made_up[:, 0] * (1 - plan[layer + "teeth"])
+            valid.view(-1)[place] *= 1 - mask[:, 0] * empty
     return {
         "warped": warped.clamp(0, 255).byte(),
         "valid": (255 * valid).round().byte(),
@@ -306,6 +308,14 @@ def _mouths(sources: Tensor, main: Tensor, plan: Batch, name: str) -> tuple[Tens
     other = _mean_colour(inside, plan[name + "whose_lips_at"])
     gain = (own / other.clamp_min(1)).clamp(0.5, 2)
     return inside, torch.where(borrowed[:, None], gain, torch.ones_like(gain))
+
+
+def _palettes(pictures: Tensor, at: Tensor) -> Tensor:
+    """The mouths' colours (N, 4, 3) by pictures (N, 3, S, S) at their pixels (N, P, 2)."""
+    place = (at[..., 1] * pictures.shape[-1] + at[..., 0])[:, None].expand(-1, 3, -1)
+    seen = pictures.flatten(2).gather(2, place).permute(0, 2, 1).cpu().double().numpy() / 255
+    found = np.stack([palette(colours) for colours in seen]) * 255
+    return torch.from_numpy(found.astype(np.float32)).to(pictures.device)
 
 
 def _mean_colour(pictures: Tensor, at: Tensor) -> Tensor:

@@ -60,10 +60,10 @@ def generator_input(
     stack[3] = _fit(raster.stretch, size)
     stack[4] = _fit(raster.seen, size)
     for patch in patches:
-        if patch.dark is not None:
+        if patch.made_up is not None and patch.teeth is not None:
             height, width = patch.mask.shape
             valid = stack[4, patch.top : patch.top + height, patch.left : patch.left + width]
-            valid *= 1 - patch.mask * patch.dark
+            valid *= 1 - patch.mask * patch.made_up * (1 - patch.teeth)
     stack[5:] = landmark_channels(points[:, :2], size)
     return stack
 

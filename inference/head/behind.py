@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from inference.head.shell import Shell
 from inference.warp.contour import sample
+from inference.warp.forms import linear_forms
 from inference.warp.raster import SHIFT
 
 Points = NDArray[np.float32]
@@ -197,11 +198,11 @@ def draw_sheet(
     zoom = np.array(grid, np.float64) / np.array(crop_size)
     vertices = sheet.vertices.reshape(-1, 2)
     at = vertices[used] * zoom - 0.5  # (T, 3, 2)
-    basis = np.concatenate([at, np.ones((len(at), 3, 1))], axis=2)
-    firm = np.abs(np.linalg.det(basis)) > _THIN
+    first, second = at[:, 1] - at[:, 0], at[:, 2] - at[:, 0]
+    firm = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) > _THIN
     if not firm.any():
         return None
-    used, at, basis = used[firm], at[firm], basis[firm]
+    used, at = used[firm], at[firm]
     low = np.clip(np.floor(at.min(axis=(0, 1))) - _MARGIN, 0, grid).astype(int)
     high = np.clip(np.ceil(at.max(axis=(0, 1))) + _MARGIN, 0, grid).astype(int)
     if (high <= low).any():
@@ -211,7 +212,7 @@ def draw_sheet(
     values = np.column_stack(
         [share, np.tile(_WHOLE, _RAYS), np.repeat(sheet.gain, _RINGS), sheet.front.reshape(-1)]
     )
-    forms = np.linalg.solve(basis, np.concatenate([goes, values[used]], axis=2))
+    forms = linear_forms(at, np.concatenate([goes, values[used]], axis=2))
     forms = np.concatenate([forms, np.array([_NOTHING])]).astype(np.float32)
     index = np.full((rows, columns), len(used), np.int32)
     for i, corners in enumerate(np.round((at - low) * (1 << SHIFT)).astype(np.int32)):

@@ -34,7 +34,7 @@ _NONE, _WHOLE = 1 / 255, 254 / 255
 # Skin that is drawn out along a line so many times shows the portrait's rows as streaks; from the
 # first on they are blurred across the line, at the second by all of this share of the crop. It
 # reaches so far (in cells of the raster) beyond the face's outline, over cheek and ear.
-_STREAKS, _SOFTENED, _AROUND = (1.7, 3.0), 0.008, 12
+_STREAKS, _SOFTENED, _AROUND, _SEEN = (1.7, 3.0), 0.008, 12, 0.05
 # Skin and hair that are drawn out to so many times their area (as log2) begin to be made up; at
 # the second they are wholly.
 _MADE_UP = (0.6, 1.0)
@@ -46,12 +46,14 @@ class HeadPose:
 
     sheet: the back of the head, or None. neck: what comes into sight behind the jaw, or None. deep:
     how much of the motion is the head's in depth, 0 (small turns: the flat rings') to 1. still: 1
-    while the head is where the portrait has it, else down to 0.
+    while the head is where the portrait has it, else down to 0. streaks: where skin is drawn out
+    across and down, (GRID, GRID) 0 to 1, or None.
     """
 
     target: TargetPose
     sheet: DrawnSheet | None
     neck: DrawnNeck | None
+    streaks: list[Plane | None]
     deep: float
     still: float
 
@@ -79,7 +81,9 @@ def pose_head(source: HeadSource, target: Points) -> HeadPose:
     raster = rasterise(source.mesh.flat, moved.mesh, source.size, (GRID, GRID))
     sheet = draw_sheet(moved.behind, source.size, (GRID, GRID)) if moved.behind else None
     neck = move_neck(source.neck, moved.pose, source.size) if moved.deep else None
-    return HeadPose(TargetPose(raster, target, moved.scale), sheet, neck, moved.deep, moved.still)
+    streaks = _streaks(raster, source.size, moved.deep)
+    drawn = TargetPose(raster, target, moved.scale)
+    return HeadPose(drawn, sheet, neck, streaks, moved.deep, moved.still)
 
 
 def draw_head(
@@ -87,19 +91,20 @@ def draw_head(
     pose: HeadPose,
     residual: NDArray[np.float32] | None = None,
     interpolation: int = cv2.INTER_CUBIC,
+    patches: list[Patch] | None = None,
 ) -> HeadFrame:
     """Draw a frame at the source's resolution.
 
     residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
-    everything but the openings.
+    everything but the openings. patches: the openings, where this pose was drawn at this resolution
+    before.
     """
     # A turned face is whole, also where its outline in the portrait strays beyond the person.
     matte = cv2.addWeighted(source.alpha, 1 - pose.deep, source.whole, pose.deep, 0)
     pixels, alpha, patches = warp_with_plane(
-        source.person, matte, pose.target, source.size, residual, interpolation
+        source.person, matte, pose.target, source.size, residual, interpolation, patches
     )
-    if pose.deep > 0:
-        _soften(pose, pixels)
+    _soften(pose.streaks, pixels)
     unseen, layer = _known(source, pose, alpha)
     if pose.sheet:
         _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
@@ -145,30 +150,46 @@ def _known(source: HeadSource, pose: HeadPose, alpha: Plane) -> tuple[Plane, NDA
     return unseen * there, layer * there.view(np.uint8)
 
 
-def _soften(pose: HeadPose, pixels: Pixels) -> None:
-    """Take the streaks out of skin that is drawn out, in place."""
-    raster = pose.target.raster
-    size = (pixels.shape[1], pixels.shape[0])
+def _streaks(raster: Raster, size: tuple[int, int], deep: float) -> list[Plane | None]:
+    """As `HeadPose.streaks`. size: of the crop, (width, height)."""
+    if deep == 0:
+        return [None, None]
     low, high = _STREAKS
     near = cv2.dilate(raster.face, np.ones((2 * _AROUND + 1,) * 2, np.uint8)).astype(np.float32)
-    near = cv2.blur(near, (_AROUND, _AROUND)) * np.float32(pose.deep)
-    for axis in (0, 1):  # drawn out across, then down
-        step = np.zeros(2, np.float32)
-        step[axis] = size[axis] / raster.displacement.shape[1 - axis]
-        slope = np.gradient(raster.displacement, axis=1 - axis) + step
-        drawn_out = step[axis] / np.maximum(np.linalg.norm(slope, axis=2), np.float32(1e-3))
+    near = cv2.blur(near, (_AROUND, _AROUND)) * np.float32(deep)
+    found: list[Plane | None] = []
+    for axis in (0, 1):
+        slope = (
+            np.gradient(raster.displacement, axis=1 - axis)
+            * raster.displacement.shape[1 - axis]
+            / size[axis]
+        )
+        slope[..., axis] += 1
+        drawn_out = 1 / np.maximum(np.linalg.norm(slope, axis=2), np.float32(1e-3))
         share = np.clip((drawn_out - low) / (high - low), 0, 1).astype(np.float32) * near
         share = cv2.blur(share, (5, 5))
-        if not (share > 0.05).any():
+        found.append(share if (share > _SEEN).any() else None)
+    return found
+
+
+def _soften(streaks: list[Plane | None], pixels: Pixels) -> None:
+    """Take the streaks out of skin that is drawn out, in place."""
+    height, width = pixels.shape[:2]
+    for axis, share in enumerate(streaks):
+        if share is None:
             continue
-        weight = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
-        left, top, across, down = cv2.boundingRect((weight > 0.02).view(np.uint8))
-        here = np.s_[top : top + down, left : left + across]
-        sigma = _SOFTENED * size[1 - axis]
+        zoom = np.array([width, height]) / share.shape[1]
+        left, top, across, down = cv2.boundingRect((share > _SEEN / 4).view(np.uint8))
+        first = np.floor(np.array([left, top]) * zoom).astype(int)
+        last = np.ceil(np.array([left + across, top + down]) * zoom).astype(int)
+        here = np.s_[first[1] : last[1], first[0] : last[0]]
+        part = share[top : top + down, left : left + across]
+        weight = cv2.resize(part, tuple((last - first).tolist()), interpolation=cv2.INTER_LINEAR)
+        sigma = _SOFTENED * (height if axis == 0 else width)
         sigmas = (0.01, sigma) if axis == 0 else (sigma, 0.01)
         soft = cv2.GaussianBlur(pixels[here], (0, 0), sigmas[0], sigmaY=sigmas[1])
         mixed = pixels[here].astype(np.float32)
-        mixed += weight[here][..., None] * (soft - mixed)
+        mixed += weight[..., None] * (soft - mixed)
         pixels[here] = np.round(mixed).astype(pixels.dtype)
 
 

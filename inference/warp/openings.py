@@ -14,17 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYES, MOUTH_LOWER, MOUTH_UPPER
+from inference.mouth.inside import MouthPlace, Opening, draw_inside
 
 Points = NDArray[np.float32]
 Map = NDArray[np.float32]
 
 _SHIFT = 4
 _THIN = 0.5  # pixels; below it an opening's height means nothing
-# Lip colour in the shade: the mouth's depth where the portrait shows nothing of it.
-MOUTH_SHADE = 0.2
-DARK_POINTS = (13, 14, 0, 17, 82, 312, 87, 317)  # on the lips, whose mean colour is shaded
-# The last part of the portrait's own mouth opening over which its pixels give way to the dark.
+# The last part of the portrait's own mouth opening over which its pixels give way.
 _MOUTH_FADE = 0.3
+# Softness of the lips' edge, as a share of half the mouth's width, and how much of a pixel on the
+# edge itself is the mouth's.
+_LIP_SOFT, _LIP_OVER = 0.03, 0.4
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,18 @@ class Patch:
 
     left, top: its corner. source: (h, w, 2) float32, where each pixel comes from, as a pixel
     index of the portrait's crop at the output's resolution. mask: (h, w) float32, its share.
-    dark: (h, w) float32, share of the mouth's darkness in it, or None.
+    made_up: (h, w) float32, how much of it the portrait does not show, or None. paint: (h, w, 4)
+    float32, what is there instead, as shares of `inference.mouth.paint.palette`; teeth: (h, w)
+    float32, where of that they are.
     """
 
     left: int
     top: int
     source: Map
     mask: Map
-    dark: Map | None = None
+    made_up: Map | None = None
+    paint: Map | None = None
+    teeth: Map | None = None
 
 
 @dataclass(frozen=True)
@@ -75,48 +80,46 @@ def eye_patches(source: Points, target: Points, scale: float, size: tuple[int, i
 
 
 def mouth_patch(
-    source: Points, target: Points, scale: float, size: tuple[int, int]
+    source: Points, target: Points, scale: float, size: tuple[int, int], place: MouthPlace
 ) -> Patch | None:
     """The inside of the mouth between the target's lips, or None when they are closed.
 
     What the portrait shows below its upper lip hangs from the target's upper lip; beyond the
-    portrait's own opening there is darkness. Arguments as in `eye_patches`.
+    portrait's own opening the mouth is drawn. target: (478, 3). place: where its teeth stand.
+    Further arguments as in `eye_patches`.
     """
     window = _window(target[:, :2], MOUTH_UPPER, MOUTH_LOWER, size)
     if window is None:
         return None
-    left, top, positions, mask = window
+    left, top, positions, _ = window
     here = _frame(target, MOUTH_UPPER)
     there = _frame(source, MOUTH_UPPER)
     u, v = here.coordinates(positions, scale)
-    target_up = _edge(here, target, MOUTH_UPPER, scale, u)
-    target_low = _edge(here, target, MOUTH_LOWER, scale, u)
-    source_up = _edge(there, source, MOUTH_UPPER, 1, u)
-    source_low = _edge(there, source, MOUTH_LOWER, 1, u)
+    target_up, target_low = (
+        _edge(here, _rounded(target[list(lip), :2]), scale, u) for lip in (MOUTH_UPPER, MOUTH_LOWER)
+    )
+    source_up, source_low = (
+        _edge(there, _rounded(source[list(lip), :2]), 1, u) for lip in (MOUTH_UPPER, MOUTH_LOWER)
+    )
+    mask = _between_lips(u, (v - target_up) * scale, (target_low - v) * scale, here.half)
+    if not mask.any():
+        return None
     below = v - target_up
     gap = np.maximum(source_low - source_up, 0)
     wider = (target_low - target_up) - gap
     fade = np.maximum(_MOUTH_FADE * gap, 1e-3)
     beyond = _smoothstep((below - (gap - fade)) / fade)
-    dark = beyond * _smoothstep(wider / (0.05 * there.half))
+    made_up = beyond * _smoothstep(wider / (0.05 * there.half))
+    paint, teeth = draw_inside(place, target, Opening(left, top, u, scale * below))
     return Patch(
         left,
         top,
         _position(there, u, source_up + below),
         mask,
-        dark.astype(np.float32),
+        made_up.astype(np.float32),
+        paint,
+        teeth,
     )
-
-
-def mouth_color(source: NDArray[np.generic], points: Points) -> NDArray[np.float32]:
-    """The dark of a mouth in this picture's light: (3,) in the picture's own range.
-
-    points: (478, 2 or 3) in pixels of `source`.
-    """
-    lips = np.round(points[list(DARK_POINTS), :2]).astype(int)
-    height, width = source.shape[:2]
-    x, y = np.clip(lips[:, 0], 0, width - 1), np.clip(lips[:, 1], 0, height - 1)
-    return (source[y, x].astype(np.float32).mean(axis=0) * MOUTH_SHADE).astype(np.float32)
 
 
 def _eye_patch(
@@ -134,8 +137,8 @@ def _eye_patch(
     left, top, positions, mask = window
     here, there = _frame(target, upper), _frame(source, upper)
     u, v = here.coordinates(positions, scale)
-    target_up, target_low = (_edge(here, target, lid, scale, u) for lid in (upper, lower))
-    source_up, source_low = (_edge(there, source, lid, 1, u) for lid in (upper, lower))
+    target_up, target_low = (_edge(here, target[list(lid), :2], scale, u) for lid in (upper, lower))
+    source_up, source_low = (_edge(there, source[list(lid), :2], 1, u) for lid in (upper, lower))
 
     (iris_u, iris_v), (was_u, was_v) = (
         (float(a.mean()), float(b.mean()))
@@ -197,11 +200,38 @@ def _frame(points: Points, edge: tuple[int, ...]) -> _Frame:
 
 
 def _edge(
-    frame: _Frame, points: Points, edge: tuple[int, ...], scale: float, u: NDArray[np.float64]
+    frame: _Frame, edge: NDArray[np.floating], scale: float, u: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """v of a lid's or lip's edge at every u."""
-    at_u, at_v = frame.coordinates(points[list(edge), :2], scale)
+    """v of a lid's or lip's edge (N, 2) at every u."""
+    at_u, at_v = frame.coordinates(edge, scale)
     return np.interp(u, np.maximum.accumulate(at_u), at_v)
+
+
+def _rounded(edge: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A lip's edge (N, 2) as a curve through its points (4 N - 3, 2), without their corners."""
+    ends = 2 * edge[[0, -1]] - edge[[1, -2]]
+    at = np.concatenate([ends[:1], edge, ends[1:]]).astype(np.float64)
+    a, b, c, d = at[:-3, None], at[1:-2, None], at[2:-1, None], at[3:, None]
+    t = np.linspace(0, 1, 4, endpoint=False)[:, None]
+    # A Catmull-Rom spline.
+    curve = 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
+    )
+    return np.concatenate([curve.reshape(-1, 2), at[-2:-1]])
+
+
+def _between_lips(
+    u: NDArray[np.float64], below: NDArray[np.float64], above: NDArray[np.float64], half: float
+) -> Map:
+    """How much of each pixel (h, w) lies between the lips; where they cross, nothing.
+
+    below, above: how far each pixel is from the upper and from the lower lip's edge, in pixels.
+    """
+    depth = np.minimum(below, above)
+    depth = np.minimum(depth, (1 - np.abs(u)) * half)
+    soft = max(1.0, _LIP_SOFT * half)
+    apart = np.clip((below + above) / soft, 0, 1)  # no line where lips touch
+    return (apart * np.clip(depth / soft + _LIP_OVER, 0, 1)).astype(np.float32)
 
 
 def _position(frame: _Frame, u: NDArray[np.float64], v: NDArray[np.float64]) -> Map:

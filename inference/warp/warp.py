@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.mouth.inside import MouthPlace, find_place
+from inference.mouth.paint import find_palette
 from inference.performance.face.pose import fit_pose
 from inference.warp.contour import find_contour, sample
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth
-from inference.warp.openings import Patch, eye_patches, mouth_color, mouth_patch
+from inference.warp.openings import Patch, eye_patches, mouth_patch
 from inference.warp.raster import Raster, rasterise
 
 Points = NDArray[np.float32]
@@ -28,13 +30,15 @@ GRID = 256
 class WarpSource:
     """A portrait's crop at one resolution.
 
-    pixels: (H, W, 3) uint8 or uint16. points: (478, 3) in pixels of it. dark: (3,) the mouth's
-    darkness in the pixels' range. mouth: another picture to take the mouth's inside from.
+    pixels: (H, W, 3) uint8 or uint16. points: (478, 3) in pixels of it. palette: (4, 3) the mouth's
+    colours in the pixels' range. place: of its teeth. mouth: another picture to take the mouth's
+    inside from.
     """
 
     pixels: Pixels
     points: Points
-    dark: NDArray[np.float32]
+    palette: NDArray[np.float32]
+    place: MouthPlace
     mouth: OpenMouth | None = None
 
     @property
@@ -68,7 +72,7 @@ def warp_source(
             mouth = OpenMouth(_resized(mouth.pixels, None, share), mouth.points * np.float32(share))
         zoom = np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0], 1], np.float32)
         pixels, points = _resized(pixels, size, float(zoom[0])), points * zoom
-    return WarpSource(pixels, points, mouth_color(pixels, points), mouth)
+    return WarpSource(pixels, points, find_palette(pixels, points), find_place(points), mouth)
 
 
 def pose_target(mesh: WarpMesh, target: Points, crop_size: tuple[int, int]) -> TargetPose:
@@ -91,7 +95,9 @@ def warp(
     """
     extra = None if residual is None else enlarged(residual, source.size, crop_size)
     warped = _moved(source.pixels, target, crop_size, extra, interpolation)
-    return warped, _lay_openings(warped, source, target, crop_size, interpolation)
+    patches = find_patches(source, target, crop_size)
+    _lay_openings(warped, source, patches, interpolation)
+    return warped, patches
 
 
 def warp_with_plane(
@@ -101,9 +107,11 @@ def warp_with_plane(
     crop_size: tuple[int, int],
     residual: NDArray[np.float32] | None = None,
     interpolation: int = cv2.INTER_CUBIC,
+    patches: list[Patch] | None = None,
 ) -> tuple[Pixels, NDArray[np.float32], list[Patch]]:
     """As `warp`, with a channel (H, W) of 8 bits that goes the same way, such as a matte: then
-    (H, W) from 0 to 1; openings play no part in it. One lookup for both.
+    (H, W) from 0 to 1; openings play no part in it. One lookup for both. patches: of the same
+    source and target, where they were found before.
     """
     extra = None if residual is None else enlarged(residual, source.size, crop_size)
     deep = source.pixels.dtype == np.uint16
@@ -112,28 +120,32 @@ def warp_with_plane(
     moved = _moved(four, target, crop_size, extra, interpolation)
     warped = np.ascontiguousarray(moved[..., :3])
     share = moved[..., 3].astype(np.float32) / np.float32(np.iinfo(moved.dtype).max)
-    return warped, share, _lay_openings(warped, source, target, crop_size, interpolation)
+    found = find_patches(source, target, crop_size) if patches is None else patches
+    _lay_openings(warped, source, found, interpolation)
+    return warped, share, found
+
+
+def find_patches(source: WarpSource, target: TargetPose, crop_size: tuple[int, int]) -> list[Patch]:
+    """The openings of a frame at the source's resolution: eyes, and the mouth where it is open."""
+    size = source.size
+    zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
+    points = target.points * np.append(zoom, zoom[0])
+    patches = eye_patches(source.points, points, target.scale, size)
+    inside = source.mouth or OpenMouth(source.pixels, source.points)
+    mouth = mouth_patch(inside.points, points, target.scale, size, source.place)
+    if mouth:
+        patches.append(mouth)
+    return patches
 
 
 def _lay_openings(
-    warped: Pixels,
-    source: WarpSource,
-    target: TargetPose,
-    crop_size: tuple[int, int],
-    interpolation: int,
-) -> list[Patch]:
-    """Lay eyes and mouth into the warped crop, in place; returns the patches."""
-    size = source.size
-    points = target.points[:, :2] * (np.array(size, np.float32) / np.array(crop_size, np.float32))
-    patches = eye_patches(source.points, points, target.scale, size)
+    warped: Pixels, source: WarpSource, patches: list[Patch], interpolation: int
+) -> None:
+    """Lay eyes and mouth into the warped crop, in place."""
     for patch in patches:
-        _lay(warped, source.pixels, source.dark, patch, interpolation)
-    inside = source.mouth or OpenMouth(source.pixels, source.points)
-    mouth = mouth_patch(inside.points, points, target.scale, size)
-    if mouth:
-        _lay(warped, inside.pixels, source.dark, mouth, interpolation)
-        patches.append(mouth)
-    return patches
+        is_mouth = patch.paint is not None
+        pixels = source.mouth.pixels if is_mouth and source.mouth else source.pixels
+        _lay(warped, pixels, source.palette, patch, interpolation)
 
 
 def warp_plane(
@@ -204,7 +216,7 @@ def _origin(
 def _lay(
     warped: Pixels,
     pixels: Pixels,
-    dark: NDArray[np.float32],
+    palette: NDArray[np.float32],
     patch: Patch,
     interpolation: int,
 ) -> None:
@@ -213,8 +225,8 @@ def _lay(
     here = np.s_[patch.top : patch.top + height, patch.left : patch.left + width]
     content = cv2.remap(pixels, patch.source, None, interpolation, None, cv2.BORDER_REPLICATE)
     mixed = content.astype(np.float32)
-    if patch.dark is not None:
-        mixed += patch.dark[..., None] * (dark - mixed)
+    if patch.made_up is not None and patch.paint is not None:
+        mixed += patch.made_up[..., None] * (patch.paint @ palette - mixed)
     below = warped[here]
     below[:] = np.round(below + patch.mask[..., None] * (mixed - below)).astype(warped.dtype)
 

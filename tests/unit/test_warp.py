@@ -17,6 +17,7 @@ from inference.landmarks import (
     RIGHT_EYE_UPPER,
     face_triangles,
 )
+from inference.mouth.inside import find_place
 from inference.performance.retargeting.folds import turned_over
 from inference.performance.retargeting.retarget import retarget_relative
 from inference.portrait import Portrait, open_portrait
@@ -159,7 +160,7 @@ def test_closed_lids_and_lips_leave_no_opening(portrait: Portrait) -> None:
     assert eye_patches(points, with_closed_lids(points), 1, size) == []
     shut = points.copy()
     shut[list(MOUTH_LOWER)] = shut[list(MOUTH_UPPER)]
-    assert mouth_patch(points, shut, 1, size) is None
+    assert mouth_patch(points, shut, 1, size, find_place(points)) is None
 
 
 def test_a_mouth_opened_wider_than_the_portrait_s_shows_darkness_not_lips(

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One frame's inside of the mouth: what is seen of teeth, gums and tongue, as shares of a palette.
+
+The upper teeth are rigid in the head, the lower ones in the jaw; the lips uncover them. Colours
+come later: what is drawn here is how much of each row of `paint.palette` a pixel shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.mouth.arches import Arch, lower_arch, upper_arch
+from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.pose import Pose, fit_pose
+from inference.warp.forms import linear_forms
+
+Points = NDArray[np.floating]
+Array = NDArray[np.float64]
+Plane = NDArray[np.float32]
+
+_MM = 63.0  # millimetres of an eye distance
+_UPPER, _LOWER = 13, 14  # the lips' middles
+# How far behind the lips the front teeth stand, and below the closed lips the upper ones end.
+_BEHIND = (5.0, 7.5)
+_SHOWN = 2.2
+# Below the upper lip the upper teeth end between these shares of the opening (the second, and one
+# millimetre), within these millimetres; lower teeth stand above the lower lip by this share of the
+# opening less so many millimetres, within these.
+_ENDS, _WITHIN = (0.33, 0.62), (1.5, 9.5)
+_STANDS, _FROM, _ABOVE = 0.22, 4.0, (-1.5, 3.0)
+_OVERBITE = 2.0
+# The tongue: half its width, and how far it rises over the lower teeth's edge by the opening's
+# share; seen from such an opening on, wholly at the second.
+_TONGUE_WIDE, _TONGUE_RISE, _TONGUE_SEEN = 19.0, 0.2, (5.0, 11.0)
+# Light: of teeth by how they face the camera, in the lip's shadow (share, millimetres), in the
+# corners (share, from where on), and through an opening so small.
+_FACING = (0.35, 0.65, 1.6)
+_SHADOW, _CORNERS, _NARROW = (0.45, 1.9), (0.75, 0.55), 7.0
+_LOWER_LIGHT = 0.88
+_SHIFT = 4
+_FINE = 5.0  # pixels a millimetre from which on nothing is drawn larger and then shrunk
+
+
+@dataclass(frozen=True)
+class MouthPlace:
+    """Where a portrait's teeth stand. stomion: (3,) where its lips meet, in canonical space."""
+
+    stomion: Array
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The window that is drawn. left, top: its corner in pixels of the output. u: (h, w) from
+    corner to corner as -1 to 1. below: (h, w) how far below the upper lip, in pixels.
+    """
+
+    left: int
+    top: int
+    u: Array
+    below: Array
+
+
+def find_place(points: Points) -> MouthPlace:
+    """points: (478, 3) of the portrait, in pixels of it."""
+    pose = fit_pose(canonical_face().mean, points.astype(np.float32)).inverse()
+    upper, lower = (pose.apply(points[i].astype(np.float64)) for i in (_UPPER, _LOWER))
+    # An open mouth's upper lip has risen a little; most of the opening is the jaw's.
+    return MouthPlace(np.array([upper[0], upper[1] + 0.1 * (lower[1] - upper[1]), upper[2]]))
+
+
+def draw_inside(place: MouthPlace, points: Points, opening: Opening) -> tuple[Plane, Plane]:
+    """Shares (h, w, 4) of the palette's rows, and where teeth are (h, w), 0 to 1.
+
+    points: (478, 3) of the frame, in pixels of the output.
+    """
+    pose = fit_pose(canonical_face().mean, points.astype(np.float32))
+    fine = pose.scale / _MM
+    factor = 1 if fine >= _FINE else 2 if fine >= _FINE / 2 else 3
+    height, width = opening.u.shape
+    size = (width * factor, height * factor)
+    corner = np.array([opening.left, opening.top], np.float64)
+    shares = np.zeros((size[1], size[0], 4), np.float32)
+    shares[..., DARK] = 1
+    teeth = np.zeros((size[1], size[0]), np.float32)
+    back = pose.inverse()
+    upper, lower = (back.apply(points[i].astype(np.float64)) for i in (_UPPER, _LOWER))
+    gap = max(_MM * (lower[1] - upper[1]), 0.0)
+    edges = _edges(place, upper, lower, gap)
+    view = _View(pose, corner, factor, float(fine * factor))
+    _lay_tongue(shares, view, place, edges[1], gap)
+    for arch, edge, behind, light in (
+        (lower_arch(), edges[1], _BEHIND[1], _LOWER_LIGHT),
+        (upper_arch(), edges[0], _BEHIND[0], 1.0),
+    ):
+        at = np.array([place.stomion[0], edge, place.stomion[2] + behind / _MM])
+        _lay_arch(shares, teeth, view, arch, at, light)
+    small, bare = (
+        np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+        for plane in (shares, teeth)
+    )
+    small[..., 1:] *= _light_inside(opening, fine, gap)[..., None]
+    return small, bare
+
+
+@dataclass(frozen=True)
+class _View:
+    """pose: from canonical space to the output. fine: pixels of a millimetre, as drawn."""
+
+    pose: Pose
+    corner: Array
+    factor: int
+    fine: float
+
+    def project(self, points: Array) -> Array:
+        """Canonical (..., 3) to x, y in pixels of the window as drawn, and depth."""
+        at = self.pose.apply(points)
+        at[..., :2] = (at[..., :2] - self.corner) * self.factor
+        return at
+
+
+def _edges(place: MouthPlace, upper: Array, lower: Array, gap: float) -> tuple[float, float]:
+    """The canonical heights of the upper and the lower front teeth's edges."""
+    low = float(np.clip(_ENDS[0] * gap, *_WITHIN))
+    high = float(np.clip(_ENDS[1] * gap + 1, *_WITHIN))
+    rigid = _MM * (place.stomion[1] - upper[1]) + _SHOWN
+    middle, half = (low + high) / 2, max((high - low) / 2, 1e-3)
+    ends = middle + half * float(np.tanh((rigid - middle) / half))
+    stands = float(np.clip(_STANDS * (gap - _FROM), *_ABOVE))
+    first = upper[1] + ends / _MM
+    return first, max(lower[1] - stands / _MM, first - _OVERBITE / _MM)
+
+
+def _lay_tongue(shares: Plane, view: _View, place: MouthPlace, edge: float, gap: float) -> None:
+    """A dome behind the lower teeth, in place."""
+    low, high = _TONGUE_SEEN
+    seen = float(np.clip((gap - low) / (high - low), 0, 1))
+    if seen == 0:
+        return
+    top = edge - _TONGUE_RISE * gap / _MM
+    middle = np.array([place.stomion[0], top + 9 / _MM, place.stomion[2] + 22 / _MM])
+    center = view.project(middle)
+    y, x = np.indices(shares.shape[:2]) + 0.5
+    across = (x - center[0]) / (_TONGUE_WIDE * view.fine)
+    down = (y - center[1]) / (9 * view.fine)
+    away = across**2 + down**2
+    cover = np.clip((1 - away) * 3, 0, 1) * seen
+    # Lit from the front and above, darker to the sides and into the mouth; a furrow runs along it.
+    light = np.clip(0.95 - 0.45 * away - 0.12 * np.exp(-((across / 0.08) ** 2)), 0, 1)
+    shares *= (1 - cover)[..., None].astype(np.float32)
+    shares[..., TONGUE] += (cover * light).astype(np.float32)
+
+
+def _lay_arch(
+    shares: Plane, teeth: Plane, view: _View, arch: Arch, at: Array, light: float
+) -> None:  # fmt: skip
+    """Lay a row of teeth over what is drawn, in place. at: (3,) its front edge's place."""
+    vertices = view.project(at + arch.vertices / _MM)
+    turned = arch.normal @ view.pose.rotation[:, [0, 2]].T
+    facing = np.clip(-turned[:, 2], 0, 1)
+    columns = len(arch.tooth)
+    values = np.zeros((columns, 3, 4))
+    values[..., 0] = arch.tooth[:, None]
+    values[..., 1] = np.stack([np.zeros(columns), arch.height, arch.height + 7], axis=1)
+    values[..., 2] = arch.height[:, None]
+    values[..., 3] = facing[:, None]
+    drawn, inside = _fill(vertices, values, shares.shape[:2])
+    if not inside.any():
+        return
+    tooth, up, tall, faces = (drawn[inside, i] for i in range(4))
+    number = np.abs(tooth)
+    side = 2 * (number % 1) - 1  # across the tooth, -1 to 1
+    wide = np.array([7.0, 6.2, 7.3, 7.1, 7.0, 10.0])[np.clip(number.astype(int), 0, 5)]
+    canine = (number >= 2) & (number < 3)
+    edge = 0.8 * side**4 + np.where(canine, 0.9 * np.abs(side), 0)
+    neck = tall - 1.4 * side**2
+    tip = np.clip((up - edge) * view.fine + 0.5, 0, 1)
+    gum = np.clip((up - neck) * view.fine * 0.7 + 0.5, 0, 1)
+    between = (1 - np.abs(side)) * wide / 2
+    rows, columns_ = np.nonzero(inside)
+    first, more, power = _FACING
+    form = first + more * np.clip(faces, 0, 1) ** power
+    shade = form * (1 - 0.1 * side**2) * (1 - 0.45 * np.exp(-((between / 0.35) ** 2))) * light
+    shade = shade * (1 - 0.12 * np.exp(-np.maximum(up - edge, 0) / 0.8))
+    shares[rows, columns_] *= (1 - tip)[:, None].astype(np.float32)
+    shares[rows, columns_, TEETH] += (tip * (1 - gum) * shade).astype(np.float32)
+    shares[rows, columns_, GUMS] += (tip * gum * form * light * 0.9).astype(np.float32)
+    teeth[rows, columns_] = np.maximum(teeth[rows, columns_] * (1 - tip), tip * (1 - gum))
+
+
+def _fill(
+    vertices: Array, values: Array, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Values (C, 3, V) of an arch's vertices (C, 3, 3), over a window: (h, w, V), and where.
+
+    Far columns first; what faces away is not drawn.
+    """
+    columns = len(vertices)
+    a = (np.arange(columns - 1)[:, None] * 3 + np.arange(2)).ravel()
+    triangles = np.concatenate([np.column_stack([a, a + 3, a + 1]),
+                                np.column_stack([a + 3, a + 4, a + 1])])  # fmt: skip
+    flat, carried = vertices.reshape(-1, 3), values.reshape(-1, values.shape[-1])
+    corners = flat[triangles]
+    ahead, aside = corners[:, 1, :2] - corners[:, 0, :2], corners[:, 2, :2] - corners[:, 0, :2]
+    area = ahead[:, 0] * aside[:, 1] - ahead[:, 1] * aside[:, 0]
+    # The upper arch's rows run upwards, the lower one's downwards.
+    front = area * np.sign(np.median(area[np.abs(area) > 1e-9])) > 1e-6
+    order = np.argsort(-corners[..., 2].mean(axis=1), kind="stable")
+    order = order[front[order]]
+    index = np.full(shape, -1, np.int32)
+    at = np.round((corners[order, :, :2] - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    for i, triangle in enumerate(at):
+        cv2.fillConvexPoly(index, triangle, i, cv2.LINE_8, _SHIFT)
+    forms = linear_forms(corners[order, :, :2], carried[triangles[order]])
+    inside = index >= 0
+    y, x = np.nonzero(inside)
+    drawn = np.zeros((*shape, values.shape[-1]))
+    chosen = forms[index[y, x]]
+    place = np.column_stack([x + 0.5, y + 0.5, np.ones(len(x))])
+    drawn[y, x] = np.einsum("nk,nkv->nv", place, chosen)
+    return drawn, inside
+
+
+def _light_inside(opening: Opening, fine: float, gap: float) -> Plane:
+    """How much light (h, w) falls on what lies between the lips."""
+    share, reach = _SHADOW
+    lip = 1 - share * np.exp(-np.maximum(opening.below, 0) / (reach * fine))
+    share, start = _CORNERS
+    away = np.clip((np.abs(opening.u) - start) / (1 - start), 0, 1)
+    corners = 1 - share * away**2 * (3 - 2 * away)
+    narrow = 0.6 + 0.4 * min(gap / _NARROW, 1.0)
+    return (lip * corners * narrow).astype(np.float32)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The colours of a mouth's inside in a portrait's own light and paint.
+
+From real mouths: teeth have the eye white's tint, and their lightness follows the skin's and the
+lips'; gums and tongue are the lips' colour, a little greyer. So a painting's teeth are as yellow as
+its eyes, and a monochrome's are grey.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.landmarks import EYES
+
+Array = NDArray[np.float64]
+
+DARK, TEETH, GUMS, TONGUE = range(4)  # rows of a palette
+
+# Where lips, skin and eye whites are looked at, by landmarks; a white lies between two of them.
+_LIPS = (13, 14, 0, 17, 82, 312, 87, 317)
+_SKIN = (50, 280, 101, 330, 36, 266, 205, 425, 117, 346, 118, 347, 151, 9, 108, 337, 69, 299)
+_WHITES = tuple(
+    (iris[side], lid[end])
+    for lid, _, iris in EYES
+    for side, end in ((1, 0), (1, -1), (3, 0), (3, -1))
+)
+
+_WEIGHTS = np.array([0.299, 0.587, 0.114])
+# Lightness of teeth: the first, times skin and lips to these powers, and at most the last.
+_TEETH, _BY_SKIN, _BY_LIPS, _LIGHTEST = 1.246, 0.51, 0.52, 0.86
+_BRIGHT = 0.9  # the quantile of the skin's lightness that counts
+_TINTED = 0.35  # how far apart the channels of a tooth may be, as a share of the brightest
+_YELLOW = 0.05  # at least: teeth are a little warm where there is any colour at all
+_DARK, _GUMS, _TONGUE = 0.2, 0.95, 0.72  # lightness, of the lips'
+_GREYER = 0.85  # of the lips' tint, in gums and tongue
+
+
+def palette(colours: Array) -> Array:
+    """The colours (4, 3) of DARK, TEETH, GUMS and TONGUE, in [0, 1].
+
+    colours: (N, 3) in [0, 1], of the portrait at `looked_at`.
+    """
+    lips, skin, whites = np.split(colours, [len(_LIPS), len(_LIPS) + len(_SKIN)])
+    lip = lips.mean(axis=0)
+    luma = max(float(lip @ _WEIGHTS), 1e-3)
+    light = float(np.quantile(skin @ _WEIGHTS, _BRIGHT))
+    white = whites[np.argsort(whites @ _WEIGHTS)[len(whites) // 2 :]].mean(axis=0)
+    white = np.maximum(white, 1e-3)  # a black picture has no tint
+    white = white / float(white.max())
+    spread = float(np.ptp(white))
+    if spread > _TINTED:
+        white = 1 - (1 - white) * (_TINTED / spread)
+    lightness = min(_TEETH * max(light, 1e-3) ** _BY_SKIN * luma**_BY_LIPS, _LIGHTEST)
+    teeth = white * (lightness / float(white @ _WEIGHTS))
+    flesh = luma + _GREYER * (lip - luma)
+    found = np.stack([lip * _DARK, teeth, flesh * _GUMS, flesh * _TONGUE])
+    return np.asarray(np.clip(found, 0, 1))
+
+
+def looked_at(points: NDArray[np.floating]) -> Array:
+    """Where (N, 2) colours are taken: lips, skin, eye whites. points: (478, 2 or 3)."""
+    at = points[:, :2].astype(np.float64)
+    whites = [0.5 * (at[a] + at[b]) for a, b in _WHITES]
+    return np.concatenate([at[list(_LIPS)], at[list(_SKIN)], np.stack(whites)])
+
+
+def find_palette(
+    pixels: NDArray[np.uint8] | NDArray[np.uint16], points: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """A picture's palette (4, 3) in its own range. pixels: (H, W, 3); points: (478, 2 or 3) in
+    them.
+    """
+    top = np.iinfo(pixels.dtype).max
+    height, width = pixels.shape[:2]
+    at = np.round(looked_at(points)).astype(int)
+    x, y = np.clip(at[:, 0], 0, width - 1), np.clip(at[:, 1], 0, height - 1)
+    return (palette(pixels[y, x] / top) * top).astype(np.float32)

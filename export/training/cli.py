@@ -64,12 +64,17 @@ def read_config(options: argparse.Namespace) -> TrainConfig:
         raise InputError(f"there is no tier '{config.tier}'; choose one of {', '.join(TIERS)}")
     if config.loader not in ("workers", "resident"):
         raise InputError(f"there is no loader '{config.loader}'; choose workers or resident")
-    if config.crop % 32 or not 64 <= config.crop <= 256:
-        raise InputError(f"--crop is {config.crop}; choose a multiple of 32 from 64 to 256")
+    for name in ("crop", "mouth_crop"):
+        side = getattr(config, name)
+        if side % 32 or not 64 <= side <= 256:
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option} is {side}; choose a multiple of 32 from 64 to 256")
     for name in ("batch", "steps", "most_sources", "whole_every", "judge_every", "log_every",
                  "grid_every", "keep_checkpoints"):  # fmt: skip
         if getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+    if config.mouth_every < 0:
+        raise InputError("--mouth-every must be 0 (none) or more")
     if config.steps > LAST_STEP:
         raise InputError(f"--steps is {config.steps}; choose {LAST_STEP} at most")
     if config.adversary not in DISCRIMINATORS:

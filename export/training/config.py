@@ -32,6 +32,8 @@ class TrainConfig:
     batch: int = 8
     crop: int = 160  # pixels, a multiple of 32
     whole_every: int = 8  # one batch in so many is of whole pictures, half as many of them
+    mouth_every: int = 2  # one batch in so many is cut close around the mouth; 0: none
+    mouth_crop: int = 96  # pixels, a multiple of 32
     most_sources: int = 8  # K is drawn from 1 to this for the person's vector
     known_share: float = 0.8  # of samples whose person's vector is given; the rest get zeros
     workers: int = 1  # processes that warp and augment

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from inference.composite import EDGE
 from inference.generator.contract import FLOW_STRIDE
+from inference.landmarks import LIPS_LOWER, LIPS_UPPER
 
 Batch = dict[str, Tensor]
 
@@ -58,8 +59,8 @@ class Rendered:
     flow: Tensor
 
 
-def view_batch(batch: Batch, device: torch.device, crop: int | None) -> View:
-    """Move a batch to the device and cut it around the faces.
+def view_batch(batch: Batch, device: torch.device, crop: int | None, mouths: bool = False) -> View:
+    """Move a batch to the device and cut it around the faces, or around their mouths.
 
     batch: of `export.training.feed`; its first source is the one warped.
     crop: side in pixels, a multiple of 32; None keeps whole pictures.
@@ -84,7 +85,7 @@ def view_batch(batch: Batch, device: torch.device, crop: int | None) -> View:
     )  # fmt: skip
     points = batch["points"][:, :, :2].to(device)
     if crop is not None:
-        corners = _corners(batch["points"], batch["shift"], size, crop)
+        corners = _corners(batch["points"], batch["shift"], size, crop, mouths)
         points = points - torch.tensor(corners, dtype=points.dtype, device=device)[:, None]
         picture, target, masks = (_cut(x, corners, crop) for x in (picture, target, masks))
         origin = _cut(origin.permute(0, 3, 1, 2), corners, crop).permute(0, 2, 3, 1)
@@ -139,9 +140,12 @@ def _resample(source: Tensor, origin: Tensor) -> Tensor:
     return F.grid_sample(source, grid, padding_mode="border", align_corners=False)
 
 
-def _corners(points: Tensor, shift: Tensor, size: int, crop: int) -> list[tuple[int, int]]:
-    """For each sample the crop's left and top, around the face with some room to miss it."""
-    middle = points[:, :, :2].mean(dim=1) + (shift - 0.5) * 0.35 * crop
+def _corners(
+    points: Tensor, shift: Tensor, size: int, crop: int, mouths: bool
+) -> list[tuple[int, int]]:
+    """For each sample the crop's left and top, around face or mouth with some room to miss it."""
+    aimed = points[:, [*LIPS_UPPER, *LIPS_LOWER]] if mouths else points
+    middle = aimed[:, :, :2].mean(dim=1) + (shift - 0.5) * 0.35 * crop
     corner = (middle - crop / 2).round().clamp(0, size - crop).int()
     # Whole strides, so that the network meets the same grid as in whole pictures.
     return [tuple(int(v) // FLOW_STRIDE * FLOW_STRIDE for v in row) for row in corner]  # type: ignore[misc]

@@ -20,6 +20,7 @@ from export.training.config import TrainConfig
 from export.training.feed import Feed
 from export.training.folder import checkpoints
 from export.training.objective import objective
+from export.training.render import view_batch
 from inference.errors import InputError, LikenessError
 from inference.generator.model import load_generator
 from tests.strangers import plant
@@ -57,6 +58,24 @@ def test_a_resumed_run_is_the_run_that_was_never_broken(config: TrainConfig) -> 
     # The two runs plan different ends, so that their rates differ at most by the fall.
     assert whole[:1] == broken[:1]
     assert len(whole) == len(broken) == 4
+
+
+def test_batches_of_mouths_come_between_those_of_faces_and_hold_the_mouth(
+    config: TrainConfig,
+) -> None:
+    plan = replace(config, whole_every=4, mouth_every=2, mouth_crop=64)
+    cuts = [loop._cut(step, plan) for step in range(5)]
+    assert cuts == [(None, False), (96, False), (64, True), (96, False), (None, False)]
+    assert not any(
+        mouths for _, mouths in (loop._cut(s, replace(plan, mouth_every=0)) for s in range(9))
+    )
+    batch = dict(Feed(config, 0, 0, 1))[1]
+    whole, close = (view_batch(batch, torch.device("cpu"), *cut) for cut in (cuts[0], cuts[2]))
+    for mouth in range(len(batch["points"])):
+        seen = float(whole.mouth[mouth].sum())
+        assert float(close.mouth[mouth].sum()) > 0.9 * seen
+    lips = close.points[:, [13, 14]]
+    assert float(lips.min()) > 0 and float(lips.max()) < 64
 
 
 def test_the_data_s_order_depends_on_seed_and_step_alone(config: TrainConfig) -> None:

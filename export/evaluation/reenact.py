@@ -19,11 +19,12 @@ from inference.composite import feather
 from inference.generator.contract import ALPHA_UNTRAINED, FLOW_STRIDE
 from inference.generator.identity import person_vector
 from inference.generator.model import Generator, GeneratorOutput
+from inference.layers.layers import portrait_layers
 from inference.performance.retargeting.retarget import Retarget, retarget_relative
 from inference.pictures import StillPicture
 from inference.portrait import Portrait, crop_box
 from inference.render import StageClock, render_frame
-from inference.scene import Scene
+from inference.scene import Scene, build_ground
 from inference.sources import Chosen, choose_sources
 from inference.track import fill_gaps
 from inference.warp.mesh import build_mesh
@@ -157,8 +158,12 @@ def _scene(
     identity: NDArray[np.float32],
     mouth: OpenMouth | None,
 ) -> Scene:
-    """As `inference.synthesis.build_scene` makes it, of pictures that need not be files."""
+    """As `inference.scene.build_scene` makes it, of pictures that need not be files."""
     crop, points = portrait.crop(), portrait.crop_points()
+    layers = portrait_layers(portrait)
+    ground = None
+    if not layers.fallback:
+        ground = build_ground(portrait, layers, mouth, generator.size)
     return Scene(
         portrait=portrait,
         retarget=retarget,
@@ -169,4 +174,5 @@ def _scene(
         full=warp_source(crop, points, mouth=mouth),
         alpha=feather(portrait),
         layer="full",
+        ground=ground,
     )

@@ -71,7 +71,7 @@ def portrait_layers(
     """
     rgb = portrait.picture.rgb
     key = cache.key_of(
-        str(_VERSION), rgb, portrait.picture.alpha, np.round(portrait.points, 1),
+        f"{_VERSION} {portrait.box}", rgb, portrait.picture.alpha, np.round(portrait.points, 1),
         *(None if own is None else own.rgb for own in (matte, plate)),
         None if matte is None else matte.alpha,
     )  # fmt: skip

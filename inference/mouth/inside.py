@@ -40,7 +40,7 @@ _TONGUE_WIDE, _TONGUE_RISE, _TONGUE_SEEN = 19.0, 0.2, (5.0, 11.0)
 # Light: of teeth by how they face the camera, in the lip's shadow (share, millimetres), in the
 # corners (share, from where on), and through an opening so small.
 _FACING = (0.35, 0.65, 1.6)
-_SHADOW, _CORNERS, _NARROW = (0.45, 1.9), (0.75, 0.55), 7.0
+_SHADOW, _CORNERS, _NARROW = (0.45, 1.9), (0.65, 0.6), 7.0
 _LOWER_LIGHT = 0.88
 _SHIFT = 4
 _FINE = 5.0  # pixels a millimetre from which on nothing is drawn larger and then shrunk
@@ -184,7 +184,7 @@ def _lay_arch(
     rows, columns_ = np.nonzero(inside)
     first, more, power = _FACING
     form = first + more * np.clip(faces, 0, 1) ** power
-    shade = form * (1 - 0.1 * side**2) * (1 - 0.45 * np.exp(-((between / 0.35) ** 2))) * light
+    shade = form * (1 - 0.1 * side**2) * (1 - 0.3 * np.exp(-((between / 0.45) ** 2))) * light
     shade = shade * (1 - 0.12 * np.exp(-np.maximum(up - edge, 0) / 0.8))
     shares[rows, columns_] *= (1 - tip)[:, None].astype(np.float32)
     shares[rows, columns_, TEETH] += (tip * (1 - gum) * shade).astype(np.float32)

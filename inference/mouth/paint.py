@@ -30,8 +30,7 @@ _WEIGHTS = np.array([0.299, 0.587, 0.114])
 # Lightness of teeth: the first, times skin and lips to these powers, and at most the last.
 _TEETH, _BY_SKIN, _BY_LIPS, _LIGHTEST = 1.246, 0.51, 0.52, 0.86
 _BRIGHT = 0.9  # the quantile of the skin's lightness that counts
-_TINTED = 0.35  # how far apart the channels of a tooth may be, as a share of the brightest
-_YELLOW = 0.05  # at least: teeth are a little warm where there is any colour at all
+_TINTED = 0.22  # how far apart the channels of a tooth may be, as a share of the brightest
 _DARK, _GUMS, _TONGUE = 0.2, 0.95, 0.72  # lightness, of the lips'
 _GREYER = 0.85  # of the lips' tint, in gums and tongue
 
@@ -45,7 +44,9 @@ def palette(colours: Array) -> Array:
     lip = lips.mean(axis=0)
     luma = max(float(lip @ _WEIGHTS), 1e-3)
     light = float(np.quantile(skin @ _WEIGHTS, _BRIGHT))
-    white = whites[np.argsort(whites @ _WEIGHTS)[len(whites) // 2 :]].mean(axis=0)
+    # Where a lid or the iris lies instead, there is more colour or less light.
+    plain = whites @ _WEIGHTS - np.ptp(whites, axis=1)
+    white = whites[np.argsort(plain)[len(whites) // 2 :]].mean(axis=0)
     white = np.maximum(white, 1e-3)  # a black picture has no tint
     white = white / float(white.max())
     spread = float(np.ptp(white))

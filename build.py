@@ -53,7 +53,10 @@ TEST = Environment(
     ".venv",
     (*DEMO.requirements, "export/requirements.txt", TORCH, "tests/requirements.txt"),
 )
-BLENDER_45 = Environment(".venv-blender-4.5", ("blender_addon/requirements-4.5.txt",))
+BLENDER_45 = Environment(
+    ".venv-blender-4.5",
+    ("blender_addon/requirements-4.5.txt", "tests/requirements-blender.txt"),
+)
 
 WINDOW_TOOL = "LIKENESS_WINDOW_TOOL"  # names a script; see tests/window
 

@@ -250,6 +250,22 @@ class LikenessSettings(PropertyGroup):
     eyes: _gain("Eyes", "blinking and widening of the eyes")
     brows: _gain("Brows", "the brows")
     gaze: _gain("Gaze", "the direction of the look")
+    teeth_seen: FloatProperty(
+        name="Teeth", min=0, max=1, default=1, subtype="FACTOR",
+        description="How far teeth are seen where the portrait shows none; 0: a dark mouth",
+    )  # fmt: skip
+    teeth_brightness: FloatProperty(
+        name="Brightness", min=0.3, max=1.5, default=1,
+        description="Light on these teeth; 1: by the portrait's skin and lips",
+    )  # fmt: skip
+    teeth_warmth: FloatProperty(
+        name="Warmth", min=-1, max=1, default=0,
+        description="Tint of these teeth, from bluish to yellow; 0: as the whites of the eyes",
+    )  # fmt: skip
+    teeth_size: FloatProperty(
+        name="Tooth Size", min=0.7, max=1.3, default=1,
+        description="Size of these teeth; 1: a mean adult's in a face of this size",
+    )  # fmt: skip
     transfer: EnumProperty(name="Transfer", items=TRANSFERS)
     neutralize: BoolProperty(
         name="Neutralize",

@@ -26,6 +26,7 @@ from inference.jobs import (
     checked_number,
     checked_whole,
 )
+from inference.mouth.look import MEAN, RANGES, TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
 
@@ -126,6 +127,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         alpha=options.alpha,
         plate=options.plate,
         box=options.box,
+        teeth=TeethLook(**{name: getattr(options, f"teeth_{name}") for name in RANGES}),
     )
     result = synthesize(
         job, progress_line("synthesize"), preparing=progress_line("prepare", "steps")
@@ -212,6 +214,11 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--neutral", type=_whole, help="the driver's neutral frame; default: found")
     for name in _GAINS:
         synth.add_argument(f"--gain-{name}", type=_number, default=1.0, help="0 to 2", metavar="G")
+    for name, (low, high) in RANGES.items():
+        synth.add_argument(
+            f"--teeth-{name}", type=_number, default=getattr(MEAN, name), metavar="T",
+            help=f"{low:g} to {high:g}: of teeth that the portrait does not show",
+        )  # fmt: skip
     synth.add_argument(
         "--neutralize", action="store_true", help="take the portrait's own expression away first"
     )

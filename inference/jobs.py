@@ -16,6 +16,7 @@ from typing import Any
 
 from inference.errors import InputError
 from inference.inputs import LARGEST_WHOLE
+from inference.mouth.look import MEAN, TeethLook
 from inference.performance.retargeting.gains import AS_ACTED, Gains
 
 LAYERS = ("head", "person", "full")
@@ -67,7 +68,8 @@ class SynthesizeJob:
     match: "off"; "portrait": the network's colours keep to the portrait's palette; or a picture's
     path: that, and the head is graded towards the picture. match_strength: 0 to 1 of it.
     alpha, plate: pictures of the artist's own, of the person's matte and of what lies behind the
-    person. box: move the head with what surrounds it, as a soft-edged box.
+    person. box: move the head with what surrounds it, as a soft-edged box. teeth: of those that are
+    drawn where the portrait shows none.
     """
 
     portrait: tuple[Path, ...]
@@ -95,6 +97,7 @@ class SynthesizeJob:
     alpha: Path | None = None
     plate: Path | None = None
     box: bool = False
+    teeth: TeethLook = MEAN
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,7 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
         return _build(value, wanted, where)
     names = {
         Path: "a path", int: "a whole number", float: "a number", str: "a text",
-        bool: "true or false", Gains: "an object",
+        bool: "true or false", Gains: "an object", TeethLook: "an object",
     }  # fmt: skip
     raise InputError(f"{where} is {value!r}, but must be {names.get(wanted, wanted)}")
 

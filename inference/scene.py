@@ -26,6 +26,7 @@ from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
 from inference.layers.plate import hole_cover
 from inference.layers.trimap import make_face
+from inference.mouth.look import MEAN, TeethLook, check_teeth
 from inference.performance.retargeting.gains import check_gains
 from inference.performance.retargeting.motion import Motion, track_motion
 from inference.performance.retargeting.retarget import (
@@ -131,9 +132,11 @@ def build_scene(
                              f"({words}); give one with --alpha")  # fmt: skip
     mouth = open_mouth(portrait, others)
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
-    full = warp_source(portrait.crop(), points, mouth=mouth)
+    full = warp_source(portrait.crop(), points, mouth=mouth, look=job.teeth)
     small = at_model_size(full, generator.size)
-    ground = build_ground(portrait, layers, mouth, generator.size) if layers else None
+    ground = None
+    if layers:
+        ground = build_ground(portrait, layers, mouth, generator.size, job.teeth)
     below = None
     if match and match.grade:
         # The network sees the portrait as it is; what is shown of it is graded here, once.
@@ -142,13 +145,14 @@ def build_scene(
         mouth = mouth and replace(mouth, pixels=grade(mouth.pixels))
         # Not found in the graded picture: what is drawn is graded as what is seen.
         painted = _graded_palette(full.palette, match.grade, below)
-        full = replace(warp_source(below.crop(), points, mouth=mouth), palette=painted)
+        full = warp_source(below.crop(), points, mouth=mouth, look=job.teeth)
+        full = replace(full, palette=painted)
         if layers and ground:
             beyond = layers.beyond and replace(layers.beyond, person=grade(layers.beyond.person))
             layers = replace(
                 layers, person=grade(layers.person), plate=grade(layers.plate), beyond=beyond
             )
-            shown = build_ground(below, layers, mouth, generator.size)
+            shown = build_ground(below, layers, mouth, generator.size, job.teeth)
             head = replace(shown.full, person=replace(shown.full.person, palette=painted))
             ground = replace(
                 shown, full=head, small=ground.small, small_plate=ground.small_plate,
@@ -183,11 +187,17 @@ def _graded_palette(palette: Plane, grade: Grade, portrait: Portrait) -> Plane:
     return np.asarray(np.clip(grade.of(palette / top), 0, 1) * top, np.float32)
 
 
-def build_ground(portrait: Portrait, layers: Layers, mouth: OpenMouth | None, side: int) -> Ground:
+def build_ground(
+    portrait: Portrait,
+    layers: Layers,
+    mouth: OpenMouth | None,
+    side: int,
+    teeth: TeethLook = MEAN,
+) -> Ground:
     """The head in depth before its ground, for a network of `side` pixels."""
     top = np.float32(np.iinfo(layers.alpha.dtype).max)
     share = layers.alpha * (1 / top)
-    full = build_head(portrait, share, layers.person, layers.plate, mouth, layers.beyond)
+    full = build_head(portrait, share, layers.person, layers.plate, mouth, layers.beyond, teeth)
     plate = crop_of(layers.plate, portrait.box)
     small_plate = cv2.resize(rgb8(plate), (side, side), interpolation=cv2.INTER_AREA)
     missed = full.missed * np.float32(1 if plate.dtype == np.uint8 else 1 / 257)
@@ -207,7 +217,7 @@ def build_ground(portrait: Portrait, layers: Layers, mouth: OpenMouth | None, si
 def at_model_size(full: WarpSource, size: int) -> WarpSource:
     """The crop as the network sees it: `size` x `size`, 8 bits."""
     mouth = full.mouth and OpenMouth(rgb8(full.mouth.pixels), full.mouth.points)
-    return warp_source(rgb8(full.pixels), full.points, (size, size), mouth)
+    return warp_source(rgb8(full.pixels), full.points, (size, size), mouth, full.place.look)
 
 
 def _check_choices(job: SynthesizeJob) -> None:
@@ -222,6 +232,7 @@ def _check_choices(job: SynthesizeJob) -> None:
         raise InputError("the head as a box takes no matte, no plate and no layer 'person'; leave "
                          "the box out")  # fmt: skip
     check_gains(job.gains)
+    check_teeth(job.teeth)
     check_match(job.match, job.match_strength)
 
 

@@ -21,6 +21,7 @@ from . import person
 
 TEST = "test_frame"
 REGIONS = ("pose", "mouth", "eyes", "brows", "gaze")
+TEETH = ("seen", "brightness", "warmth", "size")
 
 
 def request(
@@ -37,6 +38,7 @@ def request(
         "do": "synthesize", "portrait": [str(path) for path in pictures], kind: str(motion),
         "out": str(out), "frames": list(frames),
         "gains": {region: getattr(chosen, region) for region in REGIONS},
+        "teeth": {name: getattr(chosen, f"teeth_{name}") for name in TEETH},
         "transfer": chosen.transfer, "neutralize": chosen.neutralize,
         "format": chosen.format if final else "png",
     }  # fmt: skip

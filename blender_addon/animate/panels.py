@@ -61,7 +61,20 @@ def _draw_person(layout: Any, active: Any) -> None:
         row.operator("likeness.person_remove", text="", icon="TRASH")
 
 
-CLASSES = (LIKENESS_PT_animate,)
+class LIKENESS_PT_mouth(StepPanel):
+    bl_label = "Mouth"
+    bl_parent_id = "LIKENESS_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        chosen = settings(versions.sequencer_scene(context))
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        for name in frames.TEETH:
+            column.prop(chosen, f"teeth_{name}", slider=True)
+
+
+CLASSES = (LIKENESS_PT_animate, LIKENESS_PT_mouth)
 
 
 def register() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.mouth.arches import Arch, lower_arch, upper_arch
+from inference.mouth.look import MEAN, TeethLook
 from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.pose import Pose, fit_pose
@@ -48,9 +49,12 @@ _FINE = 5.0  # pixels a millimetre from which on nothing is drawn larger and the
 
 @dataclass(frozen=True)
 class MouthPlace:
-    """Where a portrait's teeth stand. stomion: (3,) where its lips meet, in canonical space."""
+    """Where a portrait's teeth stand. stomion: (3,) where its lips meet, in canonical space.
+    look: how much they are seen, and their size.
+    """
 
     stomion: Array
+    look: TeethLook = MEAN
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,13 @@ class Opening:
     below: Array
 
 
-def find_place(points: Points) -> MouthPlace:
+def find_place(points: Points, look: TeethLook = MEAN) -> MouthPlace:
     """points: (478, 3) of the portrait, in pixels of it."""
     pose = fit_pose(canonical_face().mean, points.astype(np.float32)).inverse()
     upper, lower = (pose.apply(points[i].astype(np.float64)) for i in (_UPPER, _LOWER))
     # An open mouth's upper lip has risen a little; most of the opening is the jaw's.
-    return MouthPlace(np.array([upper[0], upper[1] + 0.1 * (lower[1] - upper[1]), upper[2]]))
+    stomion = np.array([upper[0], upper[1] + 0.1 * (lower[1] - upper[1]), upper[2]])
+    return MouthPlace(stomion, look)
 
 
 def draw_inside(place: MouthPlace, points: Points, opening: Opening) -> tuple[Plane, Plane]:
@@ -98,7 +103,7 @@ def draw_inside(place: MouthPlace, points: Points, opening: Opening) -> tuple[Pl
         (upper_arch(), edges[0], _BEHIND[0], 1.0),
     ):
         at = np.array([place.stomion[0], edge, place.stomion[2] + behind / _MM])
-        _lay_arch(shares, teeth, view, arch, at, light)
+        _lay_arch(shares, teeth, view, arch, at, place.look, light)
     small, bare = (
         np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA), np.float32)
         for plane in (shares, teeth)
@@ -156,10 +161,10 @@ def _lay_tongue(shares: Plane, view: _View, place: MouthPlace, edge: float, gap:
 
 
 def _lay_arch(
-    shares: Plane, teeth: Plane, view: _View, arch: Arch, at: Array, light: float
+    shares: Plane, teeth: Plane, view: _View, arch: Arch, at: Array, look: TeethLook, light: float
 ) -> None:  # fmt: skip
     """Lay a row of teeth over what is drawn, in place. at: (3,) its front edge's place."""
-    vertices = view.project(at + arch.vertices / _MM)
+    vertices = view.project(at + look.size * arch.vertices / _MM)
     turned = arch.normal @ view.pose.rotation[:, [0, 2]].T
     facing = np.clip(-turned[:, 2], 0, 1)
     columns = len(arch.tooth)
@@ -178,7 +183,7 @@ def _lay_arch(
     canine = (number >= 2) & (number < 3)
     edge = 0.8 * side**4 + np.where(canine, 0.9 * np.abs(side), 0)
     neck = tall - 1.4 * side**2
-    tip = np.clip((up - edge) * view.fine + 0.5, 0, 1)
+    tip = look.seen * np.clip((up - edge) * view.fine + 0.5, 0, 1)
     gum = np.clip((up - neck) * view.fine * 0.7 + 0.5, 0, 1)
     between = (1 - np.abs(side)) * wide / 2
     rows, columns_ = np.nonzero(inside)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYES
+from inference.mouth.look import MEAN, TeethLook
 
 Array = NDArray[np.float64]
 
@@ -30,15 +31,16 @@ _WEIGHTS = np.array([0.299, 0.587, 0.114])
 # Lightness of teeth: the first, times skin and lips to these powers, and at most the last.
 _TEETH, _BY_SKIN, _BY_LIPS, _LIGHTEST = 1.246, 0.51, 0.52, 0.86
 _BRIGHT = 0.9  # the quantile of the skin's lightness that counts
+_WARM = (0.08, 0.0, -0.25)  # what full warmth adds to red, green and blue, as shares
 _TINTED = 0.22  # how far apart the channels of a tooth may be, as a share of the brightest
 _DARK, _GUMS, _TONGUE = 0.2, 0.95, 0.72  # lightness, of the lips'
 _GREYER = 0.85  # of the lips' tint, in gums and tongue
 
 
-def palette(colours: Array) -> Array:
+def palette(colours: Array, look: TeethLook = MEAN) -> Array:
     """The colours (4, 3) of DARK, TEETH, GUMS and TONGUE, in [0, 1].
 
-    colours: (N, 3) in [0, 1], of the portrait at `looked_at`.
+    colours: (N, 3) in [0, 1], of the portrait at `looked_at`. look: of the teeth.
     """
     lips, skin, whites = np.split(colours, [len(_LIPS), len(_LIPS) + len(_SKIN)])
     lip = lips.mean(axis=0)
@@ -53,7 +55,8 @@ def palette(colours: Array) -> Array:
     if spread > _TINTED:
         white = 1 - (1 - white) * (_TINTED / spread)
     lightness = min(_TEETH * max(light, 1e-3) ** _BY_SKIN * luma**_BY_LIPS, _LIGHTEST)
-    teeth = white * (lightness / float(white @ _WEIGHTS))
+    white = white * (1 + look.warmth * np.array(_WARM))
+    teeth = white * (look.brightness * lightness / float(white @ _WEIGHTS))
     flesh = luma + _GREYER * (lip - luma)
     found = np.stack([lip * _DARK, teeth, flesh * _GUMS, flesh * _TONGUE])
     return np.asarray(np.clip(found, 0, 1))
@@ -67,7 +70,9 @@ def looked_at(points: NDArray[np.floating]) -> Array:
 
 
 def find_palette(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], points: NDArray[np.floating]
+    pixels: NDArray[np.uint8] | NDArray[np.uint16],
+    points: NDArray[np.floating],
+    look: TeethLook = MEAN,
 ) -> NDArray[np.float32]:
     """A picture's palette (4, 3) in its own range. pixels: (H, W, 3); points: (478, 2 or 3) in
     them.
@@ -76,4 +81,4 @@ def find_palette(
     height, width = pixels.shape[:2]
     at = np.round(looked_at(points)).astype(int)
     x, y = np.clip(at[:, 0], 0, width - 1), np.clip(at[:, 1], 0, height - 1)
-    return (palette(pixels[y, x] / top) * top).astype(np.float32)
+    return (palette(pixels[y, x] / top, look) * top).astype(np.float32)

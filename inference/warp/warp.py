@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.mouth.inside import MouthPlace, find_place
+from inference.mouth.look import MEAN, TeethLook
 from inference.mouth.paint import find_palette
 from inference.performance.face.pose import fit_pose
 from inference.warp.contour import find_contour, sample
@@ -64,15 +65,20 @@ def warp_source(
     points: Points,
     size: tuple[int, int] | None = None,
     mouth: OpenMouth | None = None,
+    look: TeethLook = MEAN,
 ) -> WarpSource:
-    """The crop (H, W, 3) with its landmarks (478, 3), resized to `size` (width, height)."""
+    """The crop (H, W, 3) with its landmarks (478, 3), resized to `size` (width, height).
+
+    mouth: another picture to take the mouth's inside from. look: of the teeth that are drawn.
+    """
     if size and size != (pixels.shape[1], pixels.shape[0]):
         if mouth:
             share = size[0] / pixels.shape[1]
             mouth = OpenMouth(_resized(mouth.pixels, None, share), mouth.points * np.float32(share))
         zoom = np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0], 1], np.float32)
         pixels, points = _resized(pixels, size, float(zoom[0])), points * zoom
-    return WarpSource(pixels, points, find_palette(pixels, points), find_place(points), mouth)
+    palette, place = find_palette(pixels, points, look), find_place(points, look)
+    return WarpSource(pixels, points, palette, place, mouth)
 
 
 def pose_target(mesh: WarpMesh, target: Points, crop_size: tuple[int, int]) -> TargetPose:

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inference.errors import InputError
 from inference.landmarks import MOUTH_LOWER, MOUTH_UPPER
 from inference.mouth.inside import find_place
+from inference.mouth.look import TeethLook, check_teeth
 from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE, find_palette, looked_at, palette
 from inference.performance.face.canonical import canonical_face
 from inference.warp.openings import Patch, mouth_patch
@@ -166,3 +168,29 @@ def test_16_bits_and_8_have_the_same_colours(shut: Points) -> None:
     )
     deep: WarpSource = warp_source(picture.astype(np.uint16) * 257, shut)
     np.testing.assert_allclose(deep.palette / 257, warp_source(picture, shut).palette, atol=0.01)
+
+
+def test_an_artist_may_hide_brighten_warm_and_shrink_the_teeth(shut: Points) -> None:
+    picture = np.full((SIDE, SIDE, 3), (190, 150, 130), np.uint8)
+    plain = find_palette(picture, shut)
+    bright = find_palette(picture, shut, TeethLook(brightness=1.3))
+    warm = find_palette(picture, shut, TeethLook(warmth=1.0))
+    assert bright[TEETH].mean() > 1.15 * plain[TEETH].mean()
+    assert warm[TEETH, 2] < plain[TEETH, 2] - 10
+    assert warm[TEETH] @ (0.299, 0.587, 0.114) == pytest.approx(
+        plain[TEETH] @ (0.299, 0.587, 0.114), rel=0.02
+    )
+    np.testing.assert_array_equal(warm[[DARK, GUMS, TONGUE]], plain[[DARK, GUMS, TONGUE]])
+    seen = {
+        look: drawn(mouth_patch(shut, opened(shut, 12), 1, SIZE, find_place(shut, look)))
+        for look in (TeethLook(), TeethLook(seen=0.0), TeethLook(size=0.75))
+    }
+    whole, hidden, small = (float(each.teeth.sum()) for each in seen.values())
+    assert hidden == 0
+    assert 0.5 * whole < small < 0.95 * whole
+
+
+@pytest.mark.parametrize("name", ["seen", "brightness", "warmth", "size"])
+def test_a_choice_out_of_range_is_one_clear_line(name: str) -> None:
+    with pytest.raises(InputError, match=rf"the {name} of the teeth is 9"):
+        check_teeth(replace(TeethLook(), **{name: 9.0}))

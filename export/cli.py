@@ -15,9 +15,9 @@ from export.evaluation.turn_sheet_cli import add_sheet
 from export.evaluation.turns_cli import add_turns
 from export.face.cli import add_face
 from export.head.cli import add_head
+from export.paper.train_cli import add_paper
 from export.personalization.cli import add_personalize
 from export.training.cli import add_train
-from export.training.paper_cli import add_paper
 from export.training.timed_cli import add_run
 from inference.errors import InputError, LikenessError
 from inference.generator.contract import SIZES, TIERS

@@ -127,6 +127,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         alpha=options.alpha,
         plate=options.plate,
         box=options.box,
+        feather=options.feather,
         teeth=TeethLook(**{name: getattr(options, f"teeth_{name}") for name in RANGES}),
     )
     result = synthesize(
@@ -230,6 +231,8 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument(
         "--matte", action="store_true", help="also write the face's own region of each frame"
     )
+    synth.add_argument("--feather", type=_number, default=0.0, metavar="SHARE",
+                       help="softness of its edge, 0 to 0.25 of the crop's side")  # fmt: skip
     synth.add_argument(
         "--match", default="portrait", metavar="off|portrait|PICTURE",
         help="match colours to the portrait's own palette (default), or to a graded plate",

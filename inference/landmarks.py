@@ -26,6 +26,7 @@ OVAL = (
 # Inner lips: corner, upper edge to the other corner, and the lower edge under the same columns.
 MOUTH_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 MOUTH_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+LIP_MIDDLES = (13, 14)  # of the inner lips, upper and lower
 LIPS_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 LIPS_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 
@@ -47,6 +48,9 @@ RIGHT_BROW = (70, 63, 105, 66, 107)
 RIGHT_BROW_LOWER = (46, 53, 52, 65, 55)
 LEFT_BROW = (336, 296, 334, 293, 300)
 LEFT_BROW_LOWER = (285, 295, 282, 283, 276)
+LIP_CORNERS = (61, 291)  # of the outer lips, right and left
+FOREHEAD, CHIN = 10, 152  # the outline's highest and lowest point
+NOSE_TIP = 4
 NOSE_BRIDGE = (168, 6, 197, 195, 5, 4)
 NOSE_BASE = (98, 97, 2, 326, 327)
 

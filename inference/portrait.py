@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inference.capture.detector import find_faces, shrink_for_detection
 from inference.errors import InputError
-from inference.landmarks import OVAL, SKIN_COUNT
+from inference.landmarks import OVAL
 from inference.pictures import StillPicture, read_picture
 
 # The crop's side in units of the face outline's larger side, and how far its centre lies above
@@ -115,17 +115,10 @@ def _choose(faces: list[NDArray[np.float32]], face: int | None, path: Path) -> N
     if face is None:
         if len(faces) > 1:
             raise InputError(
-                f"{path}: {len(faces)} faces were found; choose one by its number from left to "
-                f"right with --portrait-face 1..{len(faces)}"
+                f"{path}: {len(faces)} faces were found; name the one that is meant by its "
+                f"number from left to right, 1 to {len(faces)}"
             )
         return faces[0]
     if not 1 <= face <= len(faces):
         raise InputError(f"{path}: there is no face {face}; the picture has {len(faces)}")
     return faces[face - 1]
-
-
-def mouth_opening(points: NDArray[np.float32]) -> float:
-    """Gap between the inner lips in units of the mouth's width, for (478, 2 or 3) landmarks."""
-    assert points.shape[0] >= SKIN_COUNT
-    width = float(np.linalg.norm(points[78] - points[308]))
-    return float(np.linalg.norm(points[13] - points[14])) / max(width, 1e-6)

@@ -129,7 +129,7 @@ def build_scene(
         words, layers = f"the head moves with its background: {layers.fallback}", None
         if job.layer == "person":
             raise InputError(f"{portrait.path}: there is no matte to cut the person out by "
-                             f"({words}); give one with --alpha")  # fmt: skip
+                             f"({words}); give one of your own")  # fmt: skip
     mouth = open_mouth(portrait, others)
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
     full = warp_source(portrait.crop(), points, mouth=mouth, look=job.teeth)

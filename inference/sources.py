@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.landmarks import interocular
-from inference.performance.face.neutral import eye_opening
+from inference.landmarks import LIP_CORNERS, LIP_MIDDLES, interocular
+from inference.performance.face.measures import eye_opening, mouth_opening
 from inference.performance.face.pose import fit_pose
-from inference.portrait import mouth_opening
 
 Points = NDArray[np.float32]
 Looks = NDArray[np.float64]  # (F, 6), see `looks`
@@ -88,8 +87,12 @@ def looks(points: Points, reference: Points) -> Looks:
     for face in points:
         pose = fit_pose(reference, face)
         turn = np.degrees(cv2.Rodrigues(pose.rotation)[0].ravel())
-        gap = float(np.linalg.norm(face[13] - face[14])) / (pose.scale * unit)
-        width = float(np.linalg.norm(face[61] - face[291])) / (pose.scale * unit)
+        gap = float(np.linalg.norm(face[LIP_MIDDLES[0]] - face[LIP_MIDDLES[1]])) / (
+            pose.scale * unit
+        )
+        width = float(np.linalg.norm(face[LIP_CORNERS[0]] - face[LIP_CORNERS[1]])) / (
+            pose.scale * unit
+        )
         rows.append([*turn, gap, width, eye_opening(face)])
     return np.array(rows) / _STEPS
 

@@ -7,13 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import (
+    CHIN,
+    FOREHEAD,
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
+    LIP_MIDDLES,
+    MOUTH_UPPER,
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
 )
 
 MEASURES = ("yaw", "pitch", "mouth", "eyes")
+# The middles of the inner lips, between the mouth's corners.
+_MOUTH = tuple((MOUTH_UPPER[0], middle, MOUTH_UPPER[-1]) for middle in LIP_MIDDLES)
 
 
 def face_measures(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -23,10 +29,10 @@ def face_measures(points: NDArray[np.float32]) -> NDArray[np.float32]:
     in units of the mouth's width. eyes: the gap between the lids in units of the eyes' width.
     """
     across = points[:, 454] - points[:, 234]
-    along = points[:, 152] - points[:, 10]
+    along = points[:, CHIN] - points[:, FOREHEAD]
     yaw = np.degrees(np.arctan2(across[:, 2], across[:, 0]))
     pitch = np.degrees(np.arctan2(along[:, 2], along[:, 1]))
-    mouth = _gap(points, (78, 13, 308), (78, 14, 308))
+    mouth = _gap(points, *_MOUTH)
     eyes = (
         _gap(points, RIGHT_EYE_UPPER, RIGHT_EYE_LOWER)
         + _gap(points, LEFT_EYE_UPPER, LEFT_EYE_LOWER)

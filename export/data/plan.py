@@ -37,9 +37,9 @@ from inference.generator.inputs import AREAS, LINES
 from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, OVAL, interocular
 from inference.mouth.inside import find_place
 from inference.mouth.paint import looked_at
+from inference.performance.face.measures import mouth_opening
 from inference.performance.face.pose import fit_pose
 from inference.performance.retargeting.retarget import retarget_relative
-from inference.portrait import mouth_opening
 from inference.track import LandmarkTrack
 from inference.warp.mesh import build_mesh, mesh_triangles, move_mesh
 from inference.warp.mouths import WORTH

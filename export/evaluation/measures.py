@@ -28,9 +28,8 @@ from inference.landmarks import (
     RIGHT_IRIS,
     interocular,
 )
-from inference.performance.face.neutral import eye_opening
+from inference.performance.face.measures import eye_opening, mouth_opening
 from inference.performance.face.pose import fit_pose
-from inference.portrait import mouth_opening
 
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float32]

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import (
+    CHIN,
     EYE_CORNERS,
     EYES,
+    FOREHEAD,
     LEFT_BROW,
     MOUTH_LOWER,
     MOUTH_UPPER,
@@ -133,7 +135,7 @@ def follow(points: Points, rest: Points) -> dict[str, Series]:
     rest: (478, 3), the same face at rest; angles are degrees from its pose.
     """
     rows: dict[str, list[float]] = {name: [] for name in (*FOLLOWED, "right lids", "left lids")}
-    down = rest[152] - rest[10]
+    down = rest[CHIN] - rest[FOREHEAD]
     unit = interocular(rest)
     for shape in points:
         pose = fit_pose(rest, shape)

@@ -20,8 +20,7 @@ from export.evaluation.reenact import (
     reenact_self,
 )
 from inference.generator.model import Generator
-from inference.performance.face.neutral import eye_opening
-from inference.portrait import mouth_opening
+from inference.performance.face.measures import eye_opening, mouth_opening
 
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float32]

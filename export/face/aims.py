@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference.landmarks import LEFT_BROW, LEFT_BROW_LOWER, RIGHT_BROW, RIGHT_BROW_LOWER
+from inference.landmarks import (
+    CHIN,
+    LEFT_BROW,
+    LEFT_BROW_LOWER,
+    LIP_CORNERS,
+    RIGHT_BROW,
+    RIGHT_BROW_LOWER,
+)
 from inference.performance.face.regions import LID_COLUMNS, LIP_COLUMNS
 
 _X, _Y = 0, 1
@@ -46,7 +53,7 @@ def _y(*points: int) -> Measure:
 
 
 _UPPER, _LOWER = (0, 37, 267), (17, 84, 314)  # the lips' outer edges at their middle
-_RIGHT_CORNER, _LEFT_CORNER = 61, 291
+_RIGHT_CORNER, _LEFT_CORNER = LIP_CORNERS
 _GAP = Measure(LIP_COLUMNS[1], _Y, LIP_COLUMNS[0])
 _WIDTH = Measure((_LEFT_CORNER,), _X, (_RIGHT_CORNER,))
 _RIGHT_LIDS = Measure(LID_COLUMNS[0][1], _Y, LID_COLUMNS[0][0])
@@ -84,7 +91,7 @@ AIMS = (
         (_y(*_UPPER), -1), (_y(13, 82, 312), -1), (_y(*_LOWER), 0), *_STILL_CORNERS,
     )),
     Aim("lower_lip_drop", "mouth", (
-        (_y(*_LOWER), 1), (_y(14, 87, 317), 1), (_y(*_UPPER), 0), (_y(152, 148, 377), 0),
+        (_y(*_LOWER), 1), (_y(14, 87, 317), 1), (_y(*_UPPER), 0), (_y(CHIN, 148, 377), 0),
         *_STILL_CORNERS,
     )),
     Aim("smile_right", "right_mouth", (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.landmarks import RIGID, interocular, mirror_order
+from inference.landmarks import CHIN, FOREHEAD, RIGID, interocular, mirror_order
 from inference.performance.face.pose import fit_pose, fit_poses
 from inference.track import LandmarkTrack
 
@@ -20,7 +20,6 @@ _ROUNDS = 20
 _SETTLED = 1e-7
 # Beyond this turn of the head, in degrees, the detector guesses half of the face.
 _FRONTAL = 25.0
-_FOREHEAD, _CHIN = 10, 152
 _RIGHT_EAR, _LEFT_EAR = 234, 454
 
 
@@ -96,7 +95,7 @@ def _upright(shape: Array) -> Array:
     both = (shape + image) / 2
     x = both[_LEFT_EAR] - both[_RIGHT_EAR]
     x /= np.linalg.norm(x)
-    down = both[_CHIN] - both[_FOREHEAD]
+    down = both[CHIN] - both[FOREHEAD]
     y = down - (down @ x) * x
     y /= np.linalg.norm(y)
     turned = both @ np.stack([x, y, np.cross(x, y)]).T

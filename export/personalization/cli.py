@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from export.paper.person_cli import add_paper_options, run_paper_person
+from export.paper.person_config import PaperPersonConfig
 from export.personalization.config import FEWEST_TO_TRAIN, MOST_PICTURES, PersonalizeConfig
-from export.personalization.paper_cli import add_paper_options, run_paper_person
-from export.personalization.paper_config import PaperPersonConfig
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 from inference.generator.model import model_path

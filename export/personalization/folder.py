@@ -15,10 +15,10 @@ from torch import Tensor
 
 from export.checkpoint import state_hash
 from export.export_onnx import Port, export_onnx
+from export.paper.person import PaperPersonalized
 from export.personalization.card import write_card
 from export.personalization.config import PersonalizeConfig
 from export.personalization.judge import LOOKED_AT
-from export.personalization.paper import PaperPersonalized
 from export.personalization.personalize import Personalized
 from inference.files import write_whole, written_whole
 from inference.frames import encode_frame

@@ -56,9 +56,9 @@ def capture_footage(
     wanted = (footage.count if last is None else min(last + 1, footage.count)) - first
     if wanted > MOST_FRAMES:
         raise InputError(f"{path}: says that it has {footage.count} frames; capture {MOST_FRAMES} "
-                         "of them at the most, with --frames")  # fmt: skip
+                         "of them at the most")  # fmt: skip
     if first < 0 or (last is not None and last < first):
-        raise InputError(f"{path}: --frames {first}-{last} names no frame; the first one is 0")
+        raise InputError(f"{path}: there are no frames {first}-{last}; the first one is 0")
     # The count is the container's word, off by a few at a varying rate: for progress alone.
     total = wanted
     seen: dict[int, dict[int, Points]] = {}

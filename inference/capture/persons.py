@@ -24,7 +24,7 @@ class PersonFinder:
         if bundled_model(MODEL) is None:
             raise InputError(
                 "the installed MediaPipe has no selfie segmentation for mattes (0.10.21 has): "
-                "install that, or prepare with --no-mattes"
+                "install that, or leave mattes out"
             )
         from mediapipe.python.solutions import selfie_segmentation
 

@@ -87,7 +87,7 @@ def read_frames(footage: Footage, first: int = 0, last: int | None = None) -> It
                 if index > MOST_FRAMES + first:
                     raise InputError(
                         f"{footage.path}: has more than {MOST_FRAMES} frames, or a picture that "
-                        "stands for as long; capture a part of it with --frames"
+                        "stands for as long; capture only some of its frames"
                     )
             previous = picture
         if previous is not None:
@@ -99,7 +99,7 @@ def read_frames(footage: Footage, first: int = 0, last: int | None = None) -> It
         if pictures + _COUNT_SLACK < footage.count * 0.98:
             raise InputError(
                 f"{footage.path}: the video breaks off after frame {index} of {footage.count}; "
-                f"copy the file again, or capture what is there with --frames 0-{index - 1}"
+                f"copy the file again, or capture what is there, the frames 0-{index - 1}"
             )
 
 

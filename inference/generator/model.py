@@ -136,7 +136,7 @@ def open_session(
                 return session, "a CUDA session was opened"
             missing = "its libraries could not be loaded, see the log"
         if provider == "cuda":
-            raise InputError(f"CUDA cannot be used: {missing}; use --provider cpu or auto")
+            raise InputError(f"CUDA cannot be used: {missing}; choose the provider cpu or auto")
         return _session(path, [_CPU], threads, data), f"CUDA cannot be used: {missing}"
     return _session(path, [_CPU], threads, data), "the CPU was asked for"
 

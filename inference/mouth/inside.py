@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.landmarks import LIP_MIDDLES
 from inference.mouth.arches import Arch, lower_arch, upper_arch
 from inference.mouth.look import MEAN, TeethLook
 from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE
@@ -25,7 +26,6 @@ Array = NDArray[np.float64]
 Plane = NDArray[np.float32]
 
 _MM = 63.0  # millimetres of an eye distance
-_UPPER, _LOWER = 13, 14  # the lips' middles
 # How far behind the lips the front teeth stand, and below the closed lips the upper ones end.
 _BEHIND = (5.0, 7.5)
 _SHOWN = 2.2
@@ -72,7 +72,7 @@ class Opening:
 def find_place(points: Points, look: TeethLook = MEAN) -> MouthPlace:
     """points: (478, 3) of the portrait, in pixels of it."""
     pose = fit_pose(canonical_face().mean, points.astype(np.float32)).inverse()
-    upper, lower = (pose.apply(points[i].astype(np.float64)) for i in (_UPPER, _LOWER))
+    upper, lower = (pose.apply(points[i].astype(np.float64)) for i in LIP_MIDDLES)
     # An open mouth's upper lip has risen a little; most of the opening is the jaw's.
     stomion = np.array([upper[0], upper[1] + 0.1 * (lower[1] - upper[1]), upper[2]])
     return MouthPlace(stomion, look)
@@ -93,7 +93,7 @@ def draw_inside(place: MouthPlace, points: Points, opening: Opening) -> tuple[Pl
     shares[..., DARK] = 1
     teeth = np.zeros((size[1], size[0]), np.float32)
     back = pose.inverse()
-    upper, lower = (back.apply(points[i].astype(np.float64)) for i in (_UPPER, _LOWER))
+    upper, lower = (back.apply(points[i].astype(np.float64)) for i in LIP_MIDDLES)
     gap = max(_MM * (lower[1] - upper[1]), 0.0)
     edges = _edges(place, upper, lower, gap)
     view = _View(pose, corner, factor, float(fine * factor))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import LIPS_LOWER, LIPS_UPPER, interocular
-from inference.portrait import Portrait, mouth_opening
+from inference.performance.face.measures import mouth_opening
+from inference.portrait import Portrait
 
 Points = NDArray[np.float32]
 

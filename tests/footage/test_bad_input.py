@@ -132,9 +132,9 @@ def test_an_mp4_whose_pictures_were_cut_off(
     path = cut_file(movie, 0.6)
     out = tmp_path / "out" / "a.track.npz"
     refused = run_cli("capture", path, "--out", out)
-    assert_refused(refused, path, "breaks off", "of 50", "--frames 0-")
+    assert_refused(refused, path, "breaks off", "of 50", "the frames 0-")
     assert files_in(out.parent) == []
-    advice = refused.stderr.rsplit("--frames ", 1)[1].strip()
+    advice = refused.stderr.rsplit("the frames ", 1)[1].strip()
     done = run_cli("capture", path, "--out", out, "--frames", advice)
     assert done.code == 0 and done.error_lines == []
     kept = load_track(out)

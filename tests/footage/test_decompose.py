@@ -14,8 +14,8 @@ from inference.capture.capture import capture_footage
 from inference.landmarks import interocular
 from inference.performance.face.controls import CONTROL_NAMES
 from inference.performance.face.decompose import compose, decompose
+from inference.performance.face.measures import lid_gap, lip_gap
 from inference.performance.face.rotations import to_angles
-from inference.performance.retargeting.contact import lid_gap, lip_gap
 from inference.performance.taking.performance import Performance
 from inference.track import LandmarkTrack
 

@@ -16,16 +16,16 @@ import torch
 from export.cli import main
 from export.data.shards import PreparedData
 from export.networks.paper import PaperGenerator
-from export.personalization import paper as loop
-from export.personalization import paper_cli
-from export.personalization.paper import personalize_paper
-from export.personalization.paper_config import PaperPersonConfig
-from export.personalization.paper_kind import CHECKPOINT, PERSON
-from export.personalization.paper_pictures import halve_clip, person_of_clip, unseen_view
-from export.personalization.paper_weights import MetaLearned, load_meta_learned
+from export.paper import person as loop
+from export.paper import person_cli
+from export.paper.person import personalize_paper
+from export.paper.person_config import PaperPersonConfig
+from export.paper.person_kind import CHECKPOINT, PERSON
+from export.paper.person_pictures import halve_clip, person_of_clip, unseen_view
+from export.paper.person_weights import MetaLearned, load_meta_learned
+from export.paper.train import train_paper
+from export.paper.train_config import PaperConfig
 from export.personalization.progress import StepLine
-from export.training.config import PaperConfig
-from export.training.paper_train import train_paper
 from inference.errors import InputError
 from inference.generator.person import GENERATOR, IDENTITY, UNFINISHED
 from inference.outputs import RECORD
@@ -59,7 +59,7 @@ def person(data: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
     out = tmp_path_factory.mktemp("person") / "it is him"
     strangers = plant(out)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(paper_cli, "FRAMES", 4)
+        patched.setattr(person_cli, "FRAMES", 4)
         given = ["--data", data, "--clip", CLIP, "--checkpoint", checkpoint, "--out", out]
         command = ["personalize", "--generator", "paper", "--shots", "2", "--steps", STEPS, *given]
         before = hashlib.sha256(checkpoint.read_bytes()).hexdigest()

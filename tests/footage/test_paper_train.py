@@ -15,8 +15,8 @@ from export.checkpoint import load_weights
 from export.data.prepare import prepare
 from export.data.shards import PreparedData
 from export.networks.paper import PaperGenerator
-from export.training.config import PaperConfig
-from export.training.paper_train import _Feed, train_paper
+from export.paper.train import _Feed, train_paper
+from export.paper.train_config import PaperConfig
 from inference.errors import InputError
 
 CLIP = "s_grid_female_ccby4.mp4"

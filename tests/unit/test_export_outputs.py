@@ -15,7 +15,7 @@ from export.cli import main
 from export.data.layout import PREPARED
 from export.data.parts import _PARTS
 from export.folders import writing
-from export.personalization.paper_kind import PAPER_FOLDER
+from export.paper.person_kind import PAPER_FOLDER
 from export.training.folder import TRAINING, checkpoints, drop_oldest
 from export.training.results import RESULTS
 from inference.errors import InputError

@@ -28,7 +28,7 @@ from export.evaluation.measures import (
     ssim_map,
 )
 from inference.landmarks import LIPS_LOWER, LIPS_UPPER, MOUTH_LOWER, MOUTH_UPPER, interocular
-from inference.performance.face.neutral import eye_opening
+from inference.performance.face.measures import eye_opening
 from inference.track import fill_gaps, load_track
 
 Picture = NDArray[np.uint8]

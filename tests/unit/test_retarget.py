@@ -10,7 +10,8 @@ import pytest
 from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError
 from inference.landmarks import LEFT_BROW, LEFT_IRIS, RIGHT_BROW, interocular
-from inference.performance.face.neutral import calm_frames, eye_opening, find_neutral
+from inference.performance.face.measures import eye_opening
+from inference.performance.face.neutral import calm_frames, find_neutral
 from inference.performance.face.pose import fit_pose
 from inference.performance.retargeting.folds import facing, turned_over
 from inference.performance.retargeting.gains import Gains, check_gains

@@ -17,6 +17,7 @@ from inference.landmarks import (
     EYES,
     LEFT_BROW,
     LEFT_BROW_LOWER,
+    LIP_CORNERS,
     LIPS_LOWER,
     LIPS_UPPER,
     MOUTH_LOWER,
@@ -130,7 +131,7 @@ def region_motion(region: str, shape: Array) -> Array:
         return np.hstack([
             _apart(shape, MOUTH_UPPER[1:-1], MOUTH_LOWER[1:-1]),
             _apart(shape, LIPS_UPPER[1:-1], LIPS_LOWER[1:-1]),
-            shape[:, [61, 291], :2].reshape(len(shape), 4),
+            shape[:, LIP_CORNERS, :2].reshape(len(shape), 4),
         ])  # fmt: skip
     points = shape[:, list(_BROWS if region == "brows" else region_points(region))]
     return points.reshape(len(points), -1)

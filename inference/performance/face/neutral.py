@@ -12,6 +12,7 @@ from inference.landmarks import (
     EYES,
     interocular,
 )
+from inference.performance.face.measures import eye_opening
 from inference.performance.face.pose import fit_pose
 from inference.performance.retargeting.reach import yaw
 from inference.track import LandmarkTrack
@@ -61,15 +62,6 @@ def calm_frames(track: LandmarkTrack) -> tuple[int, ...]:
     score += 0.005 * turned + 0.005 * hidden
     calm = seen[np.argsort(score, kind="stable")[:_AVERAGED]]
     return tuple(int(frame) for frame in calm)
-
-
-def eye_opening(points: Points) -> float:
-    """Mean gap between the lids of both eyes in units of the eyes' width, (478, 3) -> 0 to ~0.5."""
-    gaps = []
-    for upper, lower, _ in EYES:
-        gap = np.linalg.norm(points[list(upper[2:-2])] - points[list(lower[2:-2])], axis=1).mean()
-        gaps.append(gap / np.linalg.norm(points[upper[0]] - points[upper[-1]]))
-    return float(np.mean(gaps))
 
 
 def _unposed(points: Points, reference: Points) -> NDArray[np.float64]:

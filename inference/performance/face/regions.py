@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import (
+    CHIN,
     EYES,
     LEFT_BROW,
     LEFT_BROW_LOWER,
+    LIP_CORNERS,
+    LIP_MIDDLES,
     LIPS_LOWER,
     LIPS_UPPER,
     MOUTH_LOWER,
@@ -85,8 +88,8 @@ def jaw_spread() -> Operator:
 @cache
 def corner_spread() -> Operator:
     """(478, 2): moves of the mouth's corners, right and left, carried over lips and cheeks."""
-    middle = (0, 13, 14, 17, 152)
-    return _spread((61, 291), (*middle, *OVAL, *_NOSE, *_LIDS[0], *_LIDS[1]))
+    middle = (LIPS_UPPER[5], *LIP_MIDDLES, LIPS_LOWER[5], CHIN)
+    return _spread(LIP_CORNERS, (*middle, *OVAL, *_NOSE, *_LIDS[0], *_LIDS[1]))
 
 
 @cache

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYES, interocular
+from inference.performance.face.measures import lid_gap, lip_gap
 from inference.performance.face.regions import LID_COLUMNS, LIP_COLUMNS, lid_spread, lip_spread
 from inference.performance.retargeting.reach import eased
 
@@ -64,18 +65,6 @@ def openings(portrait: Points, neutral: Points, size: float) -> Openings:
         size * float(np.clip(room, 0.25, 1)),
         (lid_gap(neutral, 0), lid_gap(neutral, 1)),
     )  # fmt: skip
-
-
-def lip_gap(face: Points) -> float:
-    """Mean distance between the inner lips, in the points' unit."""
-    upper, lower = LIP_COLUMNS
-    return float(_lengths(face[list(lower)] - face[list(upper)]).mean())
-
-
-def lid_gap(face: Points, eye: int) -> float:
-    """Mean distance between an eye's lids, in the points' unit; 0 is the right eye."""
-    upper, lower = LID_COLUMNS[eye]
-    return float(_lengths(face[list(upper)] - face[list(lower)]).mean())
 
 
 def keep_lips(moved: Face, driver: Face, rest: Openings, gain: float) -> Face:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.landmarks import interocular
+from inference.landmarks import CHIN, FOREHEAD, LIP_CORNERS, interocular
+from inference.performance.face.measures import lip_gap
 from inference.performance.face.regions import LIP_COLUMNS, corner_spread, jaw_spread
-from inference.performance.retargeting.contact import lip_gap
 
 Points = NDArray[np.float32]
 
@@ -29,9 +29,9 @@ def resting_face(portrait: Points) -> Points:
     """The portrait's landmarks (478, 3) with the mouth closed and at rest, the head as it is."""
     face = portrait.astype(np.float64)
     unit = interocular(portrait)
-    down = face[152] - face[10]
+    down = face[CHIN] - face[FOREHEAD]
     down /= np.linalg.norm(down)
-    across = face[291] - face[61]
+    across = face[LIP_CORNERS[1]] - face[LIP_CORNERS[0]]
     width = float(np.linalg.norm(across))
     across /= width
     too_wide = max(0.0, width - _WIDE * unit) * _NARROWED

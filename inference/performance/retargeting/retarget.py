@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
-from inference.landmarks import EYE_CORNERS, EYES, interocular
+from inference.landmarks import (
+    CHIN,
+    EYE_CORNERS,
+    EYES,
+    FOREHEAD,
+    LIP_CORNERS,
+    LIP_MIDDLES,
+    NOSE_TIP,
+    interocular,
+)
+from inference.performance.face.measures import lip_gap
 from inference.performance.face.pose import Pose, fit_pose
 from inference.performance.face.regions import region_weights
 from inference.performance.retargeting.contact import (
@@ -21,7 +31,6 @@ from inference.performance.retargeting.contact import (
     Openings,
     keep_lids,
     keep_lips,
-    lip_gap,
     openings,
 )
 from inference.performance.retargeting.folds import skin, unfold
@@ -75,7 +84,7 @@ def retarget_motion(
     mouth = _mouth_ratio(neutral, face)
     strength = _strength(neutral, face, gains, mouth)
     rest = openings(face, neutral, mouth)
-    down = face[152] - face[10]
+    down = face[CHIN] - face[FOREHEAD]
     down /= np.linalg.norm(down)
     # Lips that are apart already let the jaw go less far.
     held = _jaw_weights(face) * (1 - rest.mouth / mouth)
@@ -125,7 +134,7 @@ def _drawable(points: Face, middle: NDArray[np.floating], unit: float, frame: in
     """The points as they go on. Raises InputError for what no pixel counts any more."""
     if not np.abs(points - middle).max() < _FARTHEST * unit:
         raise InputError(f"frame {frame} of the motion leads the portrait's face out of all "
-                         "bounds; leave it out with --frames, or mend the take")  # fmt: skip
+                         "bounds; leave it out, or fix the take")  # fmt: skip
     return points.astype(np.float32)
 
 
@@ -148,7 +157,7 @@ def _flat_pose(source: Points, target: Points) -> Callable[[Points], Face]:
 def _mouth_ratio(driver: Face, portrait: Face) -> float:
     """How much larger the portrait's own mouth is than that of the driver laid over it."""
     # A smile widens the portrait's mouth, not its reach: the ratio counts by half.
-    ratio = np.sqrt(_length(portrait, 61, 291) / _length(driver, 61, 291))
+    ratio = np.sqrt(_length(portrait, *LIP_CORNERS) / _length(driver, *LIP_CORNERS))
     return float(np.clip(ratio, 0.7, 1.4))
 
 
@@ -169,9 +178,9 @@ def _strength(driver: Face, portrait: Face, gains: Gains, mouth: float) -> Face:
 
 def _jaw_weights(face: Face) -> Face:
     """(478, 1): 1 at the mouth and below, fading to 0 half-way up the nose."""
-    down = face[152] - face[10]
-    height = (face - face[10]) @ down / (down @ down)
-    nose, mouth = height[4], height[13]
+    down = face[CHIN] - face[FOREHEAD]
+    height = (face - face[FOREHEAD]) @ down / (down @ down)
+    nose, mouth = height[NOSE_TIP], height[LIP_MIDDLES[0]]
     return np.asarray(np.clip((height - nose) / max(mouth - nose, 1e-3), 0, 1)[:, None])
 
 

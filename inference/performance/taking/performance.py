@@ -114,7 +114,7 @@ def load_performance(path: Path) -> Performance:
     Raises InputError when it is none, damaged, empty, or made for another version.
     """
     try:
-        advice = "make one with: python -m inference performance TRACK --out F"
+        advice = "take the track apart again"
         with open_arrays(path, "performance", advice) as arrays:
             _check_version(arrays, path)
             frames = arrays.length("valid")

@@ -17,8 +17,8 @@ from export.data.shards import PreparedData
 from export.evaluation.identity import EMBEDDER, Features, face_features, likeness
 from export.evaluation.measures import compare_pictures, find_regions
 from export.networks.paper import PersonalPaperGenerator
-from export.personalization.paper import show
-from export.personalization.paper_pictures import SIZE, ClipHalves, PaperView, unseen_view
+from export.paper.person import show
+from export.paper.person_pictures import SIZE, ClipHalves, PaperView, unseen_view
 
 Picture = NDArray[np.uint8]
 

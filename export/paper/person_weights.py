@@ -17,7 +17,7 @@ from export.checkpoint import EXPORTED, load_weights
 from export.networks.discriminator import PaperDiscriminator
 from export.networks.embedder import PaperEmbedder
 from export.networks.paper import PaperGenerator
-from export.personalization.paper_config import PaperPersonConfig
+from export.paper.person_config import PaperPersonConfig
 from inference.errors import InputError
 from inference.files import written_whole
 

@@ -7,8 +7,9 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
+from export.paper.train_config import PaperConfig
 from export.training.cli import add_fields
-from export.training.config import LAST_STEP, PaperConfig
+from export.training.config import LAST_STEP
 from inference.errors import Cancelled, InputError
 
 
@@ -30,7 +31,7 @@ def run_paper(options: argparse.Namespace) -> None:
         raise InputError("--steps, --batch, --shots, --log-every and --grid-every are at least 1")
     if options.steps > LAST_STEP:
         raise InputError(f"--steps is {options.steps}; choose {LAST_STEP} at most")
-    from export.training.paper_train import train_paper
+    from export.paper.train import train_paper
 
     given = {field.name: getattr(options, field.name) for field in fields(PaperConfig)}
     try:

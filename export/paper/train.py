@@ -31,9 +31,9 @@ from export.folders import writing
 from export.networks.discriminator import PaperDiscriminator
 from export.networks.embedder import PaperEmbedder, person_vector
 from export.networks.paper import PaperGenerator
+from export.paper.train_config import PaperConfig
 from export.training.average import follow
 from export.training.balance import Balance, check_finite
-from export.training.config import PaperConfig
 from export.training.folder import (
     TRAINING,
     checkpoint_name,

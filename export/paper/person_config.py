@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class PaperPersonConfig:
-    """Configuration of `export.personalization.paper`.
+    """Configuration of `export.paper.person`.
 
     The paper (arXiv:1905.08233, section 4) trains for 40 epochs at the rates of meta-learning. A
     later recipe of one of its authors counts iterations instead, 125 for one picture to 230 for

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from export.networks.discriminator import PersonalPaperDiscriminator
 from export.networks.embedder import PaperEmbedder
 from export.networks.paper import PersonalPaperGenerator
-from export.personalization.paper_config import PaperPersonConfig
-from export.personalization.paper_kind import PAPER_FOLDER
-from export.personalization.paper_pictures import PaperPerson, PaperView
-from export.personalization.paper_weights import (
+from export.paper.person_config import PaperPersonConfig
+from export.paper.person_kind import PAPER_FOLDER
+from export.paper.person_pictures import PaperPerson, PaperView
+from export.paper.person_weights import (
     MetaLearned,
     PaperRun,
     fingerprint,

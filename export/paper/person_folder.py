@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from export.checkpoint import state_hash
 from export.export_onnx import Port, export_onnx
 from export.networks.paper import LANDMARK_CHANNELS, PersonalPaperGenerator, without_spectral_norm
+from export.paper.person import PaperPersonalized, show
+from export.paper.person_config import PaperPersonConfig
+from export.paper.person_judge import Picture, Unseen, as_pictures
+from export.paper.person_kind import CHECKPOINT, PAPER_FOLDER, PERSON
+from export.paper.person_pictures import SIZE
 from export.personalization.folder import captions
-from export.personalization.paper import PaperPersonalized, show
-from export.personalization.paper_config import PaperPersonConfig
-from export.personalization.paper_judge import Picture, Unseen, as_pictures
-from export.personalization.paper_kind import CHECKPOINT, PAPER_FOLDER, PERSON
-from export.personalization.paper_pictures import SIZE
 from inference.files import write_whole, written_whole
 from inference.frames import encode_frame
 from inference.generator import contract

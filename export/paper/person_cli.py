@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from export.paper.person_config import PaperPersonConfig
 from export.personalization.config import MOST_PICTURES
-from export.personalization.paper_config import PaperPersonConfig
 from inference.errors import Cancelled, InputError
 
 SHOTS = 8
@@ -31,17 +31,17 @@ def run_paper_person(options: argparse.Namespace) -> None:
     """Personalize as the options say and print what stands."""
     config = read_paper_config(options)
     from export.folders import check_folder, writing
-    from export.personalization.folder import kept_line
-    from export.personalization.paper import personalize_paper
-    from export.personalization.paper_folder import write_paper_person
-    from export.personalization.paper_judge import judge_unseen
-    from export.personalization.paper_kind import PAPER_FOLDER
-    from export.personalization.paper_pictures import (
+    from export.paper.person import personalize_paper
+    from export.paper.person_folder import write_paper_person
+    from export.paper.person_judge import judge_unseen
+    from export.paper.person_kind import PAPER_FOLDER
+    from export.paper.person_pictures import (
         halve_clip,
         person_of_clip,
         person_of_portraits,
     )
-    from export.personalization.paper_weights import load_meta_learned
+    from export.paper.person_weights import load_meta_learned
+    from export.personalization.folder import kept_line
     from export.personalization.pictures import open_pictures
 
     read = [*config.portraits, config.checkpoint, *([options.data] if options.data else [])]

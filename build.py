@@ -291,7 +291,7 @@ def prepare(environment: Environment, root: Path = ROOT) -> str:
     with locked(root / f"{environment.folder}.lock"):
         stamps = read_stamps(folder)
         if stamps is None:
-            if folder.is_symlink():  # making it anew would empty what somebody else works with
+            if folder.is_symlink():  # making it again would empty what somebody else works with
                 raise BuildError(f"{folder} is a link to another folder's environment: remove it")
             make_venv(folder)
             stamps = {"folder": str(folder), "installed": {}}
@@ -332,13 +332,13 @@ def digest(path: Path) -> str:
 
 
 def read_stamps(folder: Path) -> dict[str, Any] | None:
-    """What is installed in `folder`; None where an environment must be made there anew."""
+    """What is installed in `folder`; None where an environment must be made there again."""
     try:
         stamps = json.loads((folder / "stamps.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     # An environment holds absolute paths: one that was moved or copied, or whose Python was
-    # removed from the system, is made anew.
+    # removed from the system, is made again.
     if stamps.get("folder") != str(folder) or not (folder / "bin" / "python").exists():
         return None
     return dict(stamps)

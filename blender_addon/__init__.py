@@ -40,7 +40,7 @@ _registered: list[Any] = []
 
 
 def register() -> None:
-    """Register the add-on with Blender, all of it or nothing. A second call begins anew."""
+    """Register the add-on with Blender, all of it or nothing. A second call begins again."""
     unregister()
     try:
         for name in MODULES:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a step still lacks, in words that fit into a line of the sidebar; "" where it lacks nothing.
+"""What a step still needs, in words that fit into a line of the sidebar; "" where it needs nothing.
 
 The panels show it beside a button that is switched off, so that nobody has to press it to learn it.
 """
@@ -36,7 +36,7 @@ def for_capture(scene: Any) -> str:
 
 def for_frames(scene: Any) -> str:
     """Why no head frame can be made."""
-    lacks = [
+    missing = [
         words
         for there, words in (
             (len(settings(scene).portraits), "a portrait"),
@@ -44,11 +44,11 @@ def for_frames(scene: Any) -> str:
         )
         if not there
     ]
-    return f"Needs {' and '.join(lacks)} first" if lacks else ""
+    return f"Needs {' and '.join(missing)} first" if missing else ""
 
 
 def for_output(scene: Any, active: Any) -> str:
-    """Why no frames may be put out of the active portrait, None where there is none."""
+    """Why no frames may be rendered of the active portrait, None where there is none."""
     missing = portrait.consent_missing(active) if active is not None else ""
     return for_frames(scene) or (f"{missing}: see Portrait" if missing else "")
 

@@ -35,12 +35,12 @@ def draw_list(layout: Any, what: str, owner: Any, index: str, remove: str) -> No
     row.column(align=True).operator(remove, text="", icon="REMOVE")
 
 
-def big_button(layout: Any, operator: str, icon: str, lacks: str) -> Any:
+def big_button(layout: Any, operator: str, icon: str, missing: str) -> Any:
     """The step's main button, off while something is lacking; returns its row."""
     row = layout.row(align=True)
     row.scale_y = 1.4
     button = row.row(align=True)
-    button.enabled = not lacks
+    button.enabled = not missing
     button.operator(operator, icon=icon)
     return row
 

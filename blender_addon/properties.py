@@ -91,7 +91,7 @@ class LikenessFace(PropertyGroup):
     number: IntProperty(description="From left to right, beginning with 1")
     box: IntVectorProperty(size=4, description="Left, top, width and height in pixels")
     crop: IntVectorProperty(
-        size=4, description="The part that is made anew: left, top, width and height in pixels"
+        size=4, description="The part that is made again: left, top, width and height in pixels"
     )
     thumbnail: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
     points: StringProperty(
@@ -114,7 +114,7 @@ class LikenessPicture(PropertyGroup):
 
 
 class LikenessPortrait(PropertyGroup):
-    """A person: pictures, the first of which moves, and the leave to animate them."""
+    """A person: pictures, the first of which moves, and the permission to animate them."""
 
     uid: StringProperty()
     slug: StringProperty(description="Its folder's name, which a new name of the portrait keeps")

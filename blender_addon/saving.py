@@ -37,7 +37,7 @@ def paths(scene: Any) -> Iterator[tuple[Any, str]]:
 
 
 def relative_to(folder: Path) -> None:
-    """Write every relative path anew, counted from `folder`; one on another drive is absolute."""
+    """Write every relative path again, counted from `folder`; one on another drive is absolute."""
     for owner, name in _relative_ones():
         path = folders.absolute(getattr(owner, name))
         setattr(owner, name, _from(path, folder))

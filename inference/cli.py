@@ -142,13 +142,13 @@ def _synthesize(options: argparse.Namespace) -> int:
 
 
 def _worker(options: argparse.Namespace) -> int:
-    from inference.worker import give_way, run_worker
+    from inference.worker import lower_priority, run_worker
 
     # Events alone may reach stdout: libraries that print there are sent to the log.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     if options.end_with_input:  # somebody sits before the program that holds the other end
-        give_way()
+        lower_priority()
     return run_worker(sys.stdin.buffer, events, options.end_with_input)
 
 

@@ -65,7 +65,7 @@ def run_demo(
 
     portraits: pictures of one person; None: the sample. footage: the performance; None: the
     sample track, whose drawing takes the place of the driver's clip.
-    Raises InputError for what the user can mend.
+    Raises InputError for what the user can fix.
     """
     portraits = portraits or [PORTRAIT]
     claim_folder(out, DEMO, [*portraits, *([footage] if footage else [])])

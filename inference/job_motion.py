@@ -45,5 +45,5 @@ def _performance(job: SynthesizeJob, smooth: bool) -> tuple[LandmarkTrack, Motio
     track = compose(performance)
     wrong = check_faces(track.points, track.valid, track.size)
     if wrong:
-        raise InputError(f"{job.performance}: {wrong}; mend the take, or make it anew")
+        raise InputError(f"{job.performance}: {wrong}; fix the take, or make it again")
     return track, performance_motion(performance, job.neutral)

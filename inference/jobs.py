@@ -212,7 +212,7 @@ def checked_whole(value: int, where: str) -> int:
 def checked_number(value: float, where: str) -> float:
     """A number that can be meant: a finite one that a float holds. Raises InputError."""
     if not abs(value) <= LARGEST_WHOLE:
-        raise InputError(f"{where} is too large to be meant, or no number")
+        raise InputError(f"{where} is too large to be meant, or not a number")
     return float(value)
 
 

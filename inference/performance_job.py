@@ -37,7 +37,7 @@ class MadePerformance:
 def run_performance(job: PerformanceJob) -> MadePerformance:
     """Take a track apart, bridge its short gaps, smooth it and write it.
 
-    Raises InputError for what the user can mend, LikenessError for a full disk.
+    Raises InputError for what the user can fix, LikenessError for a full disk.
     """
     if not job.out.name.endswith(SUFFIX):
         raise InputError(f"{job.out}: a performance's name ends in {SUFFIX}; choose such a name")

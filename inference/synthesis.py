@@ -60,7 +60,7 @@ def synthesize(
 
     preparing: hears, to 100, of the portrait's matte and plate, where they are made first.
 
-    Raises InputError for what the user can mend, Cancelled, and LikenessError for a full disk.
+    Raises InputError for what the user can fix, Cancelled, and LikenessError for a full disk.
     Frames that were finished before an error are whole and are kept by the next run.
     """
     track, motion = open_motion(job)

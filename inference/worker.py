@@ -108,7 +108,7 @@ def _serve(stdin: BinaryIO, stdout: TextIO, end_with_input: bool) -> None:
     emit("stopped")
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let the program that started this process come first: its window waits for the same cores."""
     if sys.platform == "win32":
         import ctypes

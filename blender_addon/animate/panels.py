@@ -30,9 +30,9 @@ class LIKENESS_PT_animate(StepPanel):
         column.prop(chosen, "neutralize")
         column.row().prop(chosen, "tier", expand=True)
         active = active_of(chosen.portraits, chosen.portrait_index)
-        lacks = hints.for_frames(scene)
-        row = big_button(layout, "likeness.test_frame", "RENDER_STILL", lacks)
-        draw_hint(layout, lacks)
+        missing = hints.for_frames(scene)
+        row = big_button(layout, "likeness.test_frame", "RENDER_STILL", missing)
+        draw_hint(layout, missing)
         shown = active is not None and head_strip.find(scene, frames.test_tag(active)) is not None
         if shown:
             row.operator("likeness.test_clear", text="", icon="X")

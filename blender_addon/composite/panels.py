@@ -37,11 +37,11 @@ class LIKENESS_PT_composite(StepPanel):
         for name in ("matte", "sound"):
             column.prop(chosen, name)
         active = active_of(chosen.portraits, chosen.portrait_index)
-        lacks = hints.for_output(scene, active)
-        draw_hint(layout, lacks)
+        missing = hints.for_output(scene, active)
+        draw_hint(layout, missing)
         if not bpy.data.filepath:
             layout.label(text="Save the file to keep frames beside it", icon="INFO")
-        big_button(layout, "likeness.synthesize", "RENDER_ANIMATION", lacks)
+        big_button(layout, "likeness.synthesize", "RENDER_ANIMATION", missing)
         status.draw_jobs(layout, context, (synthesis.KIND,))
         take = active_of(chosen.takes, chosen.take_index)
         if active is not None and take is not None:

@@ -71,7 +71,7 @@ class LikenessOverlay(bpy.types.PropertyGroup):
     )  # fmt: skip
     crop: BoolProperty(
         name="Crop", default=True, update=_redraw,
-        description="The part of the portrait that is made anew; what lies outside stays",
+        description="The part of the portrait that is made again; what lies outside stays",
     )  # fmt: skip
     preview: BoolProperty(
         name="Preview", default=True, update=_redraw, description="Over the sequencer's preview"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the overlay shows of a recording: its points and confidence, one frame at a time.
 
-The last few files stay read, by name and time: a take that is made anew is read anew.
+The last few files stay read, by name and time: a take that is made again is read again.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class LIKENESS_OT_take_curves(bpy.types.Operator):
 
 
 class LIKENESS_OT_take_curves_keep(bpy.types.Operator):
-    """Use the curves as they are now; just the frames that they change are made anew"""
+    """Use the curves as they are now; just the frames that they change are made again"""
 
     bl_idname = "likeness.take_curves_keep"
     bl_label = "Keep Edits"
@@ -112,7 +112,7 @@ class LIKENESS_OT_take_markers(bpy.types.Operator):
 
 
 class LIKENESS_OT_take_markers_apply(bpy.types.Operator):
-    """Put the landmarks where the markers were moved to, and clean the take anew"""
+    """Put the landmarks where the markers were moved to, and clean the take again"""
 
     bl_idname = "likeness.take_markers_apply"
     bl_label = "Apply Markers"

@@ -48,7 +48,7 @@ def keep_curves(scene: Any) -> str:
     many = len(edited) != 1
     return (
         f"{len(edited)} frame{'s were' if many else ' was'} edited; Synthesize makes just "
-        f"{'these' if many else 'this one'} anew"
+        f"{'these' if many else 'this one'} again"
     )
 
 
@@ -72,7 +72,7 @@ def add_markers(scene: Any) -> str:
 
 
 def apply_markers(context: Any, scene: Any) -> str:
-    """The landmarks go where the markers were moved to, and the take is cleaned anew."""
+    """The landmarks go where the markers were moved to, and the take is cleaned again."""
     take = active_take(scene)
     track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
     clip = _clip_of(take)

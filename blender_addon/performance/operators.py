@@ -63,7 +63,7 @@ class LIKENESS_OT_capture_footage(StepOperator):
 
 
 class LIKENESS_OT_take_update(StepOperator):
-    """Make the take's performance anew with this neutral frame, smoothing and filling"""
+    """Make the take's performance again with this neutral frame, smoothing and filling"""
 
     bl_idname = "likeness.take_update"
     bl_label = "Update Take"

@@ -45,9 +45,9 @@ class LIKENESS_PT_performance(StepPanel):
         column.prop(chosen, "largest_face")
         if not chosen.largest_face:
             column.prop(chosen, "capture_face")
-        lacks = hints.for_capture(scene)
-        big_button(layout, "likeness.capture_footage", "REC", lacks)
-        draw_hint(layout, lacks)
+        missing = hints.for_capture(scene)
+        big_button(layout, "likeness.capture_footage", "REC", missing)
+        draw_hint(layout, missing)
         active = active_of(chosen.takes, chosen.take_index)
         if active is not None:
             draw_list(layout, "takes", chosen, "take_index", "likeness.take_remove")

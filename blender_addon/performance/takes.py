@@ -143,7 +143,7 @@ def add_take(scene: Any, name: str, track: Path, start: float) -> Any:
 
 
 def clean(context: Any, take: Any) -> str:
-    """Let the worker make the take's performance anew: neutral, smoothing, gaps filled."""
+    """Let the worker make the take's performance again: neutral, smoothing, gaps filled."""
     track = folders.existing(take.track, f"track of '{take.name}'")
     out = take_file(take.slug, recordings.PERFORMANCE_SUFFIX)
     if take.neutral >= take.frames:

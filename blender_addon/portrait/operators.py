@@ -98,7 +98,7 @@ class LIKENESS_OT_face_choose(StepOperator):
 
 
 class LIKENESS_OT_consent_record(StepOperator):
-    """Say whose face this is and why it may be animated; without it nothing is put out"""
+    """Say whose face this is and why it may be animated; without it nothing is rendered"""
 
     bl_idname = "likeness.consent_record"
     bl_label = "Record Consent"

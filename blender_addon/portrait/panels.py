@@ -56,14 +56,14 @@ class LIKENESS_PT_portrait(StepPanel):
         layout, scene = self.layout, versions.sequencer_scene(context)
         chosen = settings(scene)
         active = active_of(chosen.portraits, chosen.portrait_index)
-        lacks = hints.for_portrait_strip(scene)
+        missing = hints.for_portrait_strip(scene)
         row = layout.row(align=True)
         from_strip = row.row(align=True)
-        from_strip.enabled = not lacks
+        from_strip.enabled = not missing
         from_strip.operator("likeness.portrait_from_strip", icon="SEQ_SEQUENCER")
         row.operator("likeness.portrait_from_files", icon="FILE_FOLDER")
         if active is None:
-            draw_hint(layout, lacks)
+            draw_hint(layout, missing)
         else:
             draw_list(layout, "portraits", chosen, "portrait_index", "likeness.portrait_remove")
             _draw_pictures(layout, active)

@@ -146,12 +146,12 @@ def choose_face(scene: Any, number: int) -> str:
 def record_consent(scene: Any, who: str, basis: str, note: str = "") -> str:
     """Keep whose face the active portrait shows and on what ground it may be animated."""
     portrait = active_portrait(scene)
-    lacks = {} if who.strip() else {"a name": "say whose face this is"}
+    missing = {} if who.strip() else {"a name": "say whose face this is"}
     if basis == NO_BASIS:
-        lacks["a basis"] = "choose on what ground it may be animated"
-    if lacks:
-        raise InputError(f"the consent note needs {' and '.join(lacks)}: "
-                         f"{', and '.join(lacks.values())}")  # fmt: skip
+        missing["a basis"] = "choose on what ground it may be animated"
+    if missing:
+        raise InputError(f"the consent note needs {' and '.join(missing)}: "
+                         f"{', and '.join(missing.values())}")  # fmt: skip
     for picture in portrait.pictures:
         path = folders.existing(picture.path, "picture")
         picture.sha256 = folders.hash_of(path)
@@ -163,7 +163,7 @@ def record_consent(scene: Any, who: str, basis: str, note: str = "") -> str:
 
 
 def consent_missing(portrait: Any) -> str:
-    """Why the portrait may not be put out yet, in a few words; "" where it may."""
+    """Why the portrait may not be rendered yet, in a few words; "" where it may."""
     if not portrait.consent_sha256:
         return "No consent note yet"
     if portrait.consent_sha256 != _hashes(portrait):

@@ -305,7 +305,7 @@ def _completed(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find(name: str) -> tuple[Any, Any]:
-    """The scene and the line of a job, resolved anew each time; (None, None) if it is gone."""
+    """The scene and the line of a job, resolved again each time; (None, None) if it is gone."""
     live = _live.get(name)
     for scene in bpy.data.scenes:
         if live is None or scene.session_uid == live.scene:

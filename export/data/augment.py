@@ -3,7 +3,7 @@
 
 One map leads from every pixel of a sample to the stored picture: crop, placement, mirror and a
 smooth warp of the face's shape together, so that pixels are interpolated once. The shape warp
-is fixed to the face, not to the crop: it makes another person who keeps that shape as he moves.
+is fixed to the face, not to the crop: it makes another person who keeps that shape in motion.
 """
 
 from __future__ import annotations

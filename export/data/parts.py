@@ -44,7 +44,7 @@ _PARTS = FolderKind("prepared footage in parts", (re.escape(MANIFEST), r"part-\d
 class Smaller:
     """What is given up for size. side: larger pictures are shrunk to it, 0 keeps them.
 
-    every: one frame in so many is kept. quality: of JPEGs that are written anew.
+    every: one frame in so many is kept. quality: of JPEGs that are written again.
     """
 
     side: int = 0

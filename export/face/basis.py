@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 _RIDGE = 1e-3
 BLINK = "blink_right"
 _IRISES = [*RIGHT_IRIS, *LEFT_IRIS]
-# A person's strong end is this quantile of his frames; 1 is this quantile of the people's.
+# A person's strong end is this quantile of their frames; 1 is this quantile of the people's.
 STRONG_FRAMES, STRONG_PEOPLE = 0.98, 0.95
 
 

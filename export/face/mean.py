@@ -44,7 +44,7 @@ def mirrored(points: NDArray[np.floating]) -> Array:
 def mean_face(rests: Mapping[str, Sequence[NDArray[np.float32]]]) -> Array:
     """The mean shape (478, 3) in canonical space, symmetric left to right.
 
-    rests: for each person the faces at rest of his clips, each (478, 3) in any pose and size.
+    rests: for each person the faces at rest of their clips, each (478, 3) in any pose and size.
     All people count the same. The line from forehead to chin is upright.
     """
     first = next(iter(rests.values()))[0]
@@ -74,7 +74,7 @@ def clip_changes(
 
 
 def gather(people: Mapping[str, Sequence[NDArray[np.float32]]], most: int) -> Changes:
-    """All people's changes, at most `most` frames a person, evenly over his clips."""
+    """All people's changes, at most `most` frames a person, evenly over their clips."""
     change, weight, person = [], [], []
     for number, clips in enumerate(people.values()):
         frames = np.concatenate(list(clips))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The `warp` generator: betters a portrait that the mesh has already warped to the target's pose.
+"""The `warp` generator: improves a portrait that the mesh has already warped to the target's pose.
 
 A U-net over the warped portrait and the target's landmark picture (`CHANNELS`); the person's
 vector modulates the bottom and the decoder. The mesh warp itself stays outside (see

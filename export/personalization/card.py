@@ -47,7 +47,7 @@ def write_card(made: Personalized, config: PersonalizeConfig) -> str:
         "## Limits",
         "",
         "- Whether all pictures show one person was not checked; nothing here could tell.",
-        "- It moves this person only, and knows no more of him or her than the pictures show: a "
+        "- It moves this person only, and knows no more of them than the pictures show: a "
         "mouth that is open in none of them has teeth that are guessed.",
         "- The figures come from the few pictures themselves; they do not say how it does in "
         "another light, or with other hair.",

@@ -71,7 +71,7 @@ def restored(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def pack_results(files: dict[str, Path], out: Path) -> tuple[list[Path], list[str]]:
-    """Write files, by the name they shall have, as pieces into `out`; the first are dearest.
+    """Write files, by the name they shall have, as pieces into `out`; the most important first.
 
     Returns the pieces, the list of hashes last, and the names of files for which there was no
     room. Raises InputError when `out` is not ours, LikenessError for a full disk.

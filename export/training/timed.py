@@ -2,8 +2,8 @@
 """Train for a given time on a machine that is borrowed, and bring home what it gave.
 
 `run` never takes longer than it was given: training and export are processes of their own that
-are ended when their time is over, and results are written from the newest checkpoint, dearest
-first. It goes on from what an earlier run left on the same machine, or from its results.
+are ended when their time is over, and results are written from the newest checkpoint, the most
+important first. It goes on from what an earlier run left on the same machine, or from its results.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from inference.outputs import FolderKind, OwnedFolder, refuse_inputs
 ROOT = Path(__file__).resolve().parents[2]
 _PACKING = 10.0  # seconds kept at the very end for writing the pieces
 _SHORTEST = 15.0  # seconds of training below which a run is not worth its start
-_FAREWELL = 5.0  # seconds that a process has to end by itself
+_TO_END = 5.0  # seconds that a process has to end by itself
 
 
 _MADE = FolderKind(
@@ -157,7 +157,7 @@ def _run(job: Run, began: float) -> Outcome:
     failed = code not in (0, None)
     if failed:
         _say(f"the training ended with code {code}; the newest checkpoint is kept")
-    outcome = _bring_home(job, trained, newest, end, failed)
+    outcome = _gather(job, trained, newest, end, failed)
     _say(f"{time.monotonic() - began:.1f} of {60 * job.minutes:.0f} s used")
     return outcome
 
@@ -219,7 +219,7 @@ def _place_start(job: Run, trained: Path) -> None:
         _place(content, owned)
 
 
-def _bring_home(job: Run, trained: Path, newest: Path, end: float, failed: bool) -> Outcome:
+def _gather(job: Run, trained: Path, newest: Path, end: float, failed: bool) -> Outcome:
     with writing(job.work / "results", _MADE, [newest]) as folder:
         for older in folder.files():
             older.unlink()
@@ -266,7 +266,7 @@ def _call(command: Sequence[str], until: float) -> int | None:
         # Its whole group: loaders are processes of their own.
         os.killpg(child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_FAREWELL)
+            child.wait(_TO_END)
         return None
     finally:
         if child.poll() is None:

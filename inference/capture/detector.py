@@ -63,7 +63,7 @@ class FaceDetector:
         return faces
 
     def forget(self) -> None:
-        """Begin anew: the next frame belongs to another shot."""
+        """Begin again: the next frame belongs to another shot."""
         with quiet_libraries():
             self._mesh.reset()
             self._wait_for_models()

@@ -47,7 +47,7 @@ class FaceNumbers:
         return numbered
 
     def forget(self) -> None:
-        """A cut: the next faces are numbered anew."""
+        """A cut: the next faces are numbered again."""
         self._last.clear()
 
 

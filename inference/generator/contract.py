@@ -3,7 +3,7 @@
 
 The mesh warp itself stays outside the network (`inference.warp`): a remap of the full-resolution
 portrait is exact at any size, while ONNX GridSample may silently run on the CPU under CUDA.
-The network sees the warped portrait at `size` x `size` and says how to better it.
+The network sees the warped portrait at `size` x `size` and says how to improve it.
 
 Inputs (N is dynamic, S = size):
     picture   (N, 11, S, S) float32, the channels of `CHANNELS`

@@ -18,7 +18,7 @@ _CALM = 0.2  # of the blocks found, those with the least in them: edges of thing
 
 
 class Grain:
-    """The grain of a picture's ground, drawn anew wherever it is wanted.
+    """The grain of a picture's ground, drawn again wherever it is wanted.
 
     Blocks of the ground's own, chosen by chance, overlap by half with windows whose squares sum to
     one, which keeps the variance. Strips that are drawn apart fit together.

@@ -29,7 +29,7 @@ from inference.progress import Progress
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Plane = NDArray[np.float32]
 
-_VERSION = 2  # of what is made: another number makes all layers anew
+_VERSION = 2  # of what is made: another number makes all layers again
 _STEPS = 100
 _MATTE, _COLOURS = 50, 75  # of these steps, when each is done
 

@@ -25,7 +25,7 @@ def test_a_face_is_made_of_prepared_footage_and_drawn(
     strangers = plant(tmp_path)
     command = ["face", "--tracks", str(data), "--out", str(out), "--chart", str(chart)]
     assert main(command) == 0
-    assert main(command) == 0, "both may be made anew"
+    assert main(command) == 0, "both may be made again"
     strangers.check()
     face = load_face(out)
     # Two people's mean is still a face as the shipped one, but its own.

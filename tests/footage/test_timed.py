@@ -79,7 +79,7 @@ def test_a_training_that_hangs_is_ended_and_said_so(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timed, "_SHORTEST", 0.0)
-    monkeypatch.setattr(timed, "_FAREWELL", 0.5)
+    monkeypatch.setattr(timed, "_TO_END", 0.5)
     hangs = _script(tmp_path / "hangs", "trap '' TERM\nsleep 60\n")
     monkeypatch.setattr(sys, "executable", str(hangs))
     job = Run(parts, tmp_path / "out", 0.1, tmp_path / "work", "draft", reserve=3, start_up=0)

@@ -66,7 +66,7 @@ def serve(folder: Path) -> None:
 
 def _verdict(rng: Any, material: Material, family: str, home: Path, log: Any) -> str | None:
     """What is wrong with how a case ended, in words, or None."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory, anew
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory, again
     before = _memory("VmRSS")
     act = FAMILIES[family][1](rng, material, home)
     sys.stdout.flush()

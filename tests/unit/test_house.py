@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -58,3 +59,23 @@ def test_no_source_has_outgrown_its_room() -> None:
     for room in MAY:
         for path in sources(room):
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 450, path
+
+
+# What a native speaker stumbles over, and what is said instead.
+INSTEAD = {
+    r"anew": "again", r"mend(s|ed|ing)?": "fix", r"betters": "improves",
+    r"no number": "not a number", r"put(s)? out": "render or write",
+    r"the leave to": "permission to", r"he|his|him": "they",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", INSTEAD)
+def test_words_are_plain_english(word: str) -> None:
+    files = [path for room in MAY for path in sources(room)]
+    files += [path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"]
+    files += [path for room in ROOMS for path in (ROOT / room).rglob("*.md")]
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        found = re.search(rf"\b({word})\b", text)
+        line = text[: found.start()].count("\n") + 1 if found else 0
+        assert not found, f"{path.relative_to(ROOT)}:{line}: say '{INSTEAD[word]}'"

@@ -102,7 +102,7 @@ def with_a_lens_of_nothing(_: Performance) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (with_nan, "scale holds a value that is no number in frame 3"),
+        (with_nan, "scale holds a value that is not a number in frame 3"),
         (without_faces, "empty"),
         (without_frames, "empty"),
         (of_another_face, "another canonical face"),

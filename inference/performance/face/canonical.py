@@ -102,7 +102,7 @@ def load_face(path: Path) -> CanonicalFace:
             version = arrays.whole("format"), arrays.text("topology")
             names = arrays.texts("controls", 256)
             if version != (_FORMAT, TOPOLOGY) or names != CONTROL_NAMES:
-                raise InputError(f"{path}: a canonical face of another version; make it anew with "
+                raise InputError(f"{path}: a canonical face of another version; make it again with "
                                  "python -m export face")  # fmt: skip
             face = CanonicalFace(
                 mean=arrays.read("mean", np.float32, (POINT_COUNT, 3)),

@@ -42,7 +42,7 @@ def own_lips_turn(
     lips, turn = np.concatenate([np.zeros((2, 0)), *quick], axis=1)
     found = LIPS_TURN
     for _ in range(_ROUNDS):
-        # Who threw his head is known once the lips' share is off.
+        # Who threw their head is known once the lips' share is off.
         steady = np.abs(turn - found * lips) < _NOD
         agree = float(lips[steady] @ turn[steady]) + _BELIEF * LIPS_TURN
         found = agree / (float(lips[steady] @ lips[steady]) + _BELIEF)

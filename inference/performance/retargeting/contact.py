@@ -70,7 +70,7 @@ def openings(portrait: Points, neutral: Points, size: float) -> Openings:
 def keep_lips(moved: Face, driver: Face, rest: Openings, gain: float) -> Face:
     """Give the lips of `moved` (478, 3) the opening that the driver's have.
 
-    driver: (478, 3), his shape now, laid over the portrait.
+    driver: (478, 3), their shape now, laid over the portrait.
     """
     upper, lower = map(list, LIP_COLUMNS)
     now = _above_contact(driver, rest.unit)

@@ -29,9 +29,9 @@ Face = NDArray[np.float64]
 # A triangle counts when it is turned to the camera by more than this (the cosine of its normal
 # with the line of sight): one that is seen edge-on covers nothing and turns over with any breath.
 FACING = 0.25
-_COUNTED = 0.18  # mended somewhat earlier: a head's turn is known to a degree or two only
+_COUNTED = 0.18  # fixed somewhat earlier: a head's turn is known to a degree or two only
 _ROUNDS, _TRIES = 40, 5
-# What is left of a triangle's area: below the first it is mended, up to the second.
+# What is left of a triangle's area: below the first it is fixed, up to the second.
 _LEAST, _MENDED = 0.02, 0.06
 # How easily lids and inner lips yield, against 1 of all other points; at last they do more.
 _HELD, _HELD_AT_LAST = 0.02, 0.5
@@ -67,12 +67,12 @@ def unfold(rest: Skin, moved: Face, rotation: NDArray[np.float64]) -> Face:
         return moved
     for _ in range(_TRIES):
         points, flat_again = _pushed_apart(moved @ seen, least, _MENDED * flat)
-        mended = moved + (points - moved @ seen) @ seen.T
+        fixed = moved + (points - moved @ seen) @ seen.T
         if flat_again:
             break
         # More than this skin can do: the expression is taken back a little, but for the lids.
         moved = rest.rest + _taken_back() * (moved - rest.rest)
-    return np.asarray(mended)
+    return np.asarray(fixed)
 
 
 def _pushed_apart(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A driver's motion as his (edited) performance tells it."""
+"""A driver's motion as the (edited) performance has it."""
 
 from __future__ import annotations
 

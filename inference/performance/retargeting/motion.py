@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A driver's motion since his neutral: where his head goes, and what his face does."""
+"""A driver's motion since their neutral: where the head goes, and what the face does."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Face = NDArray[np.float64]
 class Motion:
     """What a driver does, frame by frame.
 
-    neutral: (478, 3) float32, his face at rest, in any unit and pose.
-    at: zero-based frame -> his head's pose from the neutral's, and his shape (478, 3) with the
+    neutral: (478, 3) float32, the face at rest, in any unit and pose.
+    at: zero-based frame -> the head's pose from the neutral's, and the shape (478, 3) with the
     head held as in the neutral.
     """
 

@@ -43,7 +43,7 @@ class Edit:
 def edit_takes(takes: list[Path], out: Path, edit: Edit) -> Performance:
     """Read takes, edit them and write the result, as a performance or, by its name, as a table.
 
-    Raises InputError for what the user can mend, LikenessError for a full disk.
+    Raises InputError for what the user can fix, LikenessError for a full disk.
     """
     if not out.name.endswith((SUFFIX, TABLE_SUFFIX)):
         raise InputError(f"{out}: a take's name ends in {SUFFIX} or {TABLE_SUFFIX}; choose such a "

@@ -74,7 +74,7 @@ def load_livelink(path: Path, rate: Fraction | None = None) -> Performance:
         far = np.abs(values.get(name.lower(), np.zeros(1))) > _MOST_TURN
         if far.any():
             raise InputError(f"{path}: {name} in line {lines[int(np.argmax(far))]} is no angle in "
-                             "radians; mend it")  # fmt: skip
+                             "radians; fix it")  # fmt: skip
     codes = [cells[columns[_FIRST_COLUMN]].strip() for _, cells in body]
     places, told = _places(codes, lines, rate, path)
     count = int(places[-1]) + 1
@@ -184,7 +184,7 @@ def _parse(code: str, line: int, path: Path) -> tuple[int, float, bool]:
     known = 0 <= hours < 100 and 0 <= minutes < 60 and 0 <= second <= 60
     if not (known and 0 <= frame < _MOST_FRAME):
         raise InputError(f"{path}: '{code}' in line {line} is not a timecode such as "
-                         "07:44:57:02.944; mend it")  # fmt: skip
+                         "07:44:57:02.944; fix it")  # fmt: skip
     return (hours * 60 + minutes) * 60 + second, frame, dropping
 
 

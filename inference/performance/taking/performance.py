@@ -134,9 +134,9 @@ def load_performance(path: Path) -> Performance:
                 rest=arrays.read("rest", np.float64, (7,)) if "rest" in arrays.names else None,
             )
     except WrongArray as error:
-        raise InputError(f"{path}: {error}; make the performance anew") from None
+        raise InputError(f"{path}: {error}; make the performance again") from None
     except UNREADABLE:
-        raise InputError(f"{path}: not a performance, or a damaged one; make it anew from its "
+        raise InputError(f"{path}: not a performance, or a damaged one; make it again from its "
                          "track") from None  # fmt: skip
     _check(performance, path)
     return performance
@@ -171,13 +171,13 @@ def _check_version(arrays: Arrays, path: Path) -> None:
     version, topology = arrays.whole("format"), arrays.text("topology")
     if version != _FORMAT or topology != TOPOLOGY:
         raise InputError(f"{path}: a performance of another version (format {version}, topology "
-                         f"'{topology}'); make it anew from its track")  # fmt: skip
+                         f"'{topology}'); make it again from its track")  # fmt: skip
     names = arrays.texts("controls_names", _MOST_NAMES)
     if names != CONTROL_NAMES:
         raise InputError(f"{path}: its controls are not those of this version "
-                         f"({_difference(names)}); make it anew from its track")  # fmt: skip
+                         f"({_difference(names)}); make it again from its track")  # fmt: skip
     if arrays.text("canonical") != canonical_face().digest:
-        raise InputError(f"{path}: its controls belong to another canonical face; make it anew "
+        raise InputError(f"{path}: its controls belong to another canonical face; make it again "
                          "from its track")  # fmt: skip
 
 
@@ -219,17 +219,17 @@ def _check(p: Performance, path: Path) -> None:
         wrong = ~np.isfinite(getattr(p, name)[p.valid]).reshape(int(p.valid.sum()), -1).all(axis=1)
         if wrong.any():
             frame = int(np.flatnonzero(p.valid)[np.argmax(wrong)])
-            raise InputError(f"{path}: {name} holds a value that is no number in frame {frame}; "
-                             "make the performance anew")  # fmt: skip
+            raise InputError(f"{path}: {name} holds a value that is not a number in frame {frame}; "
+                             "make the performance again")  # fmt: skip
     wrong = check_motion(p)
     if wrong:
-        raise InputError(f"{path}: {wrong}; make the performance anew")
+        raise InputError(f"{path}: {wrong}; make the performance again")
     if list(p.cuts) != sorted(set(p.cuts) & set(range(1, frames))):
-        raise InputError(f"{path}: the cuts are not among the frames; make the performance anew")
+        raise InputError(f"{path}: the cuts are not among the frames; make the performance again")
     if (
         p.camera not in CAMERAS
         or (p.camera == "perspective") != (p.focal > 0)
         or not p.focal <= _LONGEST_FOCAL
     ):
         raise InputError(f"{path}: the camera '{p.camera}' with a focal length of {p.focal:g} is "
-                         "unknown; make the performance anew")  # fmt: skip
+                         "unknown; make the performance again")  # fmt: skip

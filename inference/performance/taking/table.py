@@ -93,7 +93,7 @@ def load_table(path: Path, beside: Performance | None = None) -> Performance:
     for i, (line, cells) in enumerate(body):
         if len(cells) != len(header):
             raise InputError(f"{path}: line {line} has {len(cells)} cells, the header has "
-                             f"{len(header)}; mend that line")  # fmt: skip
+                             f"{len(header)}; fix that line")  # fmt: skip
         for name, cell in zip(header, cells, strict=True):
             table[name][i] = cell.strip()
     lines = [line for line, _ in body]
@@ -137,7 +137,7 @@ def load_table(path: Path, beside: Performance | None = None) -> Performance:
         performance = _with_face(performance, beside, path)
     wrong = check_motion(performance)
     if wrong:
-        raise InputError(f"{path}: {wrong}; mend the table")
+        raise InputError(f"{path}: {wrong}; fix the table")
     return performance
 
 
@@ -241,7 +241,7 @@ class _Told:
     def cuts(self, frames: int, path: Path) -> tuple[int, ...]:
         """The cuts, which must lie within the take."""
         if self.cut_frames != sorted(set(self.cut_frames) & set(range(1, frames))):
-            raise InputError(f"{path}: the cuts in line 1 are not among the frames; mend them")
+            raise InputError(f"{path}: the cuts in line 1 are not among the frames; fix them")
         return tuple(self.cut_frames)
 
 
@@ -258,7 +258,7 @@ def _told(first: list[str], path: Path) -> _Told:
         return _Told(words)
     except (ValueError, KeyError):
         raise InputError(f"{path}: line 1 must tell 'rate 25/1' and 'size 1920x1080', cuts and "
-                         "camera as exported; mend it") from None  # fmt: skip
+                         "camera as exported; fix it") from None  # fmt: skip
 
 
 def _check_header(header: list[str], path: Path) -> None:
@@ -285,7 +285,7 @@ def _flags(cells: list[str], name: str, lines: list[int], path: Path) -> NDArray
     for cell, line in zip(cells, lines, strict=True):
         if cell.lower() not in _FLAGS:
             raise InputError(f"{path}: '{cell}' in line {line}, column '{name}', is neither 0 "
-                             "nor 1; mend it")  # fmt: skip
+                             "nor 1; fix it")  # fmt: skip
     return np.array([_FLAGS[cell.lower()] for cell in cells])
 
 
@@ -307,10 +307,10 @@ def cell_number(cell: str, column: str, line: int, path: Path) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise InputError(f"{path}: '{cell}' in line {line}, column '{column}', is not a number; "
-                         "mend it")  # fmt: skip
+                         "fix it")  # fmt: skip
     if abs(value) > _LARGEST_CELL:
         raise InputError(f"{path}: {value:g} in line {line}, column '{column}', is larger than "
-                         "anything of a face can be; mend it")  # fmt: skip
+                         "anything of a face can be; fix it")  # fmt: skip
     return value
 
 
@@ -322,7 +322,7 @@ def _check_ranges(
 ) -> None:
     small = np.flatnonzero(valid & (np.nan_to_num(numbers["scale"], nan=1.0) <= 0))
     if len(small):
-        raise InputError(f"{path}: the scale in line {lines[small[0]]} is not positive; mend it")
+        raise InputError(f"{path}: the scale in line {lines[small[0]]} is not positive; fix it")
     for control in CONTROLS:
         far = np.flatnonzero(np.abs(np.nan_to_num(numbers[control.name])) > _FARTHEST)
         if len(far):

@@ -60,6 +60,10 @@ BLENDER_45 = Environment(
 
 WINDOW_TOOL = "LIKENESS_WINDOW_TOOL"  # names a script; see tests/window
 
+# Tests run in a process for each core. Threads beyond that, torch's above all, would wait for each
+# other in loops that take the time from those that work.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENCV_FOR_THREADS_NUM": "1"}
+
 # The modules whose shared libraries must be on the system (ONNX Runtime's CUDA providers are left
 # out on purpose: without CUDA it runs on the CPU), relative to an environment's site-packages.
 NATIVE_MODULES = (
@@ -212,11 +216,12 @@ def run_test(options: argparse.Namespace) -> int:
         return run_window_test(options)
     python = prepare(TEST)
     # Tests of one file share what is costly to make: they stay together on one core.
-    cores = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile"]
+    tests = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile"]
+    variables = dict(ONE_THREAD)
     if options.fast:
-        tests, variables = [*cores, "-m", "fast"], {}
+        tests += ["-m", "fast"]
     else:
-        tests, variables = cores, {"LIKENESS_BLENDER_45": prepare(BLENDER_45)}
+        variables["LIKENESS_BLENDER_45"] = prepare(BLENDER_45)
     codes = [
         run([python, "-m", "ruff", "check", "."], folder=ROOT),
         run([python, "-m", "ruff", "format", "--check", "--quiet", "."], folder=ROOT),

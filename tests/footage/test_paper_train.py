@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the 2019 paper's networks, at their real size, on a real clip."""
+"""Training of the 2019 paper's networks, narrowed, on a real clip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from inference.errors import InputError
 
 CLIP = "s_grid_female_ccby4.mp4"
 
-pytestmark = pytest.mark.footage
+pytestmark = [pytest.mark.footage, pytest.mark.usefixtures("narrow")]
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +53,17 @@ def test_the_last_fifth_of_a_clip_is_never_trained_on(config: PaperConfig, data:
 
 def test_it_learns_goes_on_and_can_be_exported(config: PaperConfig) -> None:
     first = train_paper(config)
-    second = train_paper(replace(config, steps=2))
+    second = train_paper(replace(config, steps=6))
     assert first.name < second.name
     lines = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "pixels" in line]
-    assert [line["step"] for line in steps] == [1, 2]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6]
     assert {"looks", "adversary", "features", "discriminator"} <= steps[0].keys()
     similar = [line["val_ssim"] for line in lines if "val_ssim" in line]
     assert len(similar) == 2
-    assert similar[1] > similar[0]
+    assert similar[1] > similar[0] + 0.05
     assert list(config.out.glob("grid-*.png"))
-    assert "2 steps" in str(load_weights(PaperGenerator(), second, "paper"))
+    assert "6 steps" in str(load_weights(PaperGenerator(), second, "paper"))
 
 
 def test_a_clip_that_is_not_there_is_named(config: PaperConfig) -> None:

@@ -321,7 +321,9 @@ class TestCommandLine:
             ran.append(command[2])
             if command[2] == "pytest":
                 assert command[3:] == ["-n", str(os.cpu_count()), "--dist", "loadfile", "-x"]
-                assert variables == {"LIKENESS_BLENDER_45": ".venv-blender-4.5"}
+                assert variables == {
+                    "LIKENESS_BLENDER_45": ".venv-blender-4.5", **build.ONE_THREAD
+                }  # fmt: skip
             return codes[command[2]]
 
         monkeypatch.setattr(build, "run", run)

@@ -192,7 +192,7 @@ def test_frames_outside_of_the_clip_or_track(
     out = tmp_path / "a.track.npz"
     clip = footage / "sample" / "s_grid_male_ccby4.mp4"
     backwards = run_cli("capture", clip, "--out", out, "--frames", "9-3")
-    assert_refused(backwards, clip, "9-3 names no frame")
+    assert_refused(backwards, clip, "no frames 9-3")
     beyond = run_cli("capture", clip, "--out", out, "--frames", "75-80")
     assert_refused(beyond, clip, "ends before frame 75")
     given = ("--portrait", portrait, "--track", track, "--out", tmp_path / "frames", "--frames")
@@ -267,7 +267,7 @@ def test_a_portrait_with_three_faces_asks_for_a_number(
     path = save_picture(tmp_path / "three.png", on_canvas((800, 300), placed))
     out = tmp_path / "frames"
     asked = synthesized(run_cli, out, path, track)
-    assert_refused(asked, path, "3 faces", "--portrait-face 1..3")
+    assert_refused(asked, path, "3 faces", "from left to right, 1 to 3")
     wrong = synthesized(run_cli, out, path, track, "--portrait-face", 4, "--frames", "0-1")
     assert_refused(wrong, path, "no face 4", "has 3")
     assert not out.exists()

@@ -8,7 +8,8 @@
 `none` is for those who have an environment of their own, and serves every platform. `cpu` carries
 wheels that Blender's own Python runs in a process of its own, one zip for each platform. Every
 zip is checked here: each package has a wheel for each Python that is promised (Blender passes
-over a missing one silently), and Blender's own validator accepts it.
+over a missing one silently), and Blender's own validator accepts it. Served as static files, the
+folder is a repository that Blender installs and updates from.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ DATA = (".py", ".onnx", ".csv", ".npz", ".json", ".md")
 # Already packed: packing them again takes long and gains nothing.
 PACKED = (".whl", ".onnx", ".task", ".png", ".npz")
 RUNTIMES = ("none", "cpu")
+INDEX = "index.json"
 
 
 class ExtensionError(Exception):
@@ -89,7 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build(runtimes: Iterable[str], platforms: Iterable[str], out: Path) -> list[Path]:
-    """The zips, written into `out` once they passed every check. Raises ExtensionError."""
+    """The zips, written into `out` once they passed every check; INDEX beside them lists what lies
+    there. Raises ExtensionError.
+    """
     out.mkdir(parents=True, exist_ok=True)
     made = []
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as folder:
@@ -104,6 +108,7 @@ def build(runtimes: Iterable[str], platforms: Iterable[str], out: Path) -> list[
                 wheels = download_wheels(PLATFORMS[name], out / "wheels" / name)
                 check_wheels(wheels, PLATFORMS[name])
                 made.append(_write(out, Path(folder), members, PLATFORMS[name], wheels))
+    _run(_blenders_own("server-generate", "--repo-dir", str(out)), INDEX)
     return made
 
 
@@ -201,12 +206,17 @@ def fits(wheel: str, python: str, platform: Platform) -> bool:
 
 def validate(path: Path) -> None:
     """Raises ExtensionError unless Blender's own command accepts the zip."""
+    _run(_blenders_own("validate", str(path)), path.name)
+
+
+def _blenders_own(*arguments: str) -> list[str]:
+    """Blender's command for extensions, which comes with bpy."""
     found = find_spec("bpy")
     home = Path(found.origin).parent if found is not None and found.origin else Path()
     scripts = next(home.glob("*/scripts/addons_core/bl_pkg/cli"), None)
     if scripts is None:
         raise ExtensionError("bpy is not installed here: run this through build.py extension")
-    _run([sys.executable, str(scripts / "blender_ext.py"), "validate", str(path)], path.name)
+    return [sys.executable, str(scripts / "blender_ext.py"), *arguments]
 
 
 def _write(

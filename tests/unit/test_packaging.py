@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import sys
 import tomllib
 import zipfile
@@ -97,7 +99,10 @@ def test_the_small_zip_is_accepted_and_the_same_each_time(tmp_path: Path) -> Non
     (second,) = extension.build(["none"], [], tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
     assert first.stat().st_size < 30 * 2**20
-    assert [path.name for path in (tmp_path / "a").iterdir()] == [first.name]
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {first.name, extension.INDEX}
+    (listed,) = json.loads((tmp_path / "a" / extension.INDEX).read_text(encoding="utf-8"))["data"]
+    assert listed["id"] == "likeness" and listed["archive_url"] == f"./{first.name}"
+    assert listed["archive_hash"] == f"sha256:{hashlib.sha256(first.read_bytes()).hexdigest()}"
     with zipfile.ZipFile(first) as archive:
         assert "shipped/inference/capture/face_landmarker.task" in archive.namelist()
 

@@ -33,6 +33,17 @@ def data(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def everybody(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All sample clips and stills, to train on."""
+    source = tmp_path_factory.mktemp("source")
+    for path in (footage / "sample").iterdir():
+        shutil.copy(path, source / path.name)
+    out = tmp_path_factory.mktemp("data")
+    prepare(source, out, processes=1, val_share=0)
+    return out
+
+
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[None]:
     """The 2019 paper's networks with an eighth of their channels: a step in a second, not in ten.

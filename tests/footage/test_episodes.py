@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 
 from export.data.augment import NONE, Strength, draw_augmentation, show, view_frame
 from export.data.episodes import Episode, Episodes
-from export.data.prepare import prepare
 from export.data.samples import Sample, SampleOptions, make_sample
 from export.data.shards import PreparedData
 from inference.capture.detector import find_faces
@@ -33,12 +31,8 @@ STRONG = SampleOptions(
 
 
 @pytest.fixture(scope="module")
-def data(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("data")
-    for path in (footage / "sample").iterdir():
-        shutil.copy(path, source / path.name)
-    prepare(source, out, processes=2, val_share=0)
-    return PreparedData(out, "train")
+def data(everybody: Path) -> PreparedData:
+    return PreparedData(everybody, "train")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,24 +11,13 @@ import pytest
 import torch
 
 from export.checkpoint import load_weights
-from export.data.prepare import prepare
 from export.data.shards import PreparedData
 from export.networks.paper import PaperGenerator
 from export.paper.train import _Feed, train_paper
 from export.paper.train_config import PaperConfig
 from inference.errors import InputError
 
-CLIP = "s_grid_female_ccby4.mp4"
-
 pytestmark = [pytest.mark.footage, pytest.mark.usefixtures("narrow")]
-
-
-@pytest.fixture(scope="module")
-def data(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("data")
-    shutil.copy(footage / "sample" / CLIP, source / CLIP)
-    prepare(source, out, processes=1, val_share=0)
-    return out
 
 
 @pytest.fixture

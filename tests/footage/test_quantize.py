@@ -13,7 +13,6 @@ import pytest
 
 from export.checkpoint import load_weights
 from export.cli import main
-from export.data.prepare import prepare
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.quantize import quantize
 from inference.errors import InputError, LikenessError
@@ -31,19 +30,10 @@ SHIPPED = MODELS / "warp-draft.onnx"
 
 
 @pytest.fixture(scope="module")
-def data(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("data")
-    for path in (footage / "sample").iterdir():
-        shutil.copy(path, source / path.name)
-    prepare(source, out, processes=2, val_share=0)
-    return out
-
-
-@pytest.fixture(scope="module")
-def rounded(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rounded(everybody: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "warp.int8.onnx"
     assert main(["onnx", "--tier", "draft", "--weights", "int8", "--checkpoint", str(SHIPPED),
-                 "--data", str(data), "--out", str(path)]) == 0  # fmt: skip
+                 "--data", str(everybody), "--out", str(path)]) == 0  # fmt: skip
     return path
 
 
@@ -121,16 +111,16 @@ def test_it_is_too_coarse_to_train_from(rounded: Path) -> None:
 
 
 def test_a_picture_that_differs_too_much_is_not_written(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    everybody: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("export.quantize.TOLERANCE", 0.01)
     with pytest.raises(LikenessError, match="not written"):
-        quantize(SHIPPED, data, tmp_path / "m.int8.onnx")
+        quantize(SHIPPED, everybody, tmp_path / "m.int8.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_bad_input_is_one_clear_line_and_leaves_nothing(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    everybody: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "m.int8.onnx"
     base = ["onnx", "--tier", "draft", "--weights", "int8", "--out", str(out)]
@@ -138,7 +128,7 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(
         ([], "--checkpoint"),
         (["--checkpoint", SHIPPED], "--data"),
         (["--checkpoint", SHIPPED, "--data", tmp_path], str(tmp_path)),
-        (["--checkpoint", tmp_path / "c.pt", "--data", data], "c.pt"),
+        (["--checkpoint", tmp_path / "c.pt", "--data", everybody], "c.pt"),
     ):
         assert main([*base, *map(str, more)]) == 2
         error = capfd.readouterr().err

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOOTAGE_VARIABLE = "LIKENESS_FOOTAGE"
+INSIDE_VARIABLE = "LIKENESS_INSIDE_BLENDER"  # set in a Blender process: the version it must be
+_CACHE = pytest.StashKey[Path]()
 
 
 @dataclass(frozen=True)
@@ -44,23 +48,25 @@ FAST = {
 }  # fmt: skip
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Portraits' layers are made once a run; nobody's cache is touched."""
+    # Commands write into pipes as on a person's machine, whatever this one's settings are.
+    os.environ.pop("PYTHONUNBUFFERED", None)
+    if not {"PYTEST_XDIST_WORKER", INSIDE_VARIABLE} & os.environ.keys():
+        config.stash[_CACHE] = Path(tempfile.mkdtemp(prefix="likeness-tests-"))
+        os.environ["LIKENESS_CACHE"] = str(config.stash[_CACHE])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (cache := config.stash.get(_CACHE, None)) is not None:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`build.py test --fast` runs what is marked so."""
     for item in items:
         if item.path.parent.name == "unit" and item.path.stem.removeprefix("test_") in FAST:
             item.add_marker("fast")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _buffered() -> None:
-    """Commands write into pipes as on a person's machine, whatever this one's settings are."""
-    os.environ.pop("PYTHONUNBUFFERED", None)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Portraits' layers are made once a run, and nobody's cache is touched."""
-    os.environ["LIKENESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

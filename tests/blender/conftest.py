@@ -1,55 +1,124 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs Blender in processes of its own: this environment's bpy, and Blender 4.5's."""
+"""Tests that ask for `blender` (or for `scene`, which does) run inside Blender: in every version.
+
+Outside, such a test is handed to a process that has that version's bpy, one for all tests of a
+file; there the same file is collected again, and the test runs like any other. A test with the
+mark `own_process` has a process to itself.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-INSIDE = Path(__file__).with_name("inside.py")
-VARIABLE_45 = "LIKENESS_BLENDER_45"
+from tests.blender.processes import (
+    VARIABLE_45,
+    VERSIONS,
+    BlenderProcess,
+    python_of,
+)
+from tests.conftest import INSIDE_VARIABLE
 
-Blender = Callable[..., dict[str, Any]]
+if TYPE_CHECKING:
+    from tests.blender.shoot import Shoot
 
-
-@pytest.fixture(params=["this", "4.5"])
-def blender(request: pytest.FixtureRequest, tmp_path: Path) -> Blender:
-    """Do jobs of inside.py in each Blender; returns the report of the last."""
-    if request.param == "this":
-        python = sys.executable
-    elif not (python := os.environ.get(VARIABLE_45, "")):
-        pytest.skip(f"{VARIABLE_45} does not name a Python with bpy 4.5")
-
-    def run(*jobs: dict[str, Any]) -> dict[str, Any]:
-        path, report = tmp_path / "jobs.json", tmp_path / "report.json"
-        last = {**jobs[-1], "report": str(report)}
-        path.write_text(json.dumps([*jobs[:-1], last]), encoding="utf-8")
-        done = _run([python, str(INSIDE), str(path)])
-        assert done.returncode == 0, done.stderr
-        facts = json.loads(report.read_text(encoding="utf-8"))
-        wanted = [4, 5] if request.param == "4.5" else [5, 0]
-        assert facts["version"][:2] == wanted
-        return facts
-
-    return run
+_RUNNING = pytest.StashKey[BlenderProcess]()
 
 
-def compose(*arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
-    """python -m blender_addon.compose with these arguments, in this environment's Blender."""
-    words = [str(argument) for argument in arguments]
-    return _run([sys.executable, "-m", "blender_addon.compose", *words], **how)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test inside Blender is one test for each version; inside, for this version alone."""
+    if "blender" not in metafunc.fixturenames:
+        return
+    here = os.environ.get(INSIDE_VARIABLE)
+    only = [mark.args[0] for mark in metafunc.definition.iter_markers("only_blender")]
+    absent = pytest.mark.skip(reason=f"{VARIABLE_45} does not name a Python with bpy 4.5")
+    versions = [
+        pytest.param(version, marks=() if python_of(version) else absent)
+        for version in only or VERSIONS
+        if here in (None, version)
+    ]
+    metafunc.parametrize("blender", versions, indirect=True, scope="module")
 
 
-def _run(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=240, check=False, **how
-    )
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Outside: has the test run inside, and passes its reports on as if it had run here."""
+    if (key := _process_of(item)) is None:
+        return None
+    stash = item.config.stash
+    process = stash.get(_RUNNING, None)
+    if process is None or not process.alive or process.key != key:
+        _end(item.config)
+        version = item.callspec.params["blender"]  # type: ignore[attr-defined]
+        process = stash[_RUNNING] = BlenderProcess(item.config, version, item.path, key)
+    following = nextitem if nextitem is not None and _process_of(nextitem) == key else None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in process.run(item, following):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    if following is None:
+        _end(item.config)
+    return True
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _end(config)
+
+
+def _process_of(item: pytest.Item) -> str | None:
+    """Which process the test runs in; None for a test that runs right here."""
+    if INSIDE_VARIABLE in os.environ:
+        return None
+    if "blender" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("skip"):
+        return None
+    if item.get_closest_marker("own_process"):
+        return item.nodeid
+    return f"{item.path} {item.callspec.params['blender']}"  # type: ignore[attr-defined]
+
+
+def _end(config: pytest.Config) -> None:
+    if (process := config.stash.get(_RUNNING, None)) is not None:
+        del config.stash[_RUNNING]
+        process.close()
+
+
+@pytest.fixture(scope="module")
+def blender(request: pytest.FixtureRequest) -> Iterator[str]:
+    """This process's Blender, the add-on registered from the source tree; its version, "5.0"."""
+    import bpy
+
+    import blender_addon
+
+    version = "{}.{}".format(*bpy.app.version)
+    assert version == request.param == os.environ[INSIDE_VARIABLE]
+    blender_addon.register()
+    yield version
+    blender_addon.unregister()
+
+
+@pytest.fixture
+def scene(blender: str) -> Iterator[Any]:
+    """The scene of an empty file that was never saved."""
+    import bpy
+
+    from blender_addon.worker import pump
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    yield bpy.context.scene
+    if pump.busy():  # of a test that failed in the middle: its job is nobody's
+        pump.stop()
+
+
+@pytest.fixture
+def shoot(scene: Any, tmp_path: Path, footage: Path) -> Shoot:
+    """The sample's clip and picture, and a folder whose name is not plain."""
+    from tests.blender.shoot import Shoot
+
+    folder = tmp_path / "ein Ordner"
+    folder.mkdir()
+    sample = footage / "sample"
+    return Shoot(folder, sample / "s_grid_female_ccby4.mp4", sample / "s_mona_lisa_pd.jpg")

@@ -6,11 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import bpy
 import numpy as np
 import pytest
 
+from blender_addon import versions
+from blender_addon.sequencer import output, placement, strips
 from tests.blender import material
-from tests.blender.conftest import Blender, compose
+from tests.blender.compose_cli import compose
 
 pytestmark = pytest.mark.blender
 
@@ -27,32 +30,27 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_rendered_strip_lies_over_the_portrait(
-    blender: Blender, tmp_path: Path, place: str
+    blender: str, tmp_path: Path, place: str
 ) -> None:
     made = _composed(tmp_path, *PLACES[place])
-    shots = {1: tmp_path / "a.png", 3: tmp_path / "c.png"}
-    blender({"blend": str(tmp_path / "x.blend"), "frames": {k: str(v) for k, v in shots.items()}})
-    for frame, path in shots.items():
-        _assert_same(material.load(path), _even(made.expected[frame - 1]), 0.5, 2)
+    scene, _, _ = _opened(tmp_path)
+    for frame in (1, 3):
+        _assert_same(_rendered(scene, frame, tmp_path), _even(made.expected[frame - 1]), 0.5, 2)
 
 
-def test_a_strip_off_by_one_pixel_is_noticed(blender: Blender, tmp_path: Path) -> None:
+def test_a_strip_off_by_one_pixel_is_noticed(blender: str, tmp_path: Path) -> None:
     made = _composed(tmp_path, *PLACES["odd"])
-    nudges = [(1, 0), (0, 1), (-1, 0), (0, -1)]
-    shots = [tmp_path / f"{k}.png" for k in range(4)]
-    blender(
-        *(
-            {"blend": str(tmp_path / "x.blend"), "frames": {2: str(shot)}, "nudge": nudge}
-            for nudge, shot in zip(nudges, shots, strict=True)
-        )
-    )
-    for shot in shots:
+    scene, _, head = _opened(tmp_path)
+    x, y = head.transform.offset_x, head.transform.offset_y
+    for right, up in ((1, 0), (0, 1), (-1, 0), (0, -1)):
+        head.transform.offset_x, head.transform.offset_y = x + right, y + up
+        shown = _rendered(scene, 2, tmp_path)
         with pytest.raises(AssertionError, match="mean difference"):
-            _assert_same(material.load(shot), _even(made.expected[1]), 0.5, 2)
+            _assert_same(shown, _even(made.expected[1]), 0.5, 2)
 
 
 @pytest.mark.parametrize("kind", ["full", "16 bit", "exr"])
-def test_other_frames_than_8_bit_heads(blender: Blender, tmp_path: Path, kind: str) -> None:
+def test_other_frames_than_8_bit_heads(blender: str, tmp_path: Path, kind: str) -> None:
     kinds: dict[str, dict[str, Any]] = {
         "full": {"layer": "full"},
         "16 bit": {"write": material.save_16_bit},
@@ -60,12 +58,10 @@ def test_other_frames_than_8_bit_heads(blender: Blender, tmp_path: Path, kind: s
     }
     size, box = PLACES["odd"]
     made = _composed(tmp_path, size, (0, 0, *size) if kind == "full" else box, **kinds[kind])
-    shot = tmp_path / "a.png"
-    facts = blender({"blend": str(tmp_path / "x.blend"), "frames": {1: str(shot)}})
-    head = facts["strips"]["Likeness head"]
-    assert head["space"] == ("Linear Rec.709" if kind == "exr" else "sRGB")
-    assert head["alpha"] == ("PREMUL" if kind == "exr" else "STRAIGHT")
-    _assert_same(material.load(shot), _even(made.expected[0]), 0.6, 3)
+    scene, _, head = _opened(tmp_path)
+    assert head.colorspace_settings.name == ("Linear Rec.709" if kind == "exr" else "sRGB")
+    assert head.alpha_mode == ("PREMUL" if kind == "exr" else "STRAIGHT")
+    _assert_same(_rendered(scene, 1, tmp_path), _even(made.expected[0]), 0.6, 3)
 
 
 # What an artist does to the portrait strip, the frame and the percentage.
@@ -96,24 +92,38 @@ MOVES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("place", ["odd", "beyond the upper left"])
-def test_the_head_follows_the_portrait_strip(blender: Blender, tmp_path: Path, place: str) -> None:
+def test_the_head_follows_the_portrait_strip(blender: str, tmp_path: Path, place: str) -> None:
     # The reference is one flat picture, composited beforehand, under the very same transform.
     made = _composed(tmp_path, *PLACES[place])
     flat = tmp_path / "flat.png"
     material.save(flat, np.round(made.expected[1]).astype(np.uint8))
-    jobs = []
     for move, change in MOVES.items():
-        job: dict[str, Any] = {"blend": str(tmp_path / "x.blend"), **change}
-        jobs.append({**job, "head": str(made.folder), "frames": {2: str(tmp_path / f"{move}.png")}})
-        jobs.append({**job, "flat": str(flat), "frames": {2: str(tmp_path / f"{move} flat.png")}})
-    blender(*jobs)
-    for move in MOVES:
-        got = material.load(tmp_path / f"{move}.png")
-        wanted = material.load(tmp_path / f"{move} flat.png")
+        scene, portrait, head = _opened(tmp_path)
+        _move(scene, portrait, change)
+        strips.follow_portrait(scene, placement.read_placement(made.folder), portrait, head)
+        got = _rendered(scene, 2, tmp_path)
+        head.mute = True
+        portrait.directory, portrait.elements[0].filename = str(flat.parent), flat.name
+        wanted = _rendered(scene, 2, tmp_path)
         # Where the edges of both strips cross a pixel, each covers a part of it: it may differ.
         off = np.abs(got - wanted).max(axis=2) > 12
         assert off.mean() < 0.005, f"{move}: {off.mean():.1%} of the pixels differ"
         _assert_same(got[~off], wanted[~off], 0.5, 12, move)
+
+
+def _move(scene: Any, portrait: Any, change: dict[str, Any]) -> None:
+    """As MOVES says: of the frame, or of the portrait strip, its crop or its transform."""
+    render = scene.render
+    if "resolution" in change:
+        render.resolution_x, render.resolution_y = change["resolution"]
+    render.resolution_percentage = change.get("percentage", render.resolution_percentage)
+    for key, value in change.get("portrait", {}).items():
+        if key.startswith("use_flip"):
+            setattr(portrait, key, value)
+        elif key.startswith("crop_"):
+            setattr(portrait.crop, key.removeprefix("crop_"), value)
+        else:
+            setattr(portrait.transform, key, value)
 
 
 def _composed(
@@ -123,6 +133,19 @@ def _composed(
     done = compose("--head", made.folder, "--blend", folder / "x.blend", "--max-size", 0)
     assert done.returncode == 0, done.stderr
     return made
+
+
+def _opened(folder: Path) -> tuple[Any, Any, Any]:
+    """The scene of the .blend there, the portrait strip and the head strip."""
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "x.blend"), load_ui=False)
+    scene = bpy.data.scenes["Likeness"]
+    found = versions.strips(scene.sequence_editor)
+    return scene, found["Likeness portrait"], found["Likeness head"]
+
+
+def _rendered(scene: Any, frame: int, folder: Path) -> np.ndarray:
+    output.render_still(scene, folder / "shot.png", frame)
+    return material.load(folder / "shot.png")
 
 
 def _even(picture: np.ndarray) -> np.ndarray:

@@ -3,114 +3,234 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import bpy
 import cv2
 import numpy as np
 import pytest
 
+from blender_addon import versions
+from blender_addon.composite import synthesis
+from blender_addon.errors import InputError
+from blender_addon.overlay import drawing
+from blender_addon.overlay import layers as overlay
+from blender_addon.overlay.recordings import recording_of
+from blender_addon.puppet import operators as viewport_operators
+from blender_addon.sequencer import head_strip, output, placement
+from blender_addon.storage import recordings
 from tests.blender import material
-from tests.blender.scenes import BLENDERS, Scenario, steps_in
+from tests.blender.shoot import Shoot, absolute, head_of, ops, refused, reopened
+from tests.blender.stage import stage
 from tests.movies import read_clip, write_movie
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
-INSIDE = Path(__file__).with_name("artist_inside.py")
 CLEANED, EDITED = "performance.npz", "edited.performance.npz"
 
 
-@pytest.fixture(params=BLENDERS)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path, footage: Path) -> Scenario:
-    return steps_in(request.param, INSIDE, tmp_path, footage)
-
-
-def test_consent_is_chosen_and_named(scenario: Scenario) -> None:
-    facts = scenario("consent")
+def test_consent_is_chosen_and_named(shoot: Shoot) -> None:
+    """Nothing is kept until the note has everything."""
+    scene = shoot.scene()
+    ops.portrait_from_strip(strip="lisa.jpg")
+    portrait = scene.likeness.portraits[0]
     # Files that were saved hold these numbers.
+    items = portrait.bl_rna.properties["consent_basis"].enum_items
     known = {"OWN": 0, "AGREED": 1, "LICENSED": 2, "HISTORIC": 3, "FICTION": 4}
-    assert facts["numbers"] == {**known, "CHOOSE": 5}
-    assert facts["begins"] == ["CHOOSE", "CHOOSE", "Choose..."]
-    assert "needs a name and a basis: say whose face this is, and choose" in facts["nothing"]
-    for case in ("no basis", "chosen to choose"):
-        assert facts[case].endswith("needs a basis: choose on what ground it may be animated")
-    assert facts["no name"].endswith("needs a name: say whose face this is")
-    assert facts["kept"] == ["", ""]
-    assert facts["done"] == ["FINISHED"]
-    assert facts["after"] == facts["reopened"] == ["Lisa", "OWN"]
+    assert {item.identifier: item.value for item in items} == {**known, "CHOOSE": 5}
+    dialog = ops.consent_record.get_rna_type().properties["basis"]
+    assert portrait.consent_basis == dialog.default == "CHOOSE"
+    assert dialog.enum_items[0].name == "Choose..."
+
+    line = refused(ops.consent_record)
+    assert "needs a name and a basis: say whose face this is, and choose" in line
+    for how in ({}, {"basis": "CHOOSE"}):
+        line = refused(ops.consent_record, who="Lisa", **how)
+        assert line.endswith("needs a basis: choose on what ground it may be animated")
+    line = refused(ops.consent_record, basis="OWN")
+    assert line.endswith("needs a name: say whose face this is")
+    assert (portrait.consent_who, portrait.consent_sha256) == ("", "")
+
+    assert ops.consent_record(who="Lisa", basis="OWN") == {"FINISHED"}
+    assert (portrait.consent_who, portrait.consent_basis) == ("Lisa", "OWN")
+    bpy.ops.wm.save_mainfile()
+    portrait = reopened().likeness.portraits[0]
+    assert (portrait.consent_who, portrait.consent_basis) == ("Lisa", "OWN")
 
 
-def test_the_crop_that_is_drawn_is_made_anew(scenario: Scenario) -> None:
-    facts = scenario("crop")
-    assert facts["drawn"] == facts["made"]
-    assert facts["target"].startswith("portrait:") and facts["shown"]
+def test_the_crop_that_is_drawn_is_made_anew(shoot: Shoot) -> None:
+    scene = shoot.prepared()
+    (layer,) = (each for each in overlay.layers_of(scene, "STRIP") if each.crop[2])
+    assert layer.target.startswith("portrait:") and scene.likeness_overlay.crop
+    drawn = list(layer.crop)
+    ops.synthesize()
+    assert list(placement.read_placement(absolute(head_of(scene).directory)).box) == drawn
 
 
-def test_a_take_is_drawn_over_its_strip_and_clip(scenario: Scenario) -> None:
-    facts = scenario("views")
-    portrait = ["STRIP", "portrait", 1, "face1.npy", True]
+def test_a_take_is_drawn_over_its_strip_and_clip(shoot: Shoot) -> None:
+    """Which recordings lie over strip and clip as a take goes through an artist's hands."""
+    scene = shoot.prepared()
     # The take begins two pictures into the strip's content and into the clip.
-    strip = ["STRIP", "take", 2, CLEANED, True]
-    clip = ["CLIP", "clip", 2, CLEANED, True]
-    points = facts["captured"][0]
-    assert points[:3] == portrait[:3] and points[3].endswith(portrait[3]) and points[4]
-    assert facts["captured"][1:] == [strip]
-    assert facts["confidence"] == [6, 6]
-    assert facts["begins"] == [12, 19]  # the strip was moved by 7
-    assert facts["markers"][1:] == [strip, clip] and facts["clip"]
-    assert [each[3] for each in facts["edited"][1:]] == [EDITED, EDITED]
-    assert facts["dropped"] == facts["markers"]
-    assert facts["of two"] == [["actor 2"], ["actor"]]
-    assert facts["saved elsewhere"] == facts["markers"]
-    assert all(path.startswith("//../likeness/takes/") for path in facts["relative"])
-    assert len(facts["relative"]) == 2
-    assert facts["removed"] == 2  # the portrait's and the other take's
+    strip, clip = ["STRIP", "take", 2, CLEANED], ["CLIP", "clip", 2, CLEANED]
+    portrait, *captured = _drawn(scene)
+    assert portrait[:3] == ["STRIP", "portrait", 1] and portrait[3].endswith("face1.npy")
+    assert captured == [strip]
+    take = scene.likeness.takes[0]
+    (layer,) = (each for each in overlay.layers_of(scene, "STRIP") if each.take)
+    shown = recording_of(absolute(layer.path))
+    assert shown.confidence is not None
+    assert shown.count == len(shown.confidence) == 6
+    actor = versions.strips(scene.sequence_editor)["actor"]
+    assert drawing.start_of(layer, actor) == 12
+    versions.set_content_start(actor, versions.content_start(actor) + 7)
+    assert drawing.start_of(layer, actor) == 19
+    versions.set_content_start(actor, versions.content_start(actor) - 7)
+
+    ops.take_markers()
+    bpy.data.movieclips[0].name = "the artist's name"
+    with_markers = _drawn(scene)
+    assert with_markers == [portrait, strip, clip]
+    (layer,) = overlay.layers_of(scene, "CLIP")
+    assert layer.target == bpy.data.movieclips[0][head_strip.TAG]
+    ops.take_curves()
+    empty = bpy.data.objects["actor face"]
+    scene.frame_set(15)
+    empty["jaw_open"] = 1.0
+    empty.keyframe_insert('["jaw_open"]', frame=15)
+    ops.take_curves_keep()
+    assert [each[3] for each in _drawn(scene)[1:]] == [EDITED, EDITED]
+    ops.curves_drop()
+    assert _drawn(scene) == with_markers
+
+    ops.capture_footage(source="STRIP", strip="actor")
+    takes = {take.uid: take.name for take in scene.likeness.takes}
+    for index, name in ((1, "actor 2"), (0, "actor")):  # of two, the one that is chosen
+        scene.likeness.take_index = index
+        found = [takes[each.take] for each in overlay.layers_of(scene, "STRIP") if each.take]
+        assert found == [name]
+    other = shoot.folder / "other"
+    other.mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(other / "moved.blend"))
+    assert _drawn(scene) == with_markers
+    uid = take.uid
+    of_the_take = [each.path for each in scene.likeness_overlay.layers if each.take == uid]
+    assert len(of_the_take) == 2
+    assert all(path.startswith("//../likeness/takes/") for path in of_the_take)
+    ops.take_remove()
+    # The portrait's and the other take's.
+    assert len(scene.likeness_overlay.layers) == 2
 
 
-def test_a_clip_that_begins_later_has_its_markers_in_place(
-    scenario: Scenario, tmp_path: Path, footage: Path
-) -> None:
-    short = tmp_path / "short.mp4"
-    write_movie(short, read_clip(footage / "sample" / "s_grid_female_ccby4.mp4", 0, 7))
-    facts = scenario("late_clip", short=short)
-    assert facts["take"] == [3, 4]
-    assert facts["layers"] == [["CLIP", "clip", 0, CLEANED, True]]
+def _drawn(scene: Any) -> list[list[Any]]:
+    """What is drawn: kind, name's beginning, start, and the ending of a file that is there."""
+    found = [layer for kind in ("STRIP", "CLIP") for layer in overlay.layers_of(scene, kind)]
+    assert all(absolute(layer.path).is_file() for layer in found)
+    return [
+        [layer.kind, layer.name.split(" ")[0].split(":")[0], layer.start,
+         ".".join(Path(layer.path).name.split(".")[1:])]
+        for layer in found
+    ]  # fmt: skip
+
+
+def test_a_clip_that_begins_later_has_its_markers_in_place(shoot: Shoot, tmp_path: Path) -> None:
+    """A clip that leaves out its file's first pictures: markers and overlay begin with it."""
+    short = write_movie(tmp_path / "short.mp4", read_clip(shoot.clip, 0, 7))
+    scene = shoot.scene()
+    clip = bpy.data.movieclips.load(str(short))
+    clip.frame_offset = 3
+    ops.capture_footage(source="CLIP", clip=clip.name)
+    take = scene.likeness.takes[0]
+    assert (take.offset, take.frames) == (3, 4)
+    assert _drawn(scene) == [["CLIP", "clip", 0, CLEANED]]
+    ops.take_markers()
     # Blender counts markers from the first picture that the clip shows.
-    assert facts["markers"] == [1, 2, 3, 4]
-    assert facts["applied"] == ["FINISHED"] and facts["job"]["kind"] == "performance"
+    chin = clip.tracking.tracks["Likeness chin"].markers
+    assert [marker.frame for marker in chin if not marker.mute] == [1, 2, 3, 4]
+    marker = chin.find_frame(2)
+    marker.co = marker.co[0] + 0.02, marker.co[1]
+    assert ops.take_markers_apply() == {"FINISHED"}
+    assert scene.likeness_jobs[-1].kind == "performance"
 
 
-def test_gaps_are_bridged_as_the_field_says(
-    scenario: Scenario, tmp_path: Path, footage: Path
-) -> None:
-    frames = read_clip(footage / "sample" / "s_grid_female_ccby4.mp4", 0, 15)
+def test_gaps_are_bridged_as_the_field_says(shoot: Shoot, tmp_path: Path) -> None:
+    """The longest gap that is bridged, from the panel's field to the frames."""
+    frames = read_clip(shoot.clip, 0, 15)
     for index in (6, 7):  # out of focus: a black frame would be a cut
         frames[index] = cv2.GaussianBlur(frames[index], (0, 0), frames[index].shape[0] / 12)
-    gappy = tmp_path / "gappy.mp4"
-    write_movie(gappy, frames)
-    facts = scenario("gaps", gappy=gappy)
-    asked, left, filled = facts["12"]
-    assert asked == 12 and left == 0 and filled >= 2
-    assert facts["3"] == [3, 0, filled]
-    assert facts["1"] == [1, filled, 0]
+    gappy = write_movie(tmp_path / "gappy.mp4", frames)
+    scene = shoot.scene()
+    ops.capture_footage(source="FILE", filepath=str(gappy))
+    take = scene.likeness.takes[0]
+
+    def updated(longest: int) -> tuple[int, int]:
+        """What is left of the gaps, and how many frames were filled."""
+        take.fill = longest
+        ops.take_update()
+        assert json.loads(scene.likeness_jobs[-1].request)["fill"] == longest
+        return take.gaps, take.filled
+
+    assert take.fill == 12
+    left, filled = updated(12)
+    assert left == 0 and filled >= 2
+    assert updated(3) == (0, filled)
+    assert updated(1) == (filled, 0)
 
 
-def test_the_lens_reaches_the_performance(scenario: Scenario) -> None:
-    facts = scenario("lens")
-    assert facts["0"] == ["weak", 0, ""]
-    assert facts["40"] == ["perspective", pytest.approx(40 / 36), ""]
-    camera, focal, line = facts["3"]
-    assert "a lens of 3 mm cannot be; give 8 to 1000" in line
-    assert (camera, focal) == ("perspective", pytest.approx(40 / 36))  # as it was
+def test_the_lens_reaches_the_performance(shoot: Shoot) -> None:
+    """The actor's lens, from the panel's field to the performance."""
+    take = shoot.prepared().likeness.takes[0]
+
+    def made() -> tuple[str, float]:
+        """Which camera, and its focal length in widths of the picture."""
+        performance = recordings.load_performance(absolute(take.performance))
+        return performance.camera, performance.focal / max(performance.size)
+
+    assert take.lens == 0
+    ops.take_update()
+    assert made() == ("weak", 0)
+    take.lens = 40
+    ops.take_update()
+    camera, focal = lens = made()
+    assert camera == "perspective" and focal == pytest.approx(40 / 36)
+    take.lens = 3
+    assert "a lens of 3 mm cannot be; give 8 to 1000" in refused(ops.take_update)
+    assert made() == lens  # as it was
 
 
-def test_the_matte_masks_a_grade_of_the_face_alone(scenario: Scenario, tmp_path: Path) -> None:
-    shots = {name: tmp_path / f"{name}.png" for name in ("plain", "graded", "mask", "file")}
-    scenario("graded", **shots)
-    plain, graded, mask = (material.load(shots[name]) for name in ("plain", "graded", "mask"))
-    mask = mask[..., 0] / 255
-    grey = cv2.imread(str(shots["file"]), cv2.IMREAD_UNCHANGED)
+def test_the_matte_masks_a_grade_of_the_face_alone(shoot: Shoot, tmp_path: Path) -> None:
+    scene = shoot.prepared()
+    scene.likeness.matte = True
+    ops.synthesize()
+    scene.view_settings.view_transform = "Standard"
+    scene.render.dither_intensity = 0
+    chosen = scene.likeness
+    matte = head_strip.find(scene, synthesis.matte_tag(chosen.portraits[0], chosen.takes[0]))
+    portrait = head_strip.find(scene, f"portrait:{chosen.portraits[0].uid}")
+    portrait.transform.rotation, portrait.transform.offset_x = 0.2, 25
+    portrait.transform.scale_x = portrait.transform.scale_y = 0.8
+    ops.align()
+
+    def rendered(name: str) -> np.ndarray:
+        output.render_still(scene, tmp_path / name, 14)
+        return material.load(tmp_path / name)
+
+    plain = rendered("plain.png")
+    grade = head_of(scene).modifiers.new("grade", "BRIGHT_CONTRAST")
+    grade.bright = 40
+    grade.input_mask_type = "STRIP"
+    grade.input_mask_strip = matte
+    change = (rendered("graded.png") - plain).mean(axis=-1)
+    # What the mask is, as Blender places it: the matte alone, seen.
+    for strip in versions.strips(scene.sequence_editor):
+        strip.mute = strip != matte
+    matte.blend_type = "REPLACE"
+    mask = rendered("mask.png")[..., 0] / 255
+
+    file = absolute(matte.directory) / matte.elements[2].filename
+    grey = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
     assert grey.ndim == 2 and grey.max() == 255 and grey.min() == 0
-    change = (graded - plain).mean(axis=-1)
     outside, inside = mask < 0.01, mask > 0.99
     assert 0.05 < inside.mean() < 0.5 and outside.mean() > 0.4
     assert np.abs(change[outside]).max() < 3
@@ -122,9 +242,22 @@ def test_the_matte_masks_a_grade_of_the_face_alone(scenario: Scenario, tmp_path:
     assert np.abs(change[soft] - full * mask[soft]).mean() < 0.12 * full
 
 
-def test_a_recording_that_is_no_take_is_kept_and_told(scenario: Scenario, tmp_path: Path) -> None:
+def test_a_recording_that_is_no_take_is_kept_and_told(
+    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The puppet was recorded, but what should become of it failed."""
+    stage()
     out = tmp_path / "speech.track.npz"
-    facts = scenario("no_take", out=out)
-    assert facts["line"] == "the disk is full (the recording speech.track.npz is kept)"
-    assert facts["heard"] == [out.name]  # the others hear of it all the same
-    assert facts["frames"] == 6 and facts["beside"] == [out.name]
+    heard: list[str] = []
+
+    def fails(*_what: Any) -> None:
+        raise InputError("the disk\nis full")
+
+    monkeypatch.setattr(
+        viewport_operators, "finished", [fails, lambda kind, path, *_: heard.append(path.name)]
+    )
+    line = refused(ops.viewport_capture, filepath=str(out))
+    assert line == "the disk is full (the recording speech.track.npz is kept)"
+    assert heard == [out.name]  # the others hear of it all the same
+    assert len(recordings.load_track(out)) == 6
+    assert [path.name for path in tmp_path.glob("*.npz")] == [out.name]

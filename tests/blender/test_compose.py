@@ -9,12 +9,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import bpy
 import cv2
 import numpy as np
 import pytest
 
+from blender_addon import versions
+from blender_addon.sequencer import output
 from tests.blender import material
-from tests.blender.conftest import Blender, compose
+from tests.blender.compose_cli import compose
 
 pytestmark = pytest.mark.blender
 
@@ -89,7 +92,7 @@ def test_the_driver_may_be_pictures(tmp_path: Path, named: str) -> None:
 
 
 def test_the_blend_opens_everywhere_and_its_folder_can_be_moved(
-    blender: Blender, tmp_path: Path
+    blender: str, tmp_path: Path
 ) -> None:
     made = material.write_material(tmp_path / "là bas" / "head ü", SIZE, BOX, first=5)
     driver = tmp_path / "là bas" / "driver 日本.avi"
@@ -97,27 +100,33 @@ def test_the_blend_opens_everywhere_and_its_folder_can_be_moved(
     _compose(made, tmp_path / "là bas", "--driver", driver)
     moved = tmp_path / "elsewhere {1} #2"
     shutil.move(tmp_path / "là bas", moved)
-    shot = tmp_path / "shot.png"
-    facts = blender({"blend": str(moved / "x.blend"), "frames": {7: str(shot)}})
+    bpy.ops.wm.open_mainfile(filepath=str(moved / "x.blend"), load_ui=False)
+    scene = bpy.data.scenes["Likeness"]
+    render, view = scene.render, scene.view_settings
 
     # Index 5 of the track lies at frame 6; the driver begins with index 0.
-    strips = facts["strips"]
-    assert facts["range"] == [6, 8]
-    assert facts["rate"] == [30, pytest.approx(1.001)]
-    assert facts["size"] == [320, 240, 100]
-    assert facts["view"] == ["Standard", "None"]
-    assert facts["movie"] == ["FFMPEG", "MPEG4", "H264"]
+    assert (scene.frame_start, scene.frame_end) == (6, 8)
+    assert (render.fps, render.fps_base) == (30, pytest.approx(1.001))
+    assert (render.resolution_x, render.resolution_y) == (320, 240)
+    assert render.resolution_percentage == 100
+    assert (view.view_transform, view.look) == ("Standard", "None")
+    assert render.image_settings.file_format == "FFMPEG"
+    assert (render.ffmpeg.format, render.ffmpeg.codec) == ("MPEG4", "H264")
+    strips = {strip.name: strip for strip in versions.strips(scene.sequence_editor)}
     portrait, head = strips["Likeness portrait"], strips["Likeness head"]
-    assert portrait["files"] == ["portrait é.png"]
-    assert portrait["span"] == head["span"] == [6, 9]
-    assert head["files"] == [f"head_{k:06d}.png" for k in (5, 6, 7)]
-    assert head["blend"] == "ALPHA_OVER" and head["alpha"] == "STRAIGHT"
-    assert head["folder"].startswith("//head") and portrait["folder"].startswith("//head")
+    assert [element.filename for element in portrait.elements] == ["portrait é.png"]
+    assert versions.span(portrait) == versions.span(head) == (6, 9)
+    files = [element.filename for element in head.elements]
+    assert files == [f"head_{k:06d}.png" for k in (5, 6, 7)]
+    assert head.blend_type == "ALPHA_OVER" and head.alpha_mode == "STRAIGHT"
+    assert head.directory.startswith("//head") and portrait.directory.startswith("//head")
     clip, speed = strips["Likeness driver"], strips["Likeness driver in time"]
-    assert clip["file"] == "//driver 日本.avi"
-    assert clip["span"] == speed["span"] == [1, 17]
-    assert portrait["channel"] < head["channel"] < clip["channel"] < speed["channel"]
-    assert np.abs(material.load(shot) - made.expected[1][1:, :320])[:, :200].max() <= 2
+    assert clip.filepath == "//driver 日本.avi"
+    assert versions.span(clip) == versions.span(speed) == (1, 17)
+    assert portrait.channel < head.channel < clip.channel < speed.channel
+    output.render_still(scene, tmp_path / "shot.png", 7)
+    shot = material.load(tmp_path / "shot.png")
+    assert np.abs(shot - made.expected[1][1:, :320])[:, :200].max() <= 2
 
 
 def test_missing_frames_are_named_and_hold_the_one_before(tmp_path: Path) -> None:

@@ -6,25 +6,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import bpy
 import numpy as np
 import pytest
 
+from blender_addon import versions
+from blender_addon.performance import curves
 from blender_addon.performance.head_pose import from_eulers, rotation_vectors, to_eulers
+from blender_addon.storage import recordings
 from inference.performance.face.controls import CONTROL_NAMES
 from inference.performance.face.decompose import compose
 from inference.performance.face.rotations import to_matrices
 from inference.performance.taking.performance import Performance, load_performance, save_performance
-from tests.blender.scenes import BLENDERS, Scenario, real_performance, scenario_in
+from tests.blender.performances import real_performance
+from tests.blender.shoot import ops, refused, reopened
 
 pytestmark = pytest.mark.blender
 
 FRAMES, GAP = 30, (10, 11, 12)
 MOVING = ("controls", "rotation", "translation", "scale", "residual")
-
-
-@pytest.fixture(params=BLENDERS)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Scenario:
-    return scenario_in(request.param, tmp_path)
 
 
 @pytest.fixture
@@ -45,28 +45,38 @@ def changed(one: Performance, two: Performance) -> dict[str, list[int]]:
     return found
 
 
-def test_edited_keys_change_their_frames_alone(
-    scenario: Scenario, take: Path, tmp_path: Path
-) -> None:
+def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path: Path) -> None:
+    """Loaded, edited by hand, saved, opened again, and saved once more."""
     untouched, out = tmp_path / "same.performance.npz", tmp_path / "new.performance.npz"
+    ops.curves_load(filepath=str(take), start=101, pace=1.25, name="take")
+    empty = bpy.data.objects["take"]
+    # The Graph Editor shows what is selected, and a drag moves the keys that are.
+    assert empty.select_get() and bpy.context.view_layer.objects.active == empty
+    assert not any(key.select_control_point for key in _keys(empty))
+    assert curves.edited_frames(empty) == []
+    ops.curves_save(filepath=str(untouched))
+    source = load_performance(take)
+    assert changed(source, load_performance(untouched)) == {}
+    assert len(versions.channelbag(empty).fcurves) == len(CONTROL_NAMES) + 9
+    assert len(_keys(empty)) == FRAMES - len(GAP)
+    for name, lowest in (("gaze_x", -1), ("jaw_open", 0)):
+        limits = empty.id_properties_ui(name).as_dict()
+        assert (limits["soft_min"], limits["soft_max"]) == (lowest, 1)
+
     # The gap has no keys: key 20 is frame 23.
-    edits: list[list[Any]] = [
-        ['["jaw_open"]', 0, 4, 0.25], ["location", 2, 6, 0.01],
-        ["rotation_euler", 2, 20, 0.1], ["scale", 0, 8, 0.1],
-        ["scale", 1, 8, 0.1], ["scale", 2, 8, 0.1],
-    ]  # fmt: skip
-    facts = scenario(
-        "edit", performance=take, start=101, pace=1.25, untouched=untouched, out=out,
-        edits=edits, blend=tmp_path / "shot.blend",
-    )  # fmt: skip
-    source, same, new = load_performance(take), load_performance(untouched), load_performance(out)
-    assert facts["shown"] and facts["held"] == 0
-    assert facts["untouched"] == []
-    assert changed(source, same) == {}
-    assert facts["curves"] == len(CONTROL_NAMES) + 9
-    assert facts["keys"] == FRAMES - len(GAP)
-    assert facts["ranges"] == [[-1, 1], [0, 1]]
-    assert facts["edited"] == [4, 6, 8, 23]
+    for data_path, index, key, step in (
+        ('["jaw_open"]', 0, 4, 0.25), ("location", 2, 6, 0.01), ("rotation_euler", 2, 20, 0.1),
+        ("scale", 0, 8, 0.1), ("scale", 1, 8, 0.1), ("scale", 2, 8, 0.1),
+    ):  # fmt: skip
+        curve = versions.channelbag(empty).fcurves.find(data_path, index=index)
+        curve.keyframe_points[key].co.y += step
+        curve.update()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    reopened()
+    assert curves.edited_frames(bpy.data.objects["take"]) == [4, 6, 8, 23]
+    ops.curves_save(filepath=str(out))
+    ops.curves_save()
+    new = load_performance(out)
     assert changed(source, new) == {
         "controls": [4], "translation": [6], "scale": [8], "rotation": [23]
     }  # fmt: skip
@@ -87,19 +97,36 @@ def test_edited_keys_change_their_frames_alone(
     assert points[4, 0] > 0.5
 
 
+def _keys(empty: Any) -> Any:
+    return versions.channelbag(empty).fcurves.find("location", index=0).keyframe_points
+
+
 def test_saving_over_the_source_settles_and_a_strange_source_is_refused(
-    scenario: Scenario, take: Path, tmp_path: Path
+    scene: Any, take: Path, tmp_path: Path
 ) -> None:
-    facts = scenario("overwrite", performance=take, out=tmp_path / "new.performance.npz")
-    assert facts["first"] == [3]
-    assert facts["second"] == []
-    assert facts["same"]
-    lines = facts["lines"]
-    assert "load them again" in lines["another file"]
-    assert "no such performance" in lines["gone"]
-    assert "nobody" in lines["which one"]
-    assert "no such performance" in lines["no file"]
-    assert not (tmp_path / "new.performance.npz").exists()
+    ops.curves_load(filepath=str(take), name="take")
+    empty = bpy.data.objects["take"]
+    curve = versions.channelbag(empty).fcurves.find("rotation_euler", index=2)
+    curve.keyframe_points[3].co.y += 0.1
+    curve.update()
+    assert curves.save_curves(empty, take) == [3]
+    bits = take.read_bytes()
+    assert curves.save_curves(empty, take) == []
+    settled = recordings.load_performance(take)
+    take.write_bytes(bits)
+    assert recordings.load_performance(take).rotation.tobytes() == settled.rotation.tobytes()
+
+    ops.curves_load(filepath=str(take), name="again")
+    other, out = take.with_name("other.performance.npz"), tmp_path / "new.performance.npz"
+    recordings.save_performance(settled, other)
+    take.write_bytes(other.read_bytes() + b" ")
+    save = {"filepath": str(out)}
+    assert "load them again" in refused(ops.curves_save, controls="again", **save)
+    take.unlink()
+    assert "no such performance" in refused(ops.curves_save, controls="again", **save)
+    assert "nobody" in refused(ops.curves_save, controls="nobody", **save)
+    assert "no such performance" in refused(ops.curves_load, filepath=str(take))
+    assert not out.exists()
 
 
 def test_angles_come_back_as_the_same_rotation(rng: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from blender_addon.packaging import extension
-from tests.blender.conftest import VARIABLE_45
+from tests.blender.processes import VARIABLE_45
 
 pytestmark = pytest.mark.blender
 

@@ -5,59 +5,69 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import bpy
 import numpy as np
 import pytest
 
+from blender_addon.performance import markers
 from blender_addon.performance.markers import POINTS, _shares
 from blender_addon.storage.canonical import read_face
-from inference.capture.video import open_footage
 from inference.track import load_track, save_track
-from tests.blender.scenes import BLENDERS, Scenario, real_track, scenario_in
+from tests.blender.performances import real_track
+from tests.blender.shoot import ops, refused, reopened
+from tests.movies import read_clip
 
 FRAMES, GAP, OFFSET = 12, (5, 6), 3
-
-
-@pytest.fixture(params=BLENDERS)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Scenario:
-    return scenario_in(request.param, tmp_path)
 
 
 @pytest.mark.blender
 @pytest.mark.footage
 def test_moved_markers_move_their_frames_alone(
-    scenario: Scenario, footage: Path, samples: Path, tmp_path: Path
+    scene: Any, footage: Path, samples: Path, tmp_path: Path
 ) -> None:
     clip = footage / "sample" / "s_grid_female_ccby4.mp4"
-    track = replace(real_track(samples, FRAMES, GAP), size=open_footage(clip).size)
+    height, width = read_clip(clip, 0, 1)[0].shape[:2]
+    track = replace(real_track(samples, FRAMES, GAP), size=(width, height))
     path, same, out = (tmp_path / f"{name}.track.npz" for name in ("take", "same", "new"))
     save_track(track, path)
-    facts = scenario(
-        "markers_there_and_back", track=path, clip=clip, offset=OFFSET, untouched=same, out=out,
-        blend=tmp_path / "shot.blend",
-        moves=[["mouth corner left", 2 + OFFSET + 1, [0.01, 0.02]],
-               ["chin", 8 + OFFSET + 1, [0, -0.01]]],
-    )  # fmt: skip
+    given = {"filepath": str(path), "offset": OFFSET}
+    ops.markers_add(footage=str(clip), **given)
+    bpy.data.movieclips[0].tracking.tracks.new(name="the artist's own", frame=1)
+    ops.markers_apply(out=str(same), **given)
     assert load_track(same).points.tobytes() == track.points.tobytes()
+
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    reopened()
+    tracks = bpy.data.movieclips[0].tracking.tracks
     # A gap begins with a muted marker, and so does what comes after the end.
-    assert facts["muted"] == [5 + OFFSET + 1, FRAMES + OFFSET + 1]
+    muted = [marker.frame for marker in tracks["Likeness chin"].markers if marker.mute]
+    assert muted == [5 + OFFSET + 1, FRAMES + OFFSET + 1]
+    for name, frame, x, y in (("mouth corner left", 2, 0.01, 0.02), ("chin", 8, 0, -0.01)):
+        marker = tracks[f"Likeness {name}"].markers.find_frame(frame + OFFSET + 1)
+        marker.co = (marker.co[0] + x, marker.co[1] + y)
+    ops.markers_apply(out=str(out), **given)
     moved = load_track(out)
     pairs = zip(track.points, moved.points, strict=True)
     assert [f for f, (a, b) in enumerate(pairs) if a.tobytes() != b.tobytes()] == [2, 8]
     step = moved.points[2] - track.points[2]
-    width, height = track.size
     assert step[291] == pytest.approx([0.01 * width, -0.02 * height, 0], abs=0.01)
     assert step[61] == pytest.approx([0, 0, 0], abs=1e-4)
     assert (moved.points[8, 152, 1] - track.points[8, 152, 1]) == pytest.approx(
         0.01 * height, abs=0.01
     )
-    assert facts["removed"] == len(POINTS)
-    assert facts["left"] == ["the artist's own"]
-    assert "no Likeness markers" in facts["line"]
+
+    assert markers.remove_markers(bpy.data.movieclips[0]) == len(POINTS)
+    assert [each.name for each in tracks if not each.hide] == ["the artist's own"]
+    line = refused(ops.markers_apply, filepath=str(path), out=str(out))
+    assert "no Likeness markers" in line
+    # Once more, after they were removed: as they were the first time.
+    ops.markers_add(**given)
+    again = {marker.frame: marker.mute for marker in tracks["Likeness chin"].markers}
     seen = [frame for frame in range(FRAMES) if frame not in GAP]
     wanted = {frame + OFFSET + 1: False for frame in seen}
-    wanted |= {GAP[0] + OFFSET + 1: True, FRAMES + OFFSET + 1: True}
-    assert facts["again"] == [[frame, mute] for frame, mute in sorted(wanted.items())]
+    assert again == wanted | {GAP[0] + OFFSET + 1: True, FRAMES + OFFSET + 1: True}
 
 
 def test_a_marker_moves_what_is_near_on_the_skin() -> None:

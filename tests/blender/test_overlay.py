@@ -8,25 +8,23 @@ import os
 from pathlib import Path
 from typing import Any
 
+import bpy
 import cv2
 import numpy as np
 import pytest
 
+from blender_addon import versions
 from blender_addon.errors import InputError
-from blender_addon.overlay import geometry
+from blender_addon.overlay import drawing, geometry, layers, strips
 from blender_addon.overlay.recordings import recording_of
+from blender_addon.sequencer import output
 from blender_addon.storage.canonical import EYE_DISTANCE, read_face
 from blender_addon.storage.recordings import load_performance
 from inference.performance.face.decompose import decompose
 from inference.performance.taking.performance import save_performance
 from inference.track import save_track
-from tests.blender.scenes import (
-    BLENDERS,
-    Scenario,
-    real_performance,
-    real_track,
-    scenario_in,
-)
+from tests.blender.performances import real_performance, real_track
+from tests.blender.shoot import reopened
 
 pytestmark = pytest.mark.blender
 
@@ -50,29 +48,37 @@ PLACES: dict[str, tuple[tuple[int, int], dict[str, Any], tuple[bool, bool], Any,
 }  # fmt: skip
 
 
-@pytest.fixture(params=BLENDERS)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Scenario:
-    return scenario_in(request.param, tmp_path)
-
-
 @pytest.mark.parametrize("name", PLACES)
-def test_points_lie_over_the_strips_pixels(scenario: Scenario, tmp_path: Path, name: str) -> None:
+def test_points_lie_over_the_strips_pixels(scene: Any, tmp_path: Path, name: str) -> None:
+    """A picture strip as the artist placed it, rendered: where do its pixels lie?"""
     size, transform, flip, crop, percentage = PLACES[name]
     picture = np.zeros((size[1], size[0], 3), np.uint8)
     picture[DOT[1] - 5 : DOT[1] + 5, DOT[0] - 5 : DOT[0] + 5] = 255
     path, out = tmp_path / "dot.png", tmp_path / "frame.png"
     cv2.imwrite(str(path), picture)
-    facts = scenario(
-        "preview", picture=path, transform=transform, flip=flip, crop=crop, frame=FRAME, out=out,
-        percentage=percentage, dot=DOT,
-    )  # fmt: skip
+    versions.edit_in_every_workspace(scene)
+    strip = versions.strips(scene.sequence_editor_create()).new_image(
+        name="dot", filepath=str(path), channel=1, frame_start=1, fit_method="ORIGINAL"
+    )
+    for key, value in transform.items():
+        setattr(strip.transform, key, value)
+    strip.use_flip_x, strip.use_flip_y = flip
+    strip.crop.min_x, strip.crop.max_y = crop
+    scene.render.resolution_x, scene.render.resolution_y = FRAME
+    scene.render.resolution_percentage = percentage
+    output.set_still(scene)
+    scene.view_settings.view_transform = "Standard"
+    output.render_still(scene, out, 1)
     rendered = cv2.imread(str(out))[..., 0].astype(float)
     height, width = rendered.shape
     rows, columns = np.mgrid[:height, :width] + 0.5
     total = rendered.sum()
     found = np.array([(columns * rendered).sum(), (rows * rendered).sum()]) / total
+
+    element = strip.elements[0]
+    place = strips.place_of(strip, (element.orig_width, element.orig_height), scene.render, None)
     # The preview shows the frame at its full size, whatever it was put together at.
-    x, y = facts["drawn"]
+    x, y = geometry.on_frame(np.array(DOT, np.float64), place)
     seen = (width / 2 + x * percentage / 100, height / 2 - y * percentage / 100)
     assert seen == pytest.approx(tuple(found), abs=0.2)
 
@@ -97,13 +103,40 @@ ABOVE: dict[str, tuple[str, dict[str, Any], bool]] = {
 }
 
 
-def test_what_another_strip_hides_is_not_drawn_over_it(scenario: Scenario, tmp_path: Path) -> None:
+def test_what_another_strip_hides_is_not_drawn_over_it(blender: str, tmp_path: Path) -> None:
     path = tmp_path / "grey.png"
     cv2.imwrite(str(path), np.full((160, 200, 3), 90, np.uint8))
-    cases = {name: case[:2] for name, case in ABOVE.items()}
-    facts = scenario("hiding", picture=path, frame=FRAME, cases=cases)
-    found = {name: facts[name] for name in ABOVE}
+    found = {name: _hidden(path, *case[:2]) for name, case in ABOVE.items()}
     assert found == {name: case[2] for name, case in ABOVE.items()}
+
+
+def _hidden(picture: Path, where: str, values: dict[str, Any]) -> bool:
+    """Whether a face in the middle of a strip is hidden by the one above, changed like that."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = FRAME
+    editor = scene.sequence_editor_create()
+    actor, above = (
+        versions.strips(editor).new_image(
+            name=name, filepath=str(picture), channel=channel, frame_start=1,
+            fit_method="ORIGINAL",
+        )
+        for name, channel in (("actor", 2), ("above", 3))
+    )  # fmt: skip
+    things = {"strip": above, "channel": editor.channels[3], "scene": scene}
+    thing = things.get(where) or getattr(above, where, above)
+    for name, value in values.items():
+        if where == "tag":
+            above[name] = value
+        else:
+            setattr(thing, name, value)
+    size = strips.size_of(actor)
+    assert size is not None
+    face = np.array([[0.4, 0.4], [0.6, 0.4], [0.5, 0.6]], np.float64) * size
+    points = geometry.on_frame(face, strips.place_of(actor, size, scene.render, None))
+    found = strips.hidden_by(scene, actor, points)
+    assert found is None or found.name == "above"
+    return found is not None
 
 
 def test_the_crops_line_has_its_width_everywhere() -> None:
@@ -122,15 +155,31 @@ def test_the_crops_line_has_its_width_everywhere() -> None:
 
 
 def test_layers_survive_a_reload_and_drawing_never_raises(
-    scenario: Scenario, samples: Path, tmp_path: Path
+    scene: Any, samples: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "take.track.npz"
     save_track(real_track(samples, 4), path)
-    facts = scenario("overlay_life", track=path, blend=tmp_path / "shot.blend")
-    assert facts["layers"] == [["take", "actor", 13, 0.5]]
-    assert facts["mesh"]
-    assert facts["handlers"] == 0
-    assert facts["stderr"].count("the overlay is off") == 1
+    layers.set_layer(scene, "take", str(path), "actor", start=12, pace=0.5)
+    layers.set_layer(scene, "take", str(path), "actor", start=13, pace=0.5)
+    layers.set_layer(scene, "other", str(path), "actor")
+    layers.remove_layer(scene, "other")
+    layers.remove_layer(scene, "other")
+    scene.likeness_overlay.mesh = True
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    shown = reopened().likeness_overlay
+    assert [(x.name, x.target, x.start, x.pace) for x in shown.layers] == [
+        ("take", "actor", 13, 0.5)
+    ]
+    assert shown.mesh
+
+    drawing.add_handlers(layers.layers_of)
+    # There is no region: it must say so once, and not raise.
+    drawing.draw("preview", layers.layers_of)
+    drawing.draw("preview", layers.layers_of)
+    assert capfd.readouterr().err.count("the overlay is off") == 1
+    drawing.remove_handlers()
+    drawing.remove_handlers()
+    assert len(drawing._handlers) == 0
 
 
 def test_every_file_is_drawn_as_the_face_it_holds(samples: Path, tmp_path: Path) -> None:

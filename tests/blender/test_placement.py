@@ -17,7 +17,7 @@ from blender_addon.sequencer.placement import (
     read_placement,
 )
 from tests.blender import material
-from tests.blender.conftest import compose
+from tests.blender.compose_cli import compose
 
 SIZE, BOX = (321, 240), (-10, 20, 101, 80)
 

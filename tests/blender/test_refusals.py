@@ -4,33 +4,40 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import bpy
 import cv2
 import numpy as np
 import pytest
 
-from tests.blender.scenes import BLENDERS, Scenario, steps_in
+from blender_addon import hints, versions
+from blender_addon.performance import operators as performance_operators
+from blender_addon.portrait import operators as portrait_operators
+from blender_addon.sequencer import head_strip
+from blender_addon.storage import folders
+from blender_addon.worker import jobs, pump
+from tests.blender.shoot import Shoot, head_of, ops, refused, said, says_no, strip_facts
 from tests.movies import read_clip, write_movie
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
-INSIDE = Path(__file__).with_name("refusals_inside.py")
-
-
-@pytest.fixture(params=BLENDERS)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path, footage: Path) -> Scenario:
-    return steps_in(request.param, INSIDE, tmp_path, footage)
-
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory, footage: Path) -> dict[str, Any]:
-    """short: a movie of three frames. other: a picture of 300 x 200."""
-    made = tmp_path_factory.mktemp("made")
+def short(tmp_path_factory: pytest.TempPathFactory, footage: Path) -> Path:
+    """A movie of three frames."""
     frames = read_clip(footage / "sample" / "s_grid_female_ccby4.mp4", 0, 3)
-    cv2.imwrite(str(made / "other.png"), np.full((200, 300, 3), 90, np.uint8))
-    return {"short": write_movie(made / "short.mp4", frames, rate=25), "other": made / "other.png"}
+    return write_movie(tmp_path_factory.mktemp("made") / "short.mp4", frames, rate=25)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A picture of 300 x 200."""
+    cv2.imwrite(str(tmp_path / "other.png"), np.full((200, 300, 3), 90, np.uint8))
+    return tmp_path / "other.png"
 
 
 PORTRAIT = "there is no portrait yet; add one in the step Portrait"
@@ -59,84 +66,190 @@ AT_FIRST = {
     "markers_remove": "There is no movie clip",
     "job_again": "that job is not on the list any more",
     "job_cancel": "poll() failed",
-    "puppet_add in a mesh": "poll() failed",
 }  # fmt: skip
 
 
-def test_in_an_empty_file_every_button_says_what_is_missing(scenario: Scenario) -> None:
-    facts = scenario("empty")
-    for case, words in AT_FIRST.items():
-        _check(facts["lines"], case, words)
-    assert facts["jobs"] == 0
+def test_in_an_empty_file_every_button_says_what_is_missing(scene: Any) -> None:
+    """In a file in which there is nothing at all, not even a sequencer."""
+    names = [name for name in dir(ops) if not name.startswith("join_") and name != "check_runtime"]
+    lines = {name: refused(getattr(ops, name)) for name in names}
+    for name, words in AT_FIRST.items():
+        assert words in lines[name], f"{name}: {lines[name]}"
+        assert "\n" not in lines[name] and len(lines[name]) < 300, name
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    says_no("poll() failed", ops.puppet_add)
+    assert not scene.likeness_jobs
     # The puppet and its camera alone can be made of nothing.
-    assert facts["things"] == ["Cube", "Likeness camera", "Likeness puppet", "Likeness puppet head"]
+    assert sorted(thing.name for thing in bpy.data.objects) == [
+        "Cube", "Likeness camera", "Likeness puppet", "Likeness puppet head",
+    ]  # fmt: skip
 
 
-def test_the_file_browser_begins_without_a_file_name(scenario: Scenario) -> None:
-    facts = scenario("browsed")
-    assert facts["offered"]["unsaved"] == [f"{facts['home']}{os.sep}"] * 2
-    assert facts["offered"]["saved"] == [f"{facts['folder']}{os.sep}"] * 2
-    _check(facts, "portrait", "no picture was chosen; choose 1 to 32")
-    _check(facts, "footage", "no movie was chosen; choose one")
+def test_the_file_browser_begins_without_a_file_name(scene: Any, tmp_path: Path) -> None:
+    """What it begins with, and its button pressed with nothing chosen."""
+    scene.likeness.source = "FILE"
+
+    def offered() -> list[str]:
+        found: list[str] = []
+        button: Any = SimpleNamespace(filepath="", source="", face=0)
+        manager = SimpleNamespace(fileselect_add=lambda each: found.append(each.filepath))
+        context = SimpleNamespace(window_manager=manager, scene=scene)
+        for kind in (
+            portrait_operators.LIKENESS_OT_portrait_from_files,
+            performance_operators.LIKENESS_OT_capture_footage,
+        ):
+            kind.invoke(button, context, None)
+        return found
+
+    assert offered() == [f"{Path.home()}{os.sep}"] * 2
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    folder = f"{tmp_path}{os.sep}"
+    assert offered() == [folder] * 2
+    says_no(
+        "no picture was chosen; choose 1 to 32",
+        ops.portrait_from_files, filepath=folder, directory=folder,
+    )  # fmt: skip
+    says_no("no movie was chosen; choose one", ops.capture_footage, source="FILE", filepath=folder)
 
 
 def test_it_works_in_a_file_that_is_not_saved_and_has_no_sequencer(
-    scenario: Scenario, given: dict[str, Any]
+    shoot: Shoot, scene: Any, short: Path
 ) -> None:
-    facts = scenario("fresh", **given)
-    assert "no frames yet" in facts["not yet"]
-    assert facts["opened"] == ["FINISHED"]
-    strips, folder = facts["unsaved"]
+    """From there to head frames; then it is saved."""
+    versions.edit_in_every_workspace(scene)
+    ops.portrait_from_files(filepath=str(shoot.picture))
+    ops.capture_footage(source="FILE", filepath=str(short))
+    assert "no frames yet" in refused(ops.open_output)
+    ops.consent_record(who="Lisa", basis="HISTORIC")
+    scene.likeness.range = "SCENE"
+    scene.frame_start, scene.frame_end = 1, 2
+    ops.synthesize()
+    assert ops.open_output() == {"FINISHED"}
+    strips = strip_facts(scene)
     assert strips["head"]["span"] == [1, 3] and strips["portrait"]["span"] == [1, 4]
-    assert "likeness_unsaved" in folder
+    assert "likeness_unsaved" in head_of(scene).directory
+
     # Once it is saved, what is made lies beside it, and the strip goes along.
-    assert "no frames yet" in facts["other folder"][0]
-    assert "synthesize first" in facts["other folder"][1]
-    strips_then, folder_then, message = facts["saved"]
-    assert strips_then == strips
-    assert folder_then.startswith("//likeness/")
-    assert message.startswith("2 frames made")
-    for line in facts["blocked"]:
+    bpy.ops.wm.save_as_mainfile(filepath=str(shoot.folder / "later.blend"))
+    assert "no frames yet" in refused(ops.open_output)
+    assert "synthesize first" in refused(ops.align)
+    ops.synthesize()
+    assert strip_facts(scene) == strips
+    assert head_of(scene).directory.startswith("//likeness/")
+    assert said(scene).startswith("2 frames made")
+
+    blocked = shoot.folder / "blocked"
+    blocked.mkdir()
+    (blocked / "likeness").write_text("a file, no folder", encoding="utf-8")
+    bpy.ops.wm.save_as_mainfile(filepath=str(blocked / "x.blend"))
+    for line in (
+        refused(ops.synthesize), refused(ops.take_update),
+        refused(ops.capture_footage, source="FILE", filepath=str(short)),
+    ):  # fmt: skip
         assert "likeness" in line and "cannot be written" in line and "\n" not in line
 
 
-WRONG = {
-    "no such face": "there is no face 7; the clip's faces are 1",
-    "backwards": "plays backwards or is retimed",
-    "none of its own": "shows none of its own pictures",
-    "strip's file gone": "gone.mp4: the file of the strip 'actor' is not there any more",
-    "clip's file gone": "the file of the clip 'short.mp4' is not there any more",
-    "pictures": "is a sequence of pictures; give a movie file",
-    "no such clip": "there is no clip 'nobody'",
-    "strip's picture gone": "mine.png: the picture of the strip 'mine' is not there any more",
-    "strip's movie gone": "gone.mp4: the file of the strip 'actor' is not there any more",
-    "an effect": "'speed' is no image or movie strip",
-    "no such frame": "the neutral frame must be 0 to 5",
-    "in": "frame 90 is outside of the take, which lies at 12 to 17",
-    "a result": "'Test frame' is a result of Likeness; select the portrait below it",
-    "no own model": "no personalized model",
-    "performance gone": "there is no such performance",
-    "nothing to load": "the performance of 'actor' is not there any more",
-    "not cleaned": "has no performance yet; press Update Take",
-    "no shared frame": "(100 to 109) and the take (12 to 17) share no frame",
-    "another size": "shows 300 x 200 pixels, the portrait has 511 x 512",
-    "busy": "A job is running",
-    "job gone": "not on the list any more",
-    "another version": "this version of Likeness has no such job",
-}
+def test_footage_that_cannot_be_captured_is_named(shoot: Shoot, short: Path) -> None:
+    scene = shoot.scene()
+    actor = versions.strips(scene.sequence_editor)["actor"]
+    strip = {"source": "STRIP", "strip": "actor"}
+    says_no("there is no face 7; the clip's faces are 1", ops.capture_footage, face=7, **strip)
+    actor.use_reverse_frames = True
+    says_no("plays backwards or is retimed", ops.capture_footage, **strip)
+    actor.use_reverse_frames = False
+    versions.set_span(actor, 100, 110)
+    says_no("shows none of its own pictures", ops.capture_footage, **strip)
+    actor.filepath = "//gone.mp4"
+    gone = "gone.mp4: the file of the strip 'actor' is not there any more"
+    says_no(gone, ops.capture_footage, **strip)
+    says_no(gone, ops.portrait_from_strip, strip="actor")
+    mine = Path(shutil.copy(short, shoot.folder))
+    clip = bpy.data.movieclips.load(str(mine))
+    mine.unlink()
+    says_no(
+        "the file of the clip 'short.mp4' is not there any more",
+        ops.capture_footage, source="CLIP", clip=clip.name,
+    )  # fmt: skip
+    still = bpy.data.movieclips.load(str(shoot.picture))
+    says_no(
+        "is a sequence of pictures; give a movie file",
+        ops.capture_footage, source="CLIP", clip=still.name,
+    )  # fmt: skip
+    says_no("there is no clip 'nobody'", ops.capture_footage, source="CLIP", clip="nobody")
 
 
-def test_what_is_wrong_is_named(scenario: Scenario, given: dict[str, Any]) -> None:
-    facts = scenario("wrong", **given)
-    for case, words in WRONG.items():
-        _check(facts["lines"], case, words)
-    assert facts["takes"] == 1
-    assert facts["used"] == "In and out: timeline 14 to 17"
-    assert facts["cleared"] == [["FINISHED"], False]
+def test_strips_that_no_portrait_can_be_made_from_are_named(shoot: Shoot, other: Path) -> None:
+    scene = shoot.scene()
+    strips = versions.strips(scene.sequence_editor)
+    mine = Path(shutil.copy(other, shoot.folder / "mine.png"))
+    strips.new_image(
+        name="mine", filepath=str(mine), channel=5, frame_start=1, fit_method="ORIGINAL"
+    )
+    mine.unlink()
+    says_no(
+        "mine.png: the picture of the strip 'mine' is not there any more",
+        ops.portrait_from_strip, strip="mine",
+    )  # fmt: skip
+    versions.new_effect(scene.sequence_editor, "SPEED", strips["actor"], "speed", 6)
+    says_no("'speed' is no image or movie strip", ops.portrait_from_strip, strip="speed")
+
+
+def test_what_is_wrong_with_take_and_portrait_is_named(shoot: Shoot, other: Path) -> None:
+    scene = shoot.prepared()
+    take, still = scene.likeness.takes[0], versions.strips(scene.sequence_editor)["lisa.jpg"]
+    take.first = 2
+    assert hints.used_frames(scene, take) == "In and out: timeline 14 to 17"
+    take.first = 0
+    take.neutral = 6
+    says_no("the neutral frame must be 0 to 5", ops.take_update)
+    take.neutral = -1
+    scene.frame_current = 90
+    says_no("frame 90 is outside of the take, which lies at 12 to 17", ops.take_set, what="IN")
+    scene.frame_current = 14
+    ops.test_frame()
+    says_no(
+        "'Test frame' is a result of Likeness; select the portrait below it",
+        ops.portrait_from_strip, strip="Test frame",
+    )  # fmt: skip
+    assert ops.test_clear() == {"FINISHED"} and "test" not in strip_facts(scene)
+    says_no("no personalized model", ops.person_remove)
+
     # Pressed twice there is one Empty; curves that nobody edited are nothing to keep.
-    assert facts["unedited"] == [["FINISHED"], "", 1]
+    ops.take_curves()
+    ops.take_curves()
+    assert ops.take_curves_keep() == {"FINISHED"} and take.edited == ""
+    assert sum(each.type == "EMPTY" for each in bpy.data.objects) == 1
+    performance = Path(folders.absolute(take.performance))
+    away = performance.rename(performance.with_suffix(".away"))
+    says_no("there is no such performance", ops.take_curves_keep)
+    says_no("the performance of 'actor' is not there any more", ops.synthesize)
+    away.rename(performance)
+    kept, take.performance = take.performance, ""
+    says_no("has no performance yet; press Update Take", ops.take_curves)
+    take.performance = kept
+
+    versions.set_span(still, 100, 110)
+    says_no("(100 to 109) and the take (12 to 17) share no frame", ops.synthesize)
+    versions.set_span(still, 5, 40)
+    still.directory, still.elements[0].filename = str(other.parent), other.name
+    head_strip.refresh(still)
+    says_no("shows 300 x 200 pixels, the portrait has 511 x 512", ops.test_frame)
+    assert len(scene.likeness.takes) == 1
 
 
-def _check(lines: dict[str, str], case: str, words: str) -> None:
-    assert words in lines[case], f"{case}: {lines[case]}"
-    assert "\n" not in lines[case] and len(lines[case]) < 300, case
+def test_jobs_that_cannot_be_started_again_are_named(
+    shoot: Shoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = shoot.scene()
+    request = {"do": "faces", "picture": str(shoot.picture), "out": str(shoot.folder)}
+    jobs.begin(scene, "faces", request, {"portrait": "", "picture": ""})
+    says_no("A job is running", ops.cache_clean)
+    pump.wait(scene.likeness_jobs[-1].name)
+    jobs.settle_now(bpy.context)
+    says_no("not on the list any more", ops.job_again, job="nobody")
+    monkeypatch.delitem(jobs.KINDS, "faces")
+    says_no(
+        "this version of Likeness has no such job",
+        ops.job_again, job=scene.likeness_jobs[-1].name,
+    )  # fmt: skip

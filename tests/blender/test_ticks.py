@@ -3,65 +3,167 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+import bpy
 import pytest
 
-from tests.blender.scenes import BLENDERS, Scenario, steps_in
+import blender_addon
+from blender_addon import preferences, versions
+from blender_addon.composite import synthesis
+from blender_addon.sequencer import head_strip
+from blender_addon.worker import jobs
+from tests.blender.shoot import Shoot, absolute, head_of, ops, strip_facts
+from tests.blender.windowed import as_in_a_window, press, some_are_made, ticks
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
-INSIDE = Path(__file__).with_name("ticks_inside.py")
 
+def test_each_button_is_one_undo_step(shoot: Shoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each button's work goes with one undo, though it came in many ticks."""
+    shoot.prepared(until=60)
+    as_in_a_window(monkeypatch)
+    shown: list[int] = []
+    show = synthesis.show
 
-@pytest.fixture(params=BLENDERS)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path, footage: Path) -> Scenario:
-    return steps_in(request.param, INSIDE, tmp_path, footage)
+    def counted(*arguments: Any) -> head_strip.Laid:
+        laid = show(*arguments)
+        shown.append(laid.made)
+        return laid
 
-
-def test_each_button_is_one_undo_step(scenario: Scenario, footage: Path) -> None:
-    second = footage / "sample" / "s_girl_pearl_earring_pd.jpg"
-    facts = scenario("one_step", second=second)
-    for button in ("capture", "update", "synthesize", "again", "test", "portrait"):
-        _check(button, facts[button])
-    assert facts["capture"]["after"][1] == [True, True]  # the take is cleaned in the same step
-    assert "head" in facts["synthesize"]["after"][2]
-    assert "test" in facts["test"]["after"][2]
+    monkeypatch.setattr(synthesis, "show", counted)
+    after = _assert_one_step(ops.capture_footage, source="STRIP", strip="actor")
+    assert after["takes"] == [True, True]  # the take is cleaned in the same step
+    _assert_one_step(ops.take_update)
+    assert "head" in _assert_one_step(ops.synthesize)["strips"]
     # Frames came in several ticks, so there was something to be joined; they stay on the disk.
-    assert len(set(facts["shown"])) > 2
-    assert facts["on the disk"] == 28
+    assert len(set(shown)) > 2
+    folder = absolute(_head_of_active().directory)
+    assert len(list(folder.glob("head_*.png"))) == 28
+    # Once more from the same button: a step of its own, not a part of the first one's.
+    bpy.context.scene.likeness.mouth = 0.5
+    _assert_one_step(ops.synthesize)
+    bpy.context.scene.frame_current = 14
+    assert "test" in _assert_one_step(ops.test_frame)["strips"]
+    ops.test_clear()
+    second = shoot.picture.with_name("s_girl_pearl_earring_pd.jpg")
+    _assert_one_step(ops.portrait_from_files, filepath=str(second))
 
 
-def test_the_artists_own_edits_keep_their_steps(scenario: Scenario) -> None:
-    facts = scenario("meanwhile")
-    assert facts["job"]["state"] == "DONE"
+def test_the_artists_own_edits_keep_their_steps(
+    shoot: Shoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit while frames are made is a step of its own; then undo goes past the button."""
+    shoot.prepared(until=60)
+    as_in_a_window(monkeypatch)
+    bpy.ops.ed.undo_push(message="before")
+    press(ops.synthesize)
+    ticks(lambda: head_of(bpy.context.scene) is not None)
+    versions.strips(bpy.context.scene.sequence_editor)["lisa.jpg"].name = "renamed"
+    bpy.ops.ed.undo_push(message="the artist's own")
+    ticks()
+    assert bpy.context.scene.likeness_jobs[-1].state == "DONE"
     # The rest of the frames, the new name, then the button with its first frames.
-    assert facts["steps"] == [[True, True], [False, True], [False, False]]
-    assert facts["undone while it ran"][2] == ["footage", "portrait"]
+    for renamed, there in ((True, True), (False, True), (False, False)):
+        bpy.ops.ed.undo()
+        scene = bpy.context.scene
+        assert ("renamed" in versions.strips(scene.sequence_editor)) == renamed
+        assert (head_of(scene) is not None) == there
+    # Undone while it runs: it ends, and brings nothing any more.
+    bpy.ops.ed.undo_push(message="before")
+    bpy.context.scene.likeness.mouth = 0.5
+    press(ops.synthesize)
+    ticks(lambda: some_are_made() or head_of(bpy.context.scene))
+    bpy.ops.ed.undo()
+    ticks()
+    assert _state()["strips"] == ["footage", "portrait"]
 
 
-def test_escape_ends_the_job_of_the_scene_that_is_edited(scenario: Scenario) -> None:
-    facts = scenario("escape")
-    assert not facts["at rest"]
-    assert facts["elsewhere"] == [["PASS_THROUGH"], 1]
-    assert facts["here"] == ["FINISHED"]
-    assert facts["job"]["state"] == "CANCELLED" and facts["kept"]
-    assert facts["keys"] == [["Video Sequence Editor", "SEQUENCE_EDITOR", "ESC"]]
-    assert facts["again"] == 1
+def test_escape_ends_the_job_of_the_scene_that_is_edited(
+    shoot: Shoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else."""
+    scene = shoot.prepared(until=60)
+    as_in_a_window(monkeypatch)
+    assert not ops.job_cancel.poll()
+    ops.synthesize()
+    ticks(some_are_made)
+    with bpy.context.temp_override(scene=bpy.data.scenes.new("another")):
+        assert ops.job_cancel() == {"PASS_THROUGH"}
+        assert len(jobs.running(scene)) == 1
+    assert ops.job_cancel() == {"FINISHED"}
+    ticks()
+    scene = bpy.context.scene
+    assert scene.likeness_jobs[-1].state == "CANCELLED"
+    assert head_of(scene) is not None  # what was made is kept
+    assert _escape_keys() == [("Video Sequence Editor", "SEQUENCE_EDITOR", "ESC")]
+    blender_addon.register()  # a second time
+    assert len(_escape_keys()) == 1
 
 
-@pytest.mark.parametrize("scenario", ["this"], indirect=True)
-def test_a_personalized_model_is_one_undo_step(scenario: Scenario) -> None:
+def _escape_keys() -> list[tuple[str, str, str]]:
+    return [
+        (keymap.name, keymap.space_type, item.type)
+        for keymap in bpy.context.window_manager.keyconfigs.addon.keymaps
+        for item in keymap.keymap_items
+        if item.idname == "likeness.job_cancel"
+    ]
+
+
+@pytest.mark.only_blender("5.0")
+def test_a_personalized_model_is_one_undo_step(
+    shoot: Shoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The portrait's own model goes with one undo as well; its folder stays."""
     pytest.importorskip("torch", reason="personalizing needs torch")
-    facts = scenario("person")
-    _check("personalize", facts)
-    assert facts["after"][3] and not facts["undone"][3]
-    assert facts["folder"]
+    shoot.prepared()
+    begin: Callable[..., str] = jobs.start
+
+    def shortly(context: Any, kind: str, request: dict[str, Any], *rest: Any) -> str:
+        request["command"] += ["--steps", "1", "--minutes", "0.1"]
+        return begin(context, kind, request, *rest)
+
+    monkeypatch.setattr(jobs, "start", shortly)
+    assert preferences.has_torch()
+    as_in_a_window(monkeypatch)
+    assert _assert_one_step(ops.personalize)["model"]
+    assert absolute(bpy.context.scene.likeness.portraits[0].person).is_dir()
 
 
-def _check(button: str, facts: dict[str, Any]) -> None:
-    assert facts["job"]["state"] == "DONE", facts["job"]
-    assert facts["after"] != facts["before"], button
-    assert facts["undone"] == facts["before"], button
-    assert facts["redone"] == facts["after"], button
+def _assert_one_step(button: Callable[..., Any], **how: Any) -> dict[str, Any]:
+    """The button changes something, one undo takes it back, one redo brings it; what it made."""
+    bpy.ops.ed.undo_push(message="the artist's own")
+    before = _state()
+    press(button, **how)
+    ticks()
+    after, job = _state(), bpy.context.scene.likeness_jobs[-1]
+    assert job.state == "DONE", job.message
+    assert after != before
+    bpy.ops.ed.undo()
+    assert _state() == before
+    bpy.ops.ed.redo()
+    assert _state() == after
+    return after
+
+
+def _state() -> dict[str, Any]:
+    """What a person sees of the file; `takes`: of each, whether it is cleaned."""
+    scene = bpy.context.scene
+    found = scene.likeness
+    return {
+        "portraits": len(found.portraits),
+        "takes": [bool(take.performance) for take in found.takes],
+        "strips": sorted(strip_facts(scene)),
+        "model": bool(found.portraits and found.portraits[0].person),
+        "jobs": len(scene.likeness_jobs),
+    }  # fmt: skip
+
+
+def _head_of_active() -> Any:
+    scene = bpy.context.scene
+    chosen = scene.likeness
+    tag = synthesis.head_tag(
+        chosen.portraits[chosen.portrait_index], chosen.takes[chosen.take_index]
+    )
+    return head_strip.find(scene, tag)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Edited curves, the puppet's face, and a model of the portrait's own, through the four steps."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+import pytest
+
+from blender_addon import preferences
+from blender_addon.performance import curves, edits
+from blender_addon.worker import jobs
+from tests.blender.shoot import Shoot, ops, refused, said, strip_facts
+
+pytestmark = [pytest.mark.blender, pytest.mark.footage]
+
+
+def test_edited_curves_make_just_their_frames_anew(shoot: Shoot) -> None:
+    scene = shoot.prepared()
+    take = scene.likeness.takes[0]
+    ops.synthesize()
+    assert said(scene).startswith("6 frames made")
+    assert "press Edit as Curves first" in refused(ops.take_curves_keep)
+    ops.take_curves()
+    empty = edits.controls_of(scene, take)
+    # In the Graph Editor.
+    assert empty.select_get() and bpy.context.view_layer.objects.active == empty
+    assert [round(value, 3) for value in curves.span_of(empty)] == [12, 1]
+    scene.frame_set(15)
+    empty["jaw_open"] = 1.0
+    empty.keyframe_insert('["jaw_open"]', frame=15)
+    ops.take_curves_keep()
+    assert take.edited
+    ops.synthesize()
+    assert said(scene).startswith("1 frame made, 5 kept")
+    ops.curves_drop()
+    ops.synthesize()
+    assert said(scene).startswith("1 frame made, 5 kept")
+    assert "no edited curves" in refused(ops.curves_drop)
+
+
+def test_the_puppets_face_is_a_take(shoot: Shoot) -> None:
+    scene = shoot.scene()
+    ops.portrait_from_strip(strip="lisa.jpg")
+    ops.consent_record(who="Lisa", basis="HISTORIC")
+    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    camera.location, camera.rotation_euler = (0, -1, 0), (math.pi / 2, 0, 0)
+    assert "puppet" in refused(ops.capture_viewport, what="PUPPET")
+    ops.puppet_add()
+    face = bpy.context.view_layer.objects.active
+    jaw = face.data.shape_keys.key_blocks["jaw_open"]
+    for frame, jaw.value in ((20, 0.0), (23, 1.0)):
+        jaw.keyframe_insert("value", frame=frame)
+    ops.capture_viewport(what="PUPPET", name="speech", object=face.name, first=20, last=23)
+    take = scene.likeness.takes[0]
+    assert (take.name, take.frames, take.start) == ("speech", 4, 20) and take.performance
+    ops.synthesize()
+    head = strip_facts(scene)["head"]
+    assert head["span"] == [20, 24]
+    assert head["files"] == [f"head_{index:06d}.png" for index in range(4)]
+
+
+@pytest.mark.only_blender("5.0")
+def test_a_portrait_gets_a_model_of_its_own(shoot: Shoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="personalizing needs torch")
+    scene = shoot.scene()
+    ops.portrait_from_strip(strip="lisa.jpg")
+    assert "personalize first" in refused(ops.before_after)
+    with monkeypatch.context() as without:
+        without.setattr(preferences, "has_torch", lambda: False)
+        assert "needs an environment with torch" in refused(ops.personalize)
+
+    begin: Callable[..., str] = jobs.start
+
+    def shortly(context: Any, kind: str, request: dict[str, Any], *rest: Any) -> str:
+        if "command" in request:
+            request["command"] += ["--steps", "1", "--minutes", "0.1"]
+        return begin(context, kind, request, *rest)
+
+    with monkeypatch.context() as short:
+        short.setattr(jobs, "start", shortly)
+        ops.personalize()
+    assert scene.likeness_jobs[-1].state == "DONE" and "kept, from 1 picture" in said(scene)
+    assert scene.likeness.portraits[0].person.startswith("//likeness/lisa-")
+    assert ops.before_after() == {"FINISHED"}
+    ops.capture_footage(source="STRIP", strip="actor")
+    scene.frame_current = 14
+    ops.test_frame()
+    assert json.loads(scene.likeness_jobs[-1].request)["person"].endswith("/person")
+    ops.person_remove()
+    assert "personalize first" in refused(ops.before_after)
+    ops.test_frame()
+    assert json.loads(scene.likeness_jobs[-1].request)["tier"] == "draft"

@@ -87,21 +87,27 @@ def _end(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="module")
-def blender(request: pytest.FixtureRequest) -> Iterator[str]:
-    """This process's Blender, the add-on registered from the source tree; its version, "5.0"."""
+def blender(request: pytest.FixtureRequest) -> str:
+    """This process's Blender: its version, such as "5.0"."""
     import bpy
-
-    import blender_addon
 
     version = "{}.{}".format(*bpy.app.version)
     assert version == request.param == os.environ[INSIDE_VARIABLE]
+    return version
+
+
+@pytest.fixture(scope="module")
+def add_on(blender: str) -> Iterator[None]:
+    """The add-on, registered from the source tree."""
+    import blender_addon
+
     blender_addon.register()
-    yield version
+    yield
     blender_addon.unregister()
 
 
 @pytest.fixture
-def scene(blender: str) -> Iterator[Any]:
+def scene(add_on: None) -> Iterator[Any]:
     """The scene of an empty file that was never saved."""
     import bpy
 

@@ -35,6 +35,7 @@ class BlenderProcess:
         self._failed = False
         self._folder = Path(tempfile.mkdtemp(prefix="likeness-blender-"))
         self._log = (self._folder / "output.txt").open("w+b")
+        (self._folder / "user").mkdir()
         theirs = os.pipe()
         command = [
             python_of(version), "-u", "-m", "tests.blender.serve", str(theirs[1]),
@@ -43,6 +44,7 @@ class BlenderProcess:
         environment = {
             **os.environ, "PYTHONPATH": str(ROOT), INSIDE_VARIABLE: version,
             "LIKENESS_PYTHON": sys.executable,
+            "BLENDER_USER_RESOURCES": str(self._folder / "user"),
         }  # fmt: skip
         self._process = subprocess.Popen(
             command, cwd=config.rootpath, env=environment, stdin=subprocess.PIPE,

@@ -16,7 +16,6 @@ from typing import TextIO
 
 import pytest
 
-
 # Who counts, prints, distributes and stops what hangs is the pytest outside.
 _PLAIN = ["-s", "-o", "addopts=", "--import-mode=importlib"]
 for _plugin in ("terminal", "cacheprovider", "xdist", "timeout"):

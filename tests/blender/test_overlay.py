@@ -103,7 +103,7 @@ ABOVE: dict[str, tuple[str, dict[str, Any], bool]] = {
 }
 
 
-def test_what_another_strip_hides_is_not_drawn_over_it(blender: str, tmp_path: Path) -> None:
+def test_what_another_strip_hides_is_not_drawn_over_it(add_on: None, tmp_path: Path) -> None:
     path = tmp_path / "grey.png"
     cv2.imwrite(str(path), np.full((160, 200, 3), 90, np.uint8))
     found = {name: _hidden(path, *case[:2]) for name, case in ABOVE.items()}

@@ -100,7 +100,7 @@ def test_captured_landmarks_lie_on_the_rendered_picture(out: Path, tmp_path: Pat
     assert abs(track.points[0, :, 0].max() - columns[-1] - 1) < 0.75
 
 
-def test_a_puppet_bound_to_a_character_is_captured_as_deformed(blender: str) -> None:
+def test_a_puppet_bound_to_a_character_is_captured_as_deformed(add_on: None) -> None:
     """By Surface Deform."""
     scene, face = stage()
     bpy.ops.mesh.primitive_grid_add(x_subdivisions=12, y_subdivisions=12, size=0.6)
@@ -205,7 +205,7 @@ def test_a_reloaded_puppet_is_captured_alike(out: Path, tmp_path: Path) -> None:
 
 
 def test_the_scene_is_rendered_as_footage_without_its_strips(
-    blender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    add_on: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, _ = stage()
     scene.render.engine = "CYCLES"

@@ -62,6 +62,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     if following is None:
         _end(item.config)
+    # What tests that ran here have left set up for this one's file, as after any other test.
+    item.session._setupstate.teardown_exact(nextitem)
     return True
 
 

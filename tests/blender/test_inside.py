@@ -66,6 +66,7 @@ class TestInside:
 def test_every_test_has_its_true_outcome(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "test_some.py").write_text(TESTS, encoding="utf-8")
+    (tmp_path / "test_then.py").write_text("def test_another_file(): pass", encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     mine = {INSIDE_VARIABLE, "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"}
     environment = {name: value for name, value in os.environ.items() if name not in mine}
@@ -78,9 +79,9 @@ def test_every_test_has_its_true_outcome(tmp_path: Path) -> None:
     assert found == {
         "outside": "PASSED", "passes": "PASSED", "begins_anew": "PASSED", "fails": "FAILED",
         "ends_as_if_all_were_well": "FAILED", "crashes": "FAILED", "hangs": "FAILED",
-        "comes_after_all_that": "PASSED", "is_skipped": "SKIPPED",
+        "comes_after_all_that": "PASSED", "is_skipped": "SKIPPED", "another_file": "PASSED",
     }, done.stdout + done.stderr  # fmt: skip
-    assert "4 failed, 4 passed, 1 skipped" in done.stdout
+    assert "4 failed, 5 passed, 1 skipped" in done.stdout
     for words in (
         "said before", "assert 'Scene' == 'another'",
         "Blender 5.0 ended in the middle (exit code 0)",

@@ -34,7 +34,7 @@ def test_prefetching_stands_still_and_comes_back(
 ) -> None:
     """Strips change only while nothing is prefetched; the person's choice is always back."""
     saved, crashed = tmp_path / "saved.blend", tmp_path / "crashed.blend"
-    scene = shoot.prepared(until=40)
+    scene = shoot.prepared(until=28)
     as_in_a_window(monkeypatch)
     scene.sequence_editor.use_prefetch = True
     seen: list[bool] = []

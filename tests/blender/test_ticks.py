@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
 def test_each_button_is_one_undo_step(shoot: Shoot, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each button's work goes with one undo, though it came in many ticks."""
-    shoot.prepared(until=60)
+    shoot.prepared(until=32)
     as_in_a_window(monkeypatch)
     shown: list[int] = []
     show = synthesis.show
@@ -40,7 +40,7 @@ def test_each_button_is_one_undo_step(shoot: Shoot, monkeypatch: pytest.MonkeyPa
     # Frames came in several ticks, so there was something to be joined; they stay on the disk.
     assert len(set(shown)) > 2
     folder = absolute(_head_of_active().directory)
-    assert len(list(folder.glob("head_*.png"))) == 28
+    assert len(list(folder.glob("head_*.png"))) == 20
     # Once more from the same button: a step of its own, not a part of the first one's.
     bpy.context.scene.likeness.mouth = 0.5
     _assert_one_step(ops.synthesize)
@@ -55,7 +55,7 @@ def test_the_artists_own_edits_keep_their_steps(
     shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An edit while frames are made is a step of its own; then undo goes past the button."""
-    shoot.prepared(until=60)
+    shoot.prepared(until=32)
     as_in_a_window(monkeypatch)
     bpy.ops.ed.undo_push(message="before")
     press(ops.synthesize)
@@ -84,7 +84,7 @@ def test_escape_ends_the_job_of_the_scene_that_is_edited(
     shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing else."""
-    scene = shoot.prepared(until=60)
+    scene = shoot.prepared(until=32)
     as_in_a_window(monkeypatch)
     assert not ops.job_cancel.poll()
     ops.synthesize()

@@ -10,10 +10,9 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import versions
+from blender_addon import compose, versions
 from blender_addon.sequencer import output, placement, strips
 from tests.blender import material
-from tests.blender.compose_cli import compose
 
 pytestmark = pytest.mark.blender
 
@@ -130,8 +129,8 @@ def _composed(
     folder: Path, size: tuple[int, int], box: tuple[int, int, int, int], **how: Any
 ) -> material.Material:
     made = material.write_material(folder / "head frames ü", size, box, **how)
-    done = compose("--head", made.folder, "--blend", folder / "x.blend", "--max-size", 0)
-    assert done.returncode == 0, done.stderr
+    blend = str(folder / "x.blend")
+    assert compose.main(["--head", str(made.folder), "--blend", blend, "--max-size", "0"]) == 0
     return made
 
 

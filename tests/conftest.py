@@ -85,6 +85,16 @@ def samples() -> Path:
     return ROOT / "inference" / "samples"
 
 
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The draft generator before training: its frames are the warp's. Takes ten seconds to make."""
+    from export.generators import export_warp
+
+    path = tmp_path_factory.mktemp("model") / "untrained.onnx"
+    export_warp(path, "draft")
+    return path
+
+
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """Random numbers that are the same in every run, and others for every test."""

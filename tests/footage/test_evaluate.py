@@ -25,7 +25,6 @@ from export.evaluation.report import write_report
 from export.evaluation.report_files import check_report
 from export.evaluation.score import describe_real, measure_self
 from export.evaluation.summary import MEASURES
-from export.generators import export_warp
 from inference.capture.video import open_footage, read_frames
 from inference.errors import InputError
 from inference.generator.model import Generator, GeneratorOutput, load_generator
@@ -37,13 +36,6 @@ from tests.strangers import NEAR_MISSES, plant
 CLIPS = ("s_grid_female_ccby4.mp4", "s_grid_male_ccby4.mp4", "s_obama_whitehouse_pd.mp4")
 
 pytestmark = pytest.mark.footage
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "untrained.onnx"
-    export_warp(path, "draft")
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from export.generators import export_warp
 from inference.colour.grade import Look, grade_between
 from inference.colour.match import ColourMatch, colour_match
 from inference.colour.tint import into_range, join, palette_of, split
@@ -74,12 +73,11 @@ def rendered(folder: Path, portrait: Path, **how: object) -> tuple[Rgb, ColourMa
 
 
 @pytest.fixture(scope="module")
-def painted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rgb, Rgb]:
+def painted(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Rgb, Rgb]:
     """The frame without a match, and where in it the network paints: beside one that does not."""
     folder = tmp_path_factory.mktemp("plain")
-    export_warp(folder / "untrained.onnx", "draft")
     plain, _ = rendered(folder, PORTRAIT)
-    bare, _ = rendered(folder, PORTRAIT, model=folder / "untrained.onnx")
+    bare, _ = rendered(folder, PORTRAIT, model=untrained)
     return plain, np.abs(plain - bare).max(axis=2) > 0.2
 
 

@@ -23,6 +23,7 @@ from export.networks.paper import PaperGenerator
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from inference.errors import InputError, LikenessError
 from inference.generator import contract
+from inference.generator.model import load_generator
 from inference.landmarks import TOPOLOGY
 from tests.strangers import plant
 
@@ -224,6 +225,11 @@ def test_an_untrained_final_is_seeded_and_changes_nothing(folder: Path) -> None:
         assert np.array_equal(colour, picture[:, :3].numpy())
         assert np.abs(alpha - contract.ALPHA_UNTRAINED).max() < 1e-6
         assert matte.shape == (batch, 1, 256, 256) and matte.min() > 0.95
+    generator = load_generator(path, "cpu")
+    assert (generator.training, generator.tier) == ("untrained", tier)
+    answer = generator.run(picture[0].numpy())
+    assert not answer.flow.any()
+    np.testing.assert_allclose(answer.colour, np.moveaxis(picture[0, :3].numpy(), 0, -1), atol=1e-6)
 
 
 def test_final_at_512(folder: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,13 @@ _PROVIDERS = (
     ("cuda", "NVIDIA GPU", "Insist on CUDA; say why where it cannot be had"),
     ("cpu", "CPU", "Leave the GPU to others"),
 )
-# The cache's size is counted at most this often while the panel is drawn.
+# The cache's size is counted, and torch looked for, at most this often while the panel is drawn.
 _COUNT_SECONDS = 5.0
+_looked_for_torch = {"at": -_COUNT_SECONDS, "found": 0.0}
+# Who runs the worker registers here, since it starts it by these preferences: what is called when a
+# choice changed, and what says whether a job is running.
+on_change: list[Callable[[], None]] = []
+at_work: list[Callable[[], bool]] = []
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,14 @@ def worker_launch() -> Launch:
 
 
 def has_torch() -> bool:
-    """Can the environment personalize: does it hold torch? Looks into folders, starts nothing."""
+    """Can the environment personalize: does it hold torch? Asked at every redraw of the panel."""
+    if time.monotonic() - _looked_for_torch["at"] > _COUNT_SECONDS:
+        _looked_for_torch.update(at=time.monotonic(), found=float(_finds_torch()))
+    return bool(_looked_for_torch["found"])
+
+
+def _finds_torch() -> bool:
+    """Looks into folders, starts nothing."""
     try:
         found = runtime()
     except InputError:
@@ -197,10 +210,9 @@ def _counted_size() -> int:
 
 
 def _changed(_self: Any, _context: Any) -> None:
-    # The worker that runs was started with the old choice; the next job starts another.
-    from .worker import pump
-
-    pump.renew_worker()
+    _looked_for_torch["at"] = -_COUNT_SECONDS
+    for tell in on_change:
+        tell()
 
 
 class LikenessPreferences(bpy.types.AddonPreferences):
@@ -289,9 +301,7 @@ class LIKENESS_OT_cache_clean(bpy.types.Operator):
     bl_label = "Clean"
 
     def execute(self, _context: Any) -> set[str]:
-        from .worker import pump
-
-        if pump.busy():
+        if any(busy() for busy in at_work):
             self.report({"ERROR"}, "A job is running: clean the cache when it has ended")
             return {"CANCELLED"}
         freed = clean_cache()

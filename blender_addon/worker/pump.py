@@ -235,6 +235,9 @@ def register() -> None:
     if _state is None:
         _state = _State()
         atexit.register(stop)
+        # The worker that runs was started with the old choice; the next job starts another.
+        preferences.on_change.append(renew_worker)
+        preferences.at_work.append(busy)
     for name, handler in _HANDLERS:
         handlers = getattr(bpy.app.handlers, name)
         if handler not in handlers:
@@ -253,4 +256,7 @@ def unregister() -> None:
             handlers.remove(handler)
     stop()
     atexit.unregister(stop)
+    if _state is not None:
+        preferences.on_change.remove(renew_worker)
+        preferences.at_work.remove(busy)
     _state = None

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +93,25 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "untrained.onnx"
     export_warp(path, "draft")
     return path
+
+
+@pytest.fixture(scope="module")
+def narrow_paper() -> Iterator[None]:
+    """The 2019 paper's networks with an eighth of their channels: a step in a second, not in ten.
+
+    What they are at their published size is in tests/unit/test_networks.py and its neighbours.
+    """
+    from export.networks import paper
+    from export.networks.discriminator import PaperDiscriminator
+    from export.networks.embedder import PaperEmbedder
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(paper, "DOWN_WIDTHS", (8, 16, 32, 64))
+        patched.setattr(paper, "UP_WIDTHS", (64, 32, 16, 8))
+        for network in (PaperEmbedder, PaperDiscriminator):
+            begin = network.__init__
+            patched.setattr(begin, "__defaults__", ((8, 16, 32, 64, 64, paper.IDENTITY_SIZE),))
+        yield
 
 
 @pytest.fixture

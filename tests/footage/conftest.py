@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from export.data.prepare import prepare
-from export.networks import paper
-from export.networks.discriminator import PaperDiscriminator
-from export.networks.embedder import PaperEmbedder
 
 
 @pytest.fixture(scope="session")
@@ -42,18 +38,3 @@ def everybody(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data")
     prepare(source, out, processes=1, val_share=0)
     return out
-
-
-@pytest.fixture(scope="module")
-def narrow() -> Iterator[None]:
-    """The 2019 paper's networks with an eighth of their channels: a step in a second, not in ten.
-
-    What they are at their published size is in tests/unit.
-    """
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(paper, "DOWN_WIDTHS", (8, 16, 32, 64))
-        patched.setattr(paper, "UP_WIDTHS", (64, 32, 16, 8))
-        for network in (PaperEmbedder, PaperDiscriminator):
-            begin = network.__init__
-            patched.setattr(begin, "__defaults__", ((8, 16, 32, 64, 64, paper.IDENTITY_SIZE),))
-        yield

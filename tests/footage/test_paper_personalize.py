@@ -34,11 +34,11 @@ from tests.strangers import NEAR_MISSES, plant
 CLIP = "s_obama_whitehouse_pd.mp4"
 STEPS = 2
 
-pytestmark = [pytest.mark.footage, pytest.mark.usefixtures("narrow")]
+pytestmark = [pytest.mark.footage, pytest.mark.usefixtures("narrow_paper")]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(narrow: None, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(narrow_paper: None, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Meta-learned, for one step on another person, and in the format that training writes."""
     out = tmp_path_factory.mktemp("run")
     strangers = plant(out)

@@ -17,7 +17,7 @@ from export.paper.train import _Feed, train_paper
 from export.paper.train_config import PaperConfig
 from inference.errors import InputError
 
-pytestmark = [pytest.mark.footage, pytest.mark.usefixtures("narrow")]
+pytestmark = [pytest.mark.footage, pytest.mark.usefixtures("narrow_paper")]
 
 
 @pytest.fixture

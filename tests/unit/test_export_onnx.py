@@ -251,7 +251,7 @@ def test_the_same_weights_give_the_same_file(folder: Path, draft_files: dict[str
     assert again.read_bytes() == draft_files["fp16"].read_bytes()
 
 
-def test_paper_with_and_without_folding(folder: Path) -> None:
+def test_paper_with_and_without_folding(folder: Path, narrow_paper: None) -> None:
     """Also that the two files agree on the person that was folded."""
     person = 10.0 * torch.randn(512, generator=torch.Generator().manual_seed(2))
     np.save(folder / "person.npy", person.numpy())

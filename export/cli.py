@@ -17,6 +17,7 @@ from export.face.cli import add_face
 from export.head.cli import add_head
 from export.paper.train_cli import add_paper
 from export.personalization.cli import add_personalize
+from export.persons import add_persons
 from export.training.cli import add_train
 from export.training.timed_cli import add_run
 from inference.errors import InputError, LikenessError
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add_personalize(commands)
     add_face(commands)
     add_head(commands)
+    add_persons(commands)
     return parser
 
 

@@ -30,7 +30,8 @@ ADDON = ROOT / "blender_addon"
 MANIFEST = ADDON / "blender_manifest.toml"
 WHEEL_REQUIREMENTS = ADDON / "requirements-wheels.txt"
 CANONICAL = ROOT / "inference" / "performance" / "face" / "canonical_face.npz"
-SAMPLE = "eileen_collins.png"  # what the check of the runtime looks at
+# What the check of the runtime looks at, and the terms of the models that are not ours.
+BESIDE = ("eileen_collins.png", "LICENSE-Apache-2.0.txt")
 # The code that the worker runs, below `shipped/` in the zip: never imported by Blender.
 CODE = ("inference", "export")
 SHIPPED = "shipped"
@@ -129,7 +130,7 @@ def code_members() -> dict[str, Path]:
         for path in sorted((ROOT / room).rglob("*")):
             inside = path.relative_to(ROOT)
             is_ours = path.suffix in DATA and "samples" not in inside.parts
-            if path.is_file() and (is_ours or path.name == SAMPLE):
+            if path.is_file() and (is_ours or path.name in BESIDE):
                 members[f"{SHIPPED}/{inside.as_posix()}"] = path
     return members
 

@@ -19,8 +19,7 @@ from inference.layers.enlarge import AlphaEnlarger, enlarged, strips
 from inference.layers.matte import LARGEST, make_matte, shrink
 from inference.layers.own import own_matte, own_plate
 from inference.layers.plate import lay_in, make_plate
-from inference.layers.quality import NO_MODEL, describe, no_person
-from inference.layers.silhouette import finds_persons
+from inference.layers.quality import describe, no_person
 from inference.layers.trimap import Face, make_face
 from inference.pictures import StillPicture
 from inference.portrait import Portrait
@@ -88,8 +87,7 @@ def portrait_layers(
     if layers.beyond:
         pictures |= {"beyond": layers.beyond.person, "beyond_alpha": layers.beyond.alpha}
     words = {"quality": layers.quality, "fallback": layers.fallback}
-    if layers.fallback != NO_MODEL:
-        cache.keep(key, rgb, pictures, words)
+    cache.keep(key, rgb, pictures, words)
     progress(_STEPS, _STEPS)
     return layers
 
@@ -131,8 +129,6 @@ def _make(
     elif picture.alpha is not None:
         alpha = picture.alpha
     else:
-        if not finds_persons():
-            return _without(picture, NO_MODEL)
         others = _other_faces(picture.rgb8(), face)
         solved, mask = make_matte(small, face.times(factor), others, factor, steps)
         fallback = no_person(mask, solved, face.times(factor))

@@ -11,10 +11,6 @@ from inference.layers.trimap import Face, distance
 
 Plane = NDArray[np.float32]
 
-NO_MODEL = (
-    "the installed MediaPipe has no model that finds persons: give a matte of your own, or the "
-    "head moves with the ground around it"
-)
 _HEAD = 1.3  # face sides around the face's middle
 _BESIDE = 0.35  # of the face's side: ground that the hair is seen against
 _BUSY = 0.055  # how much that ground changes over a few pixels, in [0, 1]

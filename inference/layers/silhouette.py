@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.persons import MODEL, PersonFinder
-from inference.capture.tflite_file import bundled_model
+from inference.capture.persons import PersonFinder
 from inference.layers.trimap import Face, Mask, distance
 
 LONGEST = 384  # pixels of the longer side at which the cut is made
@@ -26,15 +25,10 @@ _WITHIN, _BEYOND = 0.03, 0.10  # how far from the mask's edge one is sure, in fa
 _OPEN, _CLOSE = 0.012, 0.02
 
 
-def finds_persons() -> bool:
-    """Does the installed MediaPipe carry the model?"""
-    return bundled_model(MODEL) is not None
-
-
 def likely_person(picture: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
     """How likely each pixel is a person's, (H, W) in [0, 1]; anybody's, not only this one's.
 
-    Raises InputError where the installed MediaPipe has no such model.
+    Raises InputError where the model's file is missing.
     """
     height, width = picture.shape[:2]
     reach = _NEAR * face.side

@@ -16,7 +16,6 @@ from inference.capture.persons import PersonFinder
 from inference.errors import Cancelled, InputError
 from inference.landmarks import OVAL
 from inference.layers import cache, silhouette
-from inference.layers import layers as made
 from inference.layers.layers import Layers, portrait_layers
 from inference.layers.matte import make_matte, shrink
 from inference.layers.plate import find_hole
@@ -203,19 +202,6 @@ def test_without_a_person_the_fallback_is_said(
     assert found.alpha.min() == 255
     np.testing.assert_array_equal(found.plate, collins.picture.rgb)
     np.testing.assert_array_equal(found.person, collins.picture.rgb)
-
-
-def test_without_the_model_the_fallback_is_said_and_an_own_matte_still_serves(
-    collins: Portrait, layers: Layers, fresh: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(made, "finds_persons", lambda: False)
-    assert "no model" in portrait_layers(collins).fallback
-    monkeypatch.undo()
-    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(fresh.parent))
-    assert portrait_layers(collins).fallback == ""  # was not kept
-    monkeypatch.setattr(made, "finds_persons", lambda: False)
-    grey = still(np.repeat(layers.alpha[..., None], 3, axis=2))
-    assert portrait_layers(collins, grey).fallback == ""
 
 
 def test_progress_only_rises_to_its_end(collins: Portrait, fresh: Path) -> None:

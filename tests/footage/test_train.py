@@ -15,6 +15,7 @@ import torch
 
 from export.checkpoint import load_weights
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
+from export.training import feed
 from export.training import train as loop
 from export.training.config import TrainConfig
 from export.training.feed import Feed
@@ -31,8 +32,9 @@ pytestmark = pytest.mark.footage
 
 
 @pytest.fixture
-def config(data: Path, tmp_path: Path) -> TrainConfig:
-    """Small and exact: one thread, full precision, no worker processes."""
+def config(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """Small and exact: one thread, full precision, no worker processes, a short validation."""
+    monkeypatch.setattr(feed, "_VALIDATION_EPISODES", 4)
     return TrainConfig(
         data=data, out=tmp_path / "run", steps=4, minutes=10, batch=4, crop=96, whole_every=1000,
         most_sources=2, workers=0, log_every=1, grid_every=1000, threads=1, half=False,

@@ -62,11 +62,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(cache, ignore_errors=True)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m fast` other files are not even imported: that takes longer than the fast tests."""
+    is_test = collection_path.name.startswith("test_")
+    if config.option.markexpr == "fast" and is_test and not _is_fast(collection_path):
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`build.py test --fast` runs what is marked so."""
     for item in items:
-        if item.path.parent.name == "unit" and item.path.stem.removeprefix("test_") in FAST:
+        if _is_fast(item.path):
             item.add_marker("fast")
+
+
+def _is_fast(path: Path) -> bool:
+    return path.parent.name == "unit" and path.stem.removeprefix("test_") in FAST
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.blender.processes import (
-    VARIABLE_45,
-    VERSIONS,
-    BlenderProcess,
-    python_of,
-)
+from tests.blender.processes import VERSIONS, BlenderProcess, absent, python_of
 from tests.conftest import INSIDE_VARIABLE
 
 if TYPE_CHECKING:
@@ -35,9 +30,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     here = os.environ.get(INSIDE_VARIABLE)
     only = [mark.args[0] for mark in metafunc.definition.iter_markers("only_blender")]
-    absent = pytest.mark.skip(reason=f"{VARIABLE_45} does not name a Python with bpy 4.5")
     versions = [
-        pytest.param(version, marks=() if python_of(version) else absent)
+        pytest.param(
+            version, marks=() if python_of(version) else pytest.mark.skip(reason=absent(version))
+        )
         for version in only or VERSIONS
         if here in (None, version)
     ]

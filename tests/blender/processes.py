@@ -17,14 +17,20 @@ import pytest
 from tests.conftest import INSIDE_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLE_45 = "LIKENESS_BLENDER_45"  # names the Python whose bpy is Blender 4.5
-VERSIONS = ("5.0", "4.5")
+# Each names the Python whose bpy is that Blender; 5.2's is by choice, so its absence is no skip.
+VARIABLES = {"4.5": "LIKENESS_BLENDER_45", "5.2": "LIKENESS_BLENDER_52"}
+VERSIONS = ("5.0", "4.5", *(["5.2"] if os.environ.get(VARIABLES["5.2"]) else []))
 _OUTPUT_CHARACTERS = 10_000
 
 
 def python_of(version: str) -> str:
     """The Python that has this Blender as a module; "" where none is named."""
-    return sys.executable if version == "5.0" else os.environ.get(VARIABLE_45, "")
+    return sys.executable if version == "5.0" else os.environ.get(VARIABLES[version], "")
+
+
+def absent(version: str) -> str:
+    """Why there is no such Python."""
+    return f"{VARIABLES[version]} does not name a Python with bpy {version}"
 
 
 class BlenderProcess:

@@ -20,7 +20,7 @@ from inference.errors import InputError
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
 from inference.track import load_track, save_track
-from tests.blender.processes import ROOT, VARIABLE_45, VERSIONS, python_of
+from tests.blender.processes import ROOT, VERSIONS, absent, python_of
 
 FIRST, LAST = 76, 123  # of the sample's performance, which has 240 frames
 FRAME = 24  # of those, zero-based; the head is turned and the mouth is open
@@ -119,7 +119,7 @@ def test_a_blend_file_that_was_edited_since_is_not_replaced(demo: Path, tmp_path
 def _render(version: str, blend: Path, still: Path) -> None:
     """FRAME of a .blend, in a Blender of its own, without the add-on."""
     if not (python := python_of(version)):
-        pytest.skip(f"{VARIABLE_45} does not name a Python with bpy 4.5")
+        pytest.skip(absent(version))
     script = (
         "import bpy, os\n"
         f"assert '%d.%d' % bpy.app.version[:2] == {version!r}\n"

@@ -95,7 +95,7 @@ def test_the_data_s_order_depends_on_seed_and_step_alone(config: TrainConfig) ->
 
 
 def test_it_learns_and_what_it_learned_can_be_exported(config: TrainConfig, tmp_path: Path) -> None:
-    longer = replace(config, steps=100, rate=8e-4, warm_up=10, log_every=20, ema=0.9)
+    longer = replace(config, steps=48, rate=8e-4, warm_up=6, log_every=12, ema=0.9)
     checkpoint = loop.train(longer)
     mouths, of_the_warp = logged(longer, "mouth"), logged(longer, "mouth_warp")
     first, last = mouths[0] / of_the_warp[0], mouths[-1] / of_the_warp[-1]
@@ -108,7 +108,7 @@ def test_it_learns_and_what_it_learned_can_be_exported(config: TrainConfig, tmp_
     command += ["--checkpoint", str(checkpoint)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(command, check=True, env=environment, capture_output=True)
-    assert "100 steps" in load_generator(model, "cpu").training
+    assert "48 steps" in load_generator(model, "cpu").training
     assert (tmp_path / "model.embedder.onnx").is_file()
 
 

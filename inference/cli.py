@@ -19,6 +19,7 @@ from inference.generator.model import PROVIDERS
 from inference.inputs import parse_ratio
 from inference.jobs import (
     LAYERS,
+    MATTES,
     TRANSFERS,
     CaptureJob,
     PerformanceJob,
@@ -229,7 +230,13 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--person", type=Path, metavar="DIR", help="a personalized one instead")
     synth.add_argument("--layer", choices=LAYERS, default="head")
     synth.add_argument(
-        "--matte", action="store_true", help="also write the face's own region of each frame"
+        "--matte",
+        nargs="?",
+        choices=MATTES,
+        const="face",
+        default="off",
+        help="also write mattes: the face's own region (grey PNG, what no word means), or channels "
+        "person, face, hair, skin and unseen of one EXR a frame",
     )
     synth.add_argument("--feather", type=_number, default=0.0, metavar="SHARE",
                        help="softness of its edge, 0 to 0.25 of the crop's side")  # fmt: skip

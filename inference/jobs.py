@@ -21,6 +21,7 @@ from inference.performance.retargeting.gains import AS_ACTED, Gains
 
 LAYERS = ("head", "person", "full")
 TRANSFERS = ("relative", "absolute")
+MATTES = ("off", "face", "channels")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class SynthesizeJob:
     tier: "draft" or "final"; instead model: an ONNX file, or person: a folder that
     `python -m export personalize` made. layer: one of LAYERS.
     feather: softness of the head's edge, in units of the crop's side, 0 (as narrow as it may be)
-    to 0.25. matte: write the face's own region beside each frame, as an 8-bit grey picture.
+    to 0.25. matte: one of MATTES, what is written beside each frame: the face's own region as an
+    8-bit grey picture, or the mattes of the person and its parts as channels of an EXR.
     format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
     match: "off"; "portrait": the network's colours keep to the portrait's palette; or a picture's
     path: that, and the head is graded towards the picture. match_strength: 0 to 1 of it.
@@ -91,7 +93,7 @@ class SynthesizeJob:
     feather: float = 0.0
     smooth_pose: float = 0.0
     smooth_expression: float = 0.0
-    matte: bool = False
+    matte: str = "off"
     match: str = "portrait"
     match_strength: float = 1.0
     alpha: Path | None = None
@@ -155,6 +157,8 @@ def parse_job(message: dict[str, Any]) -> Job:
     if kind is None:
         raise InputError(f"there is no job {name!r}; the jobs are {', '.join(_KINDS)}")
     given = {key: value for key, value in message.items() if key != "do"}
+    if kind is SynthesizeJob and isinstance(given.get("matte"), bool):
+        given["matte"] = "face" if given["matte"] else "off"  # as it was before there was a choice
     job: Job = _build(given, kind, f"job '{name}'")
     return job
 

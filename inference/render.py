@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from inference.composite import Pixels, confine, face_region, lay_over, merge
 from inference.generator.inputs import generator_input
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import rgb8
+from inference.mattes import Half, draw_mattes
 from inference.scene import Ground, Scene
 from inference.warp.openings import Patch
 from inference.warp.warp import TargetPose, pose_target, warp, warp_plane
@@ -46,8 +47,26 @@ class StageClock:
                 self.seconds[name] += time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """One frame. rgb: (H, W, 3); alpha: (H, W) or None, of the crop or of the whole portrait.
+
+    mattes: as `mattes.draw_mattes` makes them, where the scene has parts.
+    """
+
+    rgb: Pixels
+    alpha: Plane | None
+    mattes: dict[str, Half] | None = None
+
+
 def render_frame(scene: Scene, frame: int, clock: StageClock) -> tuple[Pixels, Plane | None]:
     """One frame's picture (H, W, 3) and alpha (H, W), of the crop or of the whole portrait."""
+    made = render(replace(scene, parts=None), frame, clock)
+    return made.rgb, made.alpha
+
+
+def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
+    """One frame, with its mattes where the scene has parts."""
     generator = scene.generator
     size = (scene.portrait.box.width, scene.portrait.box.height)
     with clock.stage("warp"):
@@ -70,27 +89,38 @@ def render_frame(scene: Scene, frame: int, clock: StageClock) -> tuple[Pixels, P
             drawn = draw_head(scene.ground.full, head, residual)
             full = _laid(scene.ground.plate, drawn, scene.ground.full.missed)
             made = merge(answer, small, full, match)
-            return _finished(scene, scene.ground, drawn, full, made)
+            picture_alpha = _finished(scene, scene.ground, drawn, full, made)
+            mattes = None
+            if scene.parts:
+                region = _face_region(scene, target.points)
+                mattes = draw_mattes(
+                    scene.parts, scene.portrait, head, drawn, region, scene.alpha, residual
+                )
+            return Rendered(*picture_alpha, mattes)
         full, _ = warp(scene.full, target, size, residual)
         made = merge(answer, small, full, match)
-        return _boxed(scene, target, made, residual)
+        return Rendered(*_boxed(scene, target, made, residual))
 
 
 def face_matte(scene: Scene, frame: int) -> NDArray[np.uint8]:
     """The region (H, W) in which the network may change the frame, 0 to 255; the layer's size."""
-    portrait, side = scene.portrait, scene.generator.size
-    box = portrait.box
-    corner = np.array([box.x, box.y], np.float32)
-    zoom = np.float32(side) / np.array((box.width, box.height), np.float32)
-    region = face_region((scene.retarget(frame)[:, :2] - corner) * zoom, side)
-    full = cv2.resize(region, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
-    grey = np.round(full * 255).astype(np.uint8)
+    portrait, box = scene.portrait, scene.portrait.box
+    corner = np.array([box.x, box.y, 0], np.float32)
+    grey = np.round(_face_region(scene, scene.retarget(frame) - corner) * 255).astype(np.uint8)
     if scene.layer == "head":
         return grey
     left, top, right, bottom = portrait.visible()
     whole = np.zeros(portrait.picture.rgb.shape[:2], np.uint8)
     whole[box.y + top : box.y + bottom, box.x + left : box.x + right] = grey[top:bottom, left:right]
     return whole
+
+
+def _face_region(scene: Scene, points: NDArray[np.float32]) -> Plane:
+    """The face's own region (H, W), 0 to 1, of landmarks (478, 3) in pixels of the crop."""
+    side = scene.generator.size
+    size = (scene.portrait.box.width, scene.portrait.box.height)
+    region = face_region(points[:, :2] * (np.float32(side) / np.array(size, np.float32)), side)
+    return cv2.resize(region, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _small(

@@ -21,11 +21,12 @@ from inference.generator.identity import person_vector
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
 from inference.head.source import HeadSource, build_head, crop_of, resized, rgb8
-from inference.jobs import LAYERS, TRANSFERS, SynthesizeJob
+from inference.jobs import LAYERS, MATTES, TRANSFERS, SynthesizeJob
 from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
 from inference.layers.plate import hole_cover
 from inference.layers.trimap import make_face
+from inference.mattes import PartLabels, label_parts
 from inference.mouth.look import MEAN, TeethLook, check_teeth
 from inference.performance.retargeting.gains import check_gains
 from inference.performance.retargeting.motion import Motion, track_motion
@@ -75,7 +76,7 @@ class Scene:
     match: of the colours, or None. below: the portrait that the layer "full" lies over, graded as
     the head is; None: the portrait. mark: the hash of what decides all frames' pixels. ground:
     None where the head moves with what surrounds it, as a box. words: what the artist should know
-    of the matte, or "".
+    of the matte, or "". parts: of the person, where mattes of them are wanted.
     """
 
     portrait: Portrait
@@ -92,6 +93,7 @@ class Scene:
     mark: bytes = b""
     ground: Ground | None = None
     words: str = ""
+    parts: PartLabels | None = None
 
 
 def build_scene(
@@ -130,13 +132,18 @@ def build_scene(
         if job.layer == "person":
             raise InputError(f"{portrait.path}: there is no matte to cut the person out by "
                              f"({words}); give one of your own")  # fmt: skip
+        if job.matte == "channels":
+            raise InputError(f"{portrait.path}: there are no mattes of the person ({words}); give "
+                             "a matte of your own, or take the face's alone")  # fmt: skip
     mouth = open_mouth(portrait, others)
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
     full = warp_source(portrait.crop(), points, mouth=mouth, look=job.teeth)
     small = at_model_size(full, generator.size)
-    ground = None
+    ground, parts = None, None
     if layers:
         ground = build_ground(portrait, layers, mouth, generator.size, job.teeth)
+        if job.matte == "channels":
+            parts = label_parts(portrait, layers, ground.full, job.layer != "head")
     below = None
     if match and match.grade:
         # The network sees the portrait as it is; what is shown of it is graded here, once.
@@ -179,6 +186,7 @@ def build_scene(
         mark=shared_mark(job, read),
         ground=ground,
         words=words,
+        parts=parts,
     )
 
 
@@ -223,14 +231,15 @@ def at_model_size(full: WarpSource, size: int) -> WarpSource:
 def _check_choices(job: SynthesizeJob) -> None:
     for value, known in (
         (job.transfer, TRANSFERS), (job.layer, LAYERS), (job.format, FORMATS),
+        (job.matte, MATTES),
     ):  # fmt: skip
         if value not in known:
             raise InputError(f"'{value}' is not one of {', '.join(known)}")
     if job.model and job.person:
         raise InputError("a model and a person's folder were both given; choose one of them")
-    if job.box and (job.alpha or job.plate or job.layer == "person"):
-        raise InputError("the head as a box takes no matte, no plate and no layer 'person'; leave "
-                         "the box out")  # fmt: skip
+    if job.box and (job.alpha or job.plate or job.layer == "person" or job.matte == "channels"):
+        raise InputError("the head as a box takes no matte, no plate, no layer 'person' and no "
+                         "mattes as channels; leave the box out")  # fmt: skip
     check_gains(job.gains)
     check_teeth(job.teeth)
     check_match(job.match, job.match_strength)

@@ -43,10 +43,11 @@ PLACEMENT = "head.json"
 JOB = "job.json"
 MARKS = "frames.marks"
 LOCK = "frames.lock"
-MATTE = "matte_%06d.png"
+MATTES = {"face": "matte_%06d.png", "channels": "matte_%06d.exr"}
 UPRIGHT = "upright.png"
 _VERSION = 1
-_PATTERNS = {f"{layer}_%06d.{kind}" for layer in LAYERS for kind in ("png", "exr")} | {MATTE}
+_PATTERNS = {f"{layer}_%06d.{kind}" for layer in LAYERS for kind in ("png", "exr")}
+_PATTERNS |= set(MATTES.values())
 _MOST = 10**6  # frames: as many as six digits name
 _MARK_SIZE = hashlib.sha256().digest_size
 
@@ -69,8 +70,8 @@ def _made_before_records(folder: Path) -> bool:
 FRAMES = FolderKind(
     "head frames",
     (
-        r"(head|person|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.png", r"upright\.png", r"head\.json",
-        r"job\.json", r"frames\.marks", r"frames\.lock", r"pending\.png",
+        r"(head|person|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.(png|exr)", r"upright\.png",
+        r"head\.json", r"job\.json", r"frames\.marks", r"frames\.lock", r"pending\.png",
     ),
     _made_before_records,
 )  # fmt: skip
@@ -80,14 +81,14 @@ FRAMES = FolderKind(
 class FrameFolder:
     """The folder of a job's frames; `pattern` takes the zero-based frame of the track.
 
-    shared: the hash of what all frames share. matte: is one wanted beside each frame? alone: did
-    no other run make the same frames when this one began?
+    shared: the hash of what all frames share. matte: the pattern of what is wanted beside each
+    frame, or "". alone: did no other run make the same frames when this one began?
     """
 
     owned: OwnedFolder
     pattern: str
     shared: bytes
-    matte: bool = False
+    matte: str = ""
     alone: bool = True
 
     @property
@@ -98,7 +99,7 @@ class FrameFolder:
         return self.path / (self.pattern % index)
 
     def matte_of(self, index: int) -> Path:
-        return self.path / (MATTE % index)
+        return self.path / (self.matte % index)
 
     def missing(self, targets: dict[int, NDArray[np.float32]]) -> list[int]:
         """The frames that are to be made; of these, old ones are removed and marks are set.
@@ -176,7 +177,7 @@ def open_frames(
     _refuse_strangers(job, pattern, len(track), portrait.picture.turned)
     owned = claim_folder(job.out, FRAMES, _inputs(job))
     with work_together(owned.file(LOCK), _run_key(job, shared, track)) as work:
-        folder = FrameFolder(owned, pattern, shared, job.matte, work.alone)
+        folder = FrameFolder(owned, pattern, shared, MATTES.get(job.matte, ""), work.alone)
         if work.alone:
             for part in owned.parts():
                 part.unlink(missing_ok=True)
@@ -247,8 +248,8 @@ def _refuse_strangers(job: SynthesizeJob, pattern: str, count: int, upright: boo
         return
     ours = _names(job.out) | {str(_known(job.out / PLACEMENT).get("portrait"))}
     wanted = {pattern % index for index in range(count)} | ({UPRIGHT} if upright else set())
-    if job.matte:
-        wanted |= {MATTE % index for index in range(count)}
+    if job.matte in MATTES:
+        wanted |= {MATTES[job.matte] % index for index in range(count)}
     strangers = sorted(path.name for path in job.out.iterdir() if path.name in wanted - ours)
     if strangers:
         raise InputError(f"{job.out / strangers[0]}: is there already and was not made by Likeness;"
@@ -271,8 +272,8 @@ def _remove_stale(folder: FrameFolder, count: int) -> None:
 
 def _kept_patterns(folder: FrameFolder) -> set[str]:
     same = _known(folder.path / JOB).get("fingerprint") == folder.shared.hex()
-    mattes = folder.matte or (same and MATTE in _patterns(folder.path))
-    return {folder.pattern, MATTE} if mattes else {folder.pattern}
+    known = _patterns(folder.path) & set(MATTES.values()) if same else set()
+    return {folder.pattern, *known} | ({folder.matte} if folder.matte else set())
 
 
 def _write_sidecars(
@@ -300,7 +301,7 @@ def _write_sidecars(
         "first": 0,
         "count": len(track),
         "pattern": folder.pattern,
-        "matte": MATTE if job.matte else None,
+        "matte": MATTES.get(job.matte),
         "layer": job.layer,
         "alpha": "premultiplied" if job.format == "exr" else "straight",
         "gaps": [i for i, valid in enumerate(track.valid.tolist()) if not valid],

@@ -24,8 +24,9 @@ from inference.files import file_error
 from inference.frames import encode_frame, encode_grey
 from inference.job_motion import open_motion
 from inference.jobs import SynthesizeJob
+from inference.mattes import encode_mattes
 from inference.progress import Progress
-from inference.render import StageClock, face_matte, render_frame
+from inference.render import StageClock, face_matte, render
 from inference.scene import build_scene
 from inference.sidecar import open_frames
 
@@ -79,16 +80,22 @@ def synthesize(
         kept = len(frames) - len(wanted)
 
         def make(frame: int) -> None:
-            path, matte = folder.frame(frame), folder.matte_of(frame)
-            if job.matte and not matte.is_file():
-                made = encode_grey(face_matte(scene, frame))
-                folder.put(matte, made, frame, targets[frame])
-            if path.is_file():  # also where another run of the same job was faster
+            path = folder.frame(frame)
+            matte = folder.matte_of(frame) if folder.matte else None
+            if matte and matte.is_file():  # also where another run of the same job was faster
+                matte = None
+            if matte and job.matte == "face":
+                folder.put(matte, encode_grey(face_matte(scene, frame)), frame, targets[frame])
+                matte = None
+            if path.is_file() and not matte:
                 return
-            rgb, alpha = render_frame(scene, frame, clock)
+            made = render(scene if matte else replace(scene, parts=None), frame, clock)
             with clock.stage("write"):
-                made = encode_frame(rgb, alpha, job.format)
-                folder.put(path, made, frame, targets[frame])
+                if matte and made.mattes:
+                    folder.put(matte, encode_mattes(made.mattes), frame, targets[frame])
+                if not path.is_file():
+                    data = encode_frame(made.rgb, made.alpha, job.format)
+                    folder.put(path, data, frame, targets[frame])
 
         cv2.setNumThreads(1)  # frames run in parallel; threads inside of each would only wait
         for done in _in_parallel(make, folder.in_turn(wanted), cancelled, job.out):

@@ -67,7 +67,7 @@ def test_strangers_files_stay_whatever_is_made_beside_them(tmp_path: Path) -> No
     synthesize(replace(JOB, out=tmp_path))
     later = (*STRANGERS, "head_000900.png")  # the take has 240 frames
     (tmp_path / "head_000900.png").write_text("mine: head_000900.png")
-    for changed in (replace(JOB, layer="full"), replace(JOB, matte=True, format="exr"), JOB):
+    for changed in (replace(JOB, layer="full"), replace(JOB, matte="face", format="exr"), JOB):
         assert synthesize(replace(changed, out=tmp_path)).made == 3
     assert all((tmp_path / name).read_text() == f"mine: {name}" for name in later)
     made = set(contents(tmp_path)) - set(later)
@@ -83,7 +83,7 @@ def test_a_stranger_in_the_way_is_refused_before_anything_is_touched(
 ) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(InputError, match="was not made by Likeness"):
-        synthesize(replace(JOB, out=tmp_path, matte=True))
+        synthesize(replace(JOB, out=tmp_path, matte="face"))
     assert contents(tmp_path) == {name: b"mine"}
 
 
@@ -96,7 +96,7 @@ def test_a_stranger_that_came_later_is_refused_too(tmp_path: Path) -> None:
     assert (tmp_path / "matte_000001.png").read_text() == "mine"
     before = contents(tmp_path)
     with pytest.raises(InputError, match="matte_000001"):
-        synthesize(replace(job, matte=True))
+        synthesize(replace(job, matte="face"))
     assert contents(tmp_path) == before
 
 

@@ -357,7 +357,7 @@ def test_a_matte_lies_on_the_face_and_does_not_make_frames_anew(tmp_path: Path) 
     job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 2))
     assert synthesize(job).made == 3
     times = [(tmp_path / f"head_{k:06d}.png").stat().st_mtime_ns for k in range(3)]
-    with_matte = replace(job, matte=True)
+    with_matte = replace(job, matte="face")
     assert synthesize(with_matte).made == 3  # the mattes alone
     assert times == [(tmp_path / f"head_{k:06d}.png").stat().st_mtime_ns for k in range(3)]
     assert synthesize(with_matte).kept == 3

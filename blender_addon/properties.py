@@ -78,6 +78,11 @@ LAYERS = (
      "portrait's own strip is muted"),
     ("box", "Box", "The head with its background around it, in a soft-edged box"),
 )  # fmt: skip
+MATTES = (
+    ("face", "Face", "The face's own region, in grey: a mask for grades of the head strip"),
+    ("channels", "Channels", "Person, face, hair, skin and what the portrait never showed, as "
+     "channels of one OpenEXR file a frame, for the compositor"),
+)  # fmt: skip
 FORMATS = (
     ("png", "PNG 8 bit", "Straight alpha, display sRGB"),
     ("png16", "PNG 16 bit", "Straight alpha, display sRGB, for 16-bit portraits"),
@@ -305,8 +310,9 @@ class LikenessSettings(PropertyGroup):
     )  # fmt: skip
     matte: BoolProperty(
         name="Matte",
-        description="Also lay the face's own region above the head, muted, as a mask for grading",
+        description="Also lay mattes above the head, muted, as masks for grading and compositing",
     )
+    matte_kind: EnumProperty(name="Matte Of", description="What is masked", items=MATTES)
     sound: BoolProperty(
         name="Add Sound",
         description="Put the footage's sound beside the head strip, in step with it, once",

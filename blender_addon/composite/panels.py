@@ -34,8 +34,10 @@ class LIKENESS_PT_composite(StepPanel):
             column.prop(chosen, "match_picture")
         if chosen.match != "off":
             column.prop(chosen, "match_strength")
-        for name in ("matte", "sound"):
-            column.prop(chosen, name)
+        column.prop(chosen, "matte")
+        if chosen.matte and chosen.layer != "box":
+            column.prop(chosen, "matte_kind")
+        column.prop(chosen, "sound")
         active = active_of(chosen.portraits, chosen.portrait_index)
         missing = hints.for_output(scene, active)
         draw_hint(layout, missing)

@@ -56,9 +56,9 @@ def synthesize(context: Any) -> str:
     frames = timing.due(performance.timing_of(scene, take), span)
     folder = folders.writable(head_folder(portrait, take))
     job = animate.request(scene, portrait, take, folder, frames, final=True)
-    # A matte strip that is there stays in step with the head, whatever the toggle says now.
-    if settings(scene).matte or head_strip.find(scene, matte_tag(portrait, take)) is not None:
-        job["matte"] = True
+    kind = wanted_mattes(scene, head_strip.find(scene, matte_tag(portrait, take)))
+    if kind != "off":
+        job["matte"] = kind
     preferences.runtime()  # where nothing can run, that is said before the test frame goes
     head_strip.remove(scene, animate.test_tag(portrait))
     notes = {
@@ -67,6 +67,16 @@ def synthesize(context: Any) -> str:
     }  # fmt: skip
     jobs.start(context, KIND, job, notes)
     return ""
+
+
+def wanted_mattes(scene: Any, strip: Any) -> str:
+    """What the job is to write beside the frames. strip: the mattes' own, or None."""
+    chosen = settings(scene)
+    kind = str(chosen.matte_kind) if chosen.matte else "off"
+    if not chosen.matte and strip is not None:
+        # A matte strip that is there stays in step with the head, whatever the toggle says now.
+        kind = "channels" if strip.elements[0].filename.endswith(".exr") else "face"
+    return "face" if kind == "channels" and chosen.layer == "box" else kind
 
 
 def running(portrait: Any, take: Any) -> bool:

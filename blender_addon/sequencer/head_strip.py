@@ -128,7 +128,9 @@ def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: 
     """
     if placement.matte is None:
         return None
-    mattes = replace(placement, pattern=placement.matte, alpha="straight")
+    layered = placement.matte.endswith(".exr")
+    alpha = "premultiplied" if layered else "straight"
+    mattes = replace(placement, pattern=placement.matte, alpha=alpha)
     names, written = _names(mattes, timing)
     first = next((name for name in names if name != PENDING), None)
     if first is None:
@@ -142,6 +144,9 @@ def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: 
         strip[TAG] = tag
         strip.directory = folders.stored(mattes.folder)
         strip.mute = True  # it is there as a mask, not to be seen
+    _read_as(strip, mattes)
+    if layered:
+        _set(strip.colorspace_settings, "name", "Non-Color")
     _set_folder(strip, mattes.folder)
     _set_content(strip, names, written, math.floor(versions.content_start(head) + 0.5))
     versions.set_span(strip, *span)

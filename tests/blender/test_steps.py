@@ -144,6 +144,35 @@ def test_the_artists_edits_are_kept(shoot: Shoot) -> None:
     assert said(scene).startswith("6 frames made")
 
 
+def test_mattes_as_channels_are_one_layered_file_a_frame(shoot: Shoot) -> None:
+    scene = shoot.prepared()
+    scene.likeness.matte = True
+    ops.synthesize()
+    scene.likeness.matte_kind = "channels"
+    ops.synthesize()
+    assert said(scene).startswith("6 frames made")  # their mattes alone
+    strips = strip_facts(scene)
+    assert strips["matte"]["files"] == [f"matte_{index:06d}.exr" for index in range(6)]
+    strip = next(s for s in versions.strips(scene.sequence_editor) if s.name.endswith(" matte"))
+    assert strip.colorspace_settings.name == "Non-Color"
+    assert (strip.mute, strip.alpha_mode) == (True, "PREMUL")
+    image = bpy.data.images.load(str(absolute(strip.directory) / strip.elements[2].filename))
+    tree = bpy.data.node_groups.new("mattes", "CompositorNodeTree")
+    node = tree.nodes.new("CompositorNodeImage")
+    node.image = image
+    found = {socket.name for socket in node.outputs}
+    assert {"person", "face", "hair", "skin", "unseen"} <= found
+    scene.likeness.matte = False  # the strip that is there stays what it is
+    scene.likeness.mouth = 0.5
+    ops.synthesize()
+    assert strip_facts(scene)["matte"]["files"] == strips["matte"]["files"]
+    # A box has no person's mattes: the face's then.
+    scene.likeness.layer = "box"
+    ops.synthesize()
+    assert strip_facts(scene)["matte"]["files"][0] == "matte_000000.png"
+    assert strip.colorspace_settings.name == "sRGB"
+
+
 def test_the_matte_lies_as_the_head_does(shoot: Shoot) -> None:
     files = [name.replace("head", "matte") for name in HEAD]
 

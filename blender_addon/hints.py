@@ -20,7 +20,7 @@ def for_portrait_strip(scene: Any) -> str:
     strip = _active_strip(scene)
     if strip is None or strip.type not in {"IMAGE", "MOVIE"}:
         return "Select the portrait's strip"
-    if str(strip.get(head_strip.TAG, "")).startswith(("head:", "test:", "matte:")):
+    if str(strip.get(head_strip.TAG, "")).startswith(head_strip.OURS):
         return "Select the portrait below this strip"
     return ""
 

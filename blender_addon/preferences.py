@@ -164,7 +164,11 @@ def _cached() -> dict[Path, ownership.FolderKind]:
         return {}
     return {
         folder: kind
-        for name, kind in (("test", ownership.FRAMES), ("portraits", ownership.FACES))
+        for name, kind in (
+            ("test", ownership.FRAMES),
+            ("portraits", ownership.FACES),
+            ("views", ownership.LAYERS),
+        )
         for folder in ownership.plain_folders(root / name)
         if ownership.is_kind(folder, kind)
     }

@@ -141,6 +141,9 @@ class LikenessPortrait(PropertyGroup):
     consent_sha256: StringProperty(description="Hashes of the pictures that the note speaks of")
     consent_date: StringProperty()
 
+    layers_of: StringProperty(description="What the words on its matte were said of")
+    layers_words: StringProperty(description="What is to be looked at in its matte")
+
     person: StringProperty(
         name="Personalized", subtype="DIR_PATH", options=_RELATIVE,
         description="Folder of the personalized model",

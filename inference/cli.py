@@ -22,6 +22,7 @@ from inference.jobs import (
     MATTES,
     TRANSFERS,
     CaptureJob,
+    LayersJob,
     PerformanceJob,
     SynthesizeJob,
     checked_number,
@@ -142,6 +143,19 @@ def _synthesize(options: argparse.Namespace) -> int:
     return 0
 
 
+def _layers(options: argparse.Namespace) -> int:
+    from inference.layers_job import write_layers
+
+    job = LayersJob(
+        options.portrait, options.out, options.portrait_face, options.alpha, options.plate
+    )
+    result = write_layers(job, progress_line("prepare", "steps"))
+    if result.fallback:
+        raise InputError(f"{job.portrait}: there is no matte: {result.fallback}")
+    say(f"{job.out}: matte.png, person.png, plate.png; {result.words or 'nothing to check'}")
+    return 0
+
+
 def _worker(options: argparse.Namespace) -> int:
     from inference.worker import lower_priority, run_worker
 
@@ -247,12 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument(
         "--match-strength", type=_number, default=1.0, metavar="S", help="0 to 1; default: 1"
     )
-    synth.add_argument(
-        "--alpha", type=Path, metavar="FILE", help="your own matte of the person in the portrait"
-    )
-    synth.add_argument(
-        "--plate", type=Path, metavar="FILE", help="your own picture of what lies behind the person"
-    )
+    _add_own_pictures(synth)
     synth.add_argument(
         "--box", action="store_true", help="move the head with its background, as a soft-edged box"
     )
@@ -260,6 +269,13 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
     synth.add_argument("--provider", choices=PROVIDERS, default="auto")
     synth.set_defaults(run=_synthesize)
+
+    layers = commands.add_parser("layers", help="portrait -> its matte, person and clean plate")
+    layers.add_argument("portrait", type=Path)
+    layers.add_argument("--out", type=Path, required=True, metavar="DIR")
+    layers.add_argument("--portrait-face", type=_whole, help="its number from left to right")
+    _add_own_pictures(layers)
+    layers.set_defaults(run=_layers)
 
     worker = commands.add_parser("worker", help="serve jobs as JSON lines on stdin and stdout")
     worker.add_argument(
@@ -274,6 +290,15 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--tier", choices=TIERS, default="draft")
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _add_own_pictures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--alpha", type=Path, metavar="FILE", help="your own matte of the person in the portrait"
+    )
+    parser.add_argument(
+        "--plate", type=Path, metavar="FILE", help="your own picture of what lies behind the person"
+    )
 
 
 def _add_smoothing(parser: argparse.ArgumentParser) -> None:

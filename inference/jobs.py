@@ -103,6 +103,20 @@ class SynthesizeJob:
 
 
 @dataclass(frozen=True)
+class LayersJob:
+    """Portrait -> its matte, the person cut out and the clean plate, as pictures in `out`.
+
+    portrait_face, alpha, plate: as of SynthesizeJob.
+    """
+
+    portrait: Path
+    out: Path
+    portrait_face: int | None = None
+    alpha: Path | None = None
+    plate: Path | None = None
+
+
+@dataclass(frozen=True)
 class FacesJob:
     """Picture -> its faces, with thumbnails and landmarks in the folder `out`.
 
@@ -134,12 +148,14 @@ class StopJob:
     """Finish what is queued, then end the worker."""
 
 
-Job = CaptureJob | PerformanceJob | SynthesizeJob | FacesJob | CheckJob | CancelJob | StopJob
+Work = CaptureJob | PerformanceJob | SynthesizeJob | LayersJob | FacesJob | CheckJob
+Job = Work | CancelJob | StopJob
 
 _KINDS: dict[str, type[Job]] = {
     "capture": CaptureJob,
     "performance": PerformanceJob,
     "synthesize": SynthesizeJob,
+    "layers": LayersJob,
     "faces": FacesJob,
     "check": CheckJob,
     "cancel": CancelJob,

@@ -119,7 +119,7 @@ def build_scene(
     else:
         motion = motion or track_motion(fill_gaps(track), job.neutral)
         retarget = retarget_motion(portrait.points, motion, job.gains, job.neutralize)
-    alpha, plate = (_own_picture(path, what) for path, what in (
+    alpha, plate = (own_picture(path, what) for path, what in (
         (job.alpha, "matte"), (job.plate, "clean plate")))  # fmt: skip
     layers = None
     if not job.box:
@@ -245,7 +245,8 @@ def _check_choices(job: SynthesizeJob) -> None:
     check_match(job.match, job.match_strength)
 
 
-def _own_picture(path: Path | None, what: str) -> StillPicture | None:
+def own_picture(path: Path | None, what: str) -> StillPicture | None:
+    """The artist's own matte or plate. Raises InputError where it is not there."""
     if path is None:
         return None
     if not path.exists():

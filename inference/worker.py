@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker: jobs come in on stdin, events go out on stdout, one JSON object a line.
 
-In:  {"id": "7", "do": "capture" | "performance" | "synthesize" | "faces" | "check" | "cancel" |
-      "stop", ...}
+In:  {"id": "7", "do": "capture" | "performance" | "synthesize" | "layers" | "faces" | "check" |
+      "cancel" | "stop", ...}
      The other keys are the fields of `inference.jobs`' dataclasses; "id" is any text.
      The "match" of "synthesize" is "off", "portrait" or a picture's path.
 Out: {"event": "ready", "version": 1, "pid": n}
      {"event": "queued" | "started", "id": "7"}
      {"event": "progress", "id": "7", "done": n, "total": n, "rate": frames a second,
-      "left_s": seconds}
+      "left_s": seconds}; with "stage": "preparing" the n are steps, to 100, of the portrait's
+      matte and plate, before the first frame
      {"event": "done", "id": "7", "result": {...}}
      {"event": "cancelled", "id": "7", "message": "..."}
      {"event": "error", "id": "7" or null, "kind": "input" | "failure", "message": "one line"}
@@ -43,12 +44,14 @@ from inference.jobs import (
     CheckJob,
     FacesJob,
     Job,
+    LayersJob,
     PerformanceJob,
     StopJob,
-    SynthesizeJob,
+    Work,
     parse_job,
 )
-from inference.progress import progress_meter
+from inference.layers_job import WrittenLayers, write_layers
+from inference.progress import Progress, progress_meter
 from inference.synthesis import Synthesized, synthesize
 
 VERSION = 1
@@ -60,7 +63,6 @@ _GIVEN_WAY = 5  # niceness: a third of an ordinary process's share where cores a
 _BELOW_NORMAL = 0x4000  # Windows' priority class
 
 Emit = Callable[..., None]
-Work = CaptureJob | PerformanceJob | SynthesizeJob | FacesJob | CheckJob
 
 
 class _NobodyListensError(Exception):
@@ -200,11 +202,8 @@ def _run(
     emit: Emit,
 ) -> None:
     """Run one job and turn whatever comes of it into events."""
-    meter = progress_meter(
-        lambda done, total, rate, left: emit(
-            "progress", id=name, done=done, total=total, rate=round(rate, 2), left_s=round(left, 1)
-        )
-    )
+    meter = _meter(name, emit)
+    preparing = _meter(name, emit, stage="preparing")
     try:
         if cancelled():
             raise Cancelled("cancelled before it began")
@@ -217,8 +216,10 @@ def _run(
             result = _listed(list_faces(job, cancelled))
         elif isinstance(job, CheckJob):
             result = _checked(check_runtime(job, cancelled))
+        elif isinstance(job, LayersJob):
+            result = _layered(write_layers(job, preparing, cancelled))
         else:
-            result = _synthesized(synthesize(job, meter, cancelled))
+            result = _synthesized(synthesize(job, meter, cancelled, preparing))
         emit("done", id=name, result=result)
     except Cancelled as error:
         emit("cancelled", id=name, message=str(error))
@@ -230,6 +231,15 @@ def _run(
         raise
     except Exception as error:
         _fault(error, name, emit)
+
+
+def _meter(name: str, emit: Emit, **more: str) -> Progress:
+    return progress_meter(
+        lambda done, total, rate, left: emit(
+            "progress", id=name, done=done, total=total, rate=round(rate, 2),
+            left_s=round(left, 1), **more,
+        )
+    )  # fmt: skip
 
 
 def _captured(result: Captured) -> dict[str, Any]:
@@ -269,6 +279,15 @@ def _listed(result: FaceList) -> dict[str, Any]:
             }
             for face in result.faces
         ],
+    }
+
+
+def _layered(result: WrittenLayers) -> dict[str, Any]:
+    pictures = {"matte": result.matte, "person": result.person, "plate": result.plate}
+    return {
+        **{name: None if path is None else str(path) for name, path in pictures.items()},
+        "words": result.words,
+        "fallback": result.fallback,
     }
 
 

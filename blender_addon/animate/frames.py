@@ -61,7 +61,12 @@ def layer_of(chosen: Any) -> dict[str, Any]:
     """
     if chosen.layer == "box":
         return {"box": True}
-    job: dict[str, Any] = {"layer": chosen.layer}
+    return {"layer": chosen.layer, **own_pictures(chosen)}
+
+
+def own_pictures(chosen: Any) -> dict[str, Any]:
+    """The artist's own matte and plate, as the job says them. InputError when one is gone."""
+    job: dict[str, Any] = {}
     for name, own, what in (
         ("alpha", chosen.own_matte, "own matte"), ("plate", chosen.own_plate, "own plate"),
     ):  # fmt: skip

@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
+from bpy.props import EnumProperty
 
 from .. import registration, versions
 from ..errors import InputError
 from ..operator_parts import StepOperator, attempt
 from ..properties import active_portrait, active_take
 from ..worker import jobs
-from . import synthesis
+from . import layers_view, synthesis
 
 
 class LIKENESS_OT_synthesize(StepOperator):
@@ -33,6 +34,25 @@ class LIKENESS_OT_align(StepOperator):
 
     def execute(self, context: Any) -> set[str]:
         return attempt(self, synthesis.align, versions.sequencer_scene(context))
+
+
+class LIKENESS_OT_layer_view(StepOperator):
+    """Lay this over the portrait for a look; pressed again it goes away"""
+
+    bl_idname = "likeness.layer_view"
+    bl_label = "Look at Layer"
+
+    view: EnumProperty(
+        name="View", description="What is shown", items=layers_view.VIEWS, options={"SKIP_SAVE"}
+    )
+
+    @classmethod
+    def description(cls, _context: Any, properties: Any) -> str:
+        words = next(words for name, _, words in layers_view.VIEWS if name == properties.view)
+        return f"{words}. Lies over the portrait until it is pressed again"
+
+    def execute(self, context: Any) -> set[str]:
+        return attempt(self, layers_view.toggle, context, self.view)
 
 
 class LIKENESS_OT_open_output(bpy.types.Operator):
@@ -57,6 +77,7 @@ class LIKENESS_OT_open_output(bpy.types.Operator):
 CLASSES = (
     LIKENESS_OT_synthesize,
     LIKENESS_OT_align,
+    LIKENESS_OT_layer_view,
     LIKENESS_OT_open_output,
 )
 
@@ -66,8 +87,10 @@ def register() -> None:
     jobs.KINDS[synthesis.KIND] = jobs.Kind(
         "Synthesize", synthesis.apply, synthesis.arrived, synthesis.ended, lays_strips=True
     )
+    jobs.KINDS[layers_view.KIND] = jobs.Kind("Look", layers_view.apply)
 
 
 def unregister() -> None:
     jobs.KINDS.pop(synthesis.KIND, None)
+    jobs.KINDS.pop(layers_view.KIND, None)
     registration.unregister_classes(*CLASSES)

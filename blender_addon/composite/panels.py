@@ -7,12 +7,13 @@ from typing import Any
 
 import bpy
 
-from .. import hints, registration, versions
+from .. import hints, preferences, registration, versions
 from ..panel_parts import StepPanel, active_of, big_button, draw_hint
+from ..portrait import portraits
 from ..properties import settings
 from ..sequencer import head_strip
 from ..worker import status
-from . import synthesis
+from . import layers_view, synthesis
 
 
 class LIKENESS_PT_composite(StepPanel):
@@ -28,6 +29,7 @@ class LIKENESS_PT_composite(StepPanel):
         if chosen.layer != "box":
             column.prop(chosen, "own_matte")
             column.prop(chosen, "own_plate")
+            _draw_layers(column, context, scene, chosen)
         for name in ("range", "format", "feather", "match"):
             column.prop(chosen, name)
         if chosen.match == "picture":
@@ -44,7 +46,7 @@ class LIKENESS_PT_composite(StepPanel):
         if not bpy.data.filepath:
             layout.label(text="Save the file to keep frames beside it", icon="INFO")
         big_button(layout, "likeness.synthesize", "RENDER_ANIMATION", missing)
-        status.draw_jobs(layout, context, (synthesis.KIND,))
+        status.draw_jobs(layout, context, (synthesis.KIND, layers_view.KIND))
         take = active_of(chosen.takes, chosen.take_index)
         if active is not None and take is not None:
             tag = synthesis.head_tag(active, take)
@@ -52,6 +54,23 @@ class LIKENESS_PT_composite(StepPanel):
                 row = layout.row(align=True)
                 row.operator("likeness.align", icon="MOD_MESHDEFORM")
                 row.operator("likeness.open_output", text="", icon="FILE_FOLDER")
+
+
+def _draw_layers(layout: Any, context: Any, scene: Any, chosen: Any) -> None:
+    """The matte and the plate to look at, and what was said of them."""
+    portrait = active_of(chosen.portraits, chosen.portrait_index)
+    if portrait is None or not portrait.pictures:
+        return
+    row = layout.row(align=True)
+    now = layers_view.shown(scene, portrait)
+    row.enabled = portraits.strip_of(scene, portrait) is not None
+    for name, label, _ in layers_view.VIEWS:
+        row.operator("likeness.layer_view", text=label, depress=name == now).view = name
+    words = layers_view.words_of(scene, portrait)
+    if words is not None:
+        said = words[:1].upper() + words[1:] or "Nothing stands out in the matte"
+        icon = "INFO" if words else "CHECKMARK"
+        preferences.draw_lines(layout, said, icon, preferences.letters(context))
 
 
 CLASSES = (LIKENESS_PT_composite,)

@@ -21,6 +21,7 @@ from ..sequencer import head_strip, strips, timing
 from ..sequencer.placement import FILE_NAME, read_placement
 from ..storage import folders
 from ..worker import jobs, undo_steps
+from . import layers_view
 
 KIND = "synthesize"
 # Between looks at what has been made: so many seconds, and so many times as long as a look takes.
@@ -64,6 +65,7 @@ def synthesize(context: Any) -> str:
     notes = {
         "portrait": portrait.uid, "take": take.uid, "span": list(span),
         "sound": settings(scene).sound, "strip": animate.has_strip(scene, portrait),
+        "made_of": layers_view.made_of(scene, portrait),
     }  # fmt: skip
     jobs.start(context, KIND, job, notes)
     return ""
@@ -92,7 +94,7 @@ def running(portrait: Any, take: Any) -> bool:
 def arrived(scene: Any, ticket: Any, event: dict[str, Any]) -> None:
     """Now and then while frames are made, show those that are there, in the job's undo step."""
     now = time.monotonic()
-    if event["event"] != "progress" or jobs.inline():
+    if event["event"] != "progress" or "stage" in event or jobs.inline():
         return
     if now < _due.get(ticket.id, 0):
         return
@@ -139,6 +141,9 @@ def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> st
     _due.pop(ticket.id, None)
     notes = ticket.notes
     laid = show(notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"])
+    if "made_of" in notes:
+        layers_view.keep_words(find_portrait(notes["portrait"]), notes["made_of"],
+                               result.get("words", ""))  # fmt: skip
     take = find_take(notes["take"])
     scene = scene_of(find_portrait(notes["portrait"]))
     sounded = notes["sound"] and add_sound(scene, take, laid.strip)

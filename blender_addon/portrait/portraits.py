@@ -45,7 +45,7 @@ def add_from_strip(context: Any, name: str = "") -> str:
     scene = versions.sequencer_scene(context)
     strip = head_strip.named(scene, name, ("IMAGE", "MOVIE"), "an image or movie strip")
     known = str(strip.get(head_strip.TAG, ""))
-    if known.startswith(("head:", "test:")):
+    if known.startswith(head_strip.OURS):
         raise InputError(
             f"the strip '{strip.name}' is a result of Likeness; select the portrait below it"
         )

@@ -28,6 +28,7 @@ from .timing import Timing
 
 TAG = "likeness"
 PENDING = "pending.png"
+OURS = ("head:", "test:", "matte:", "view:")  # how the tags of results begin
 _MOST_BYTES = 1 << 29  # of such a picture's pixels
 _PLACE = "likeness_place"  # content start, begin and end as they would be without the artist's hand
 _BOX = "likeness_box"  # the crop that the transform was made for
@@ -118,6 +119,21 @@ def lay_still(
     top = strips.top_channel(scene, frame, frame + 1)
     if strip.channel < top:
         strip.channel = strips.free_channel(scene, frame, frame + 1, top)
+    return strip
+
+
+def lay_over(scene: Any, placement: Placement, path: Path, under: Any, tag: str) -> Any:
+    """Show a picture over a strip for as long as that lasts, above everything that is there."""
+    remove(scene, tag)
+    span = versions.span(under)
+    strip = _new_strip(scene, placement, path, under, path.stem, span)
+    strip[TAG] = tag
+    versions.set_span(strip, *span)
+    strips.follow_portrait(scene, placement, under, strip)
+    top = strips.top_channel(scene, *span)
+    if strip.channel < top:
+        strip.channel = strips.free_channel(scene, *span, top)
+    refresh(strip)  # a file of this name may have been shown before
     return strip
 
 

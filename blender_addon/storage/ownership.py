@@ -214,4 +214,5 @@ FRAMES = FolderKind(
     "head frames", _older_frames,
     r"(head|full)_\d{6}\.(png|exr)|matte_\d{6}\.png|head\.json|job\.json|frames\.marks",
 )  # fmt: skip
+LAYERS = FolderKind("layers of a portrait", lambda folder: False, "")
 FACES = FolderKind("faces of pictures", _older_faces, r".+\.face\d+\.(png|npy)")

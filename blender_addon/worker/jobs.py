@@ -280,10 +280,10 @@ def _arrived(name: str, event: Event) -> None:
         return
     before = live.progress
     if event["event"] == "progress":
+        text = before.text if before.text == "cancelling" else _stage(event)
         live.progress = Progress(
-            event["done"], event["total"], event["rate"], event["left_s"],
-            before.text if before.text == "cancelling" else "",
-        )  # fmt: skip
+            event["done"], event["total"], event["rate"], event["left_s"], text
+        )
     elif event["event"] == "started" and before.text == "waiting":
         live.progress = Progress(text="starting")
     elif event["event"] == "line" and event["line"] and before.text != "cancelling":
@@ -295,6 +295,13 @@ def _arrived(name: str, event: Event) -> None:
     scene, item = _find(name)
     if kind is not None and kind.arrived is not None and item is not None:
         kind.arrived(scene, live.ticket, event)
+
+
+def _stage(event: Event) -> str:
+    """What is done before the first frame, in words; "" when frames are made."""
+    if event.get("stage") != "preparing":
+        return ""
+    return f"preparing matte and plate, {100 * event['done'] // max(1, event['total'])}%"
 
 
 def _completed(request: dict[str, Any]) -> dict[str, Any]:

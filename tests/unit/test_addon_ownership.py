@@ -13,6 +13,7 @@ from blender_addon.storage.ownership import is_named
 from inference.demo import DEMO
 from inference.face_list import FACES
 from inference.generator.person import PERSON_FOLDER
+from inference.layers_job import LAYERS_FOLDER
 from inference.outputs import RECORD, FolderKind, claim_folder
 from inference.sidecar import FRAMES
 
@@ -21,7 +22,7 @@ from inference.sidecar import FRAMES
     ("kind", "name"),
     [
         (FRAMES, "person_000007.exr"), (FACES, "lisa.face1.npy"), (PERSON_FOLDER, "person.json"),
-        (DEMO, "demo.blend"),
+        (DEMO, "demo.blend"), (LAYERS_FOLDER, "matte.png"),
     ],
 )  # fmt: skip
 def test_the_worker_s_records_are_understood(tmp_path: Path, kind: FolderKind, name: str) -> None:

@@ -124,7 +124,8 @@ def test_cancel_ends_the_running_job_at_once_and_the_queue_goes_on(
     worker.send(synthesis("long", tmp_path / "long"))
     worker.send(synthesis("queued", tmp_path / "queued"))
     worker.send(synthesis("next", tmp_path / "next", frames=[0, 1]))
-    worker.until("progress")
+    while worker.until("progress").get("stage"):  # the portrait's matte and plate come first
+        pass
     worker.send({"id": "c1", "do": "cancel", "job": "queued"})
     worker.send({"id": "c2", "do": "cancel", "job": "long"})
     asked = time.monotonic()
@@ -135,6 +136,35 @@ def test_cancel_ends_the_running_job_at_once_and_the_queue_goes_on(
     assert worker.until("cancelled")["id"] == "queued"
     assert not (tmp_path / "queued").exists()
     assert worker.until("done", "error")["event"] == "done"
+
+
+@pytest.fixture
+def no_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache, for a worker that starts after this."""
+    monkeypatch.setenv("LIKENESS_CACHE", str(tmp_path / "cache"))
+
+
+def test_preparing_is_told_and_can_be_cancelled(
+    no_layers: None, worker: Worker, tmp_path: Path
+) -> None:
+    worker.send({"id": "look", "do": "layers", "portrait": str(PORTRAIT), "out": str(tmp_path)})
+    worker.send(synthesis("frames", tmp_path / "frames", frames=[0, 1]))
+    event = worker.until("progress")
+    assert (event["id"], event["stage"], event["total"]) == ("look", "preparing", 100)
+    worker.send({"id": "c", "do": "cancel", "job": "look"})
+    asked = time.monotonic()
+    assert worker.until("cancelled", "done")["event"] == "cancelled"
+    assert time.monotonic() - asked < 10
+    assert not (tmp_path / "matte.png").exists()
+    stages = []
+    while (event := worker.event())["event"] != "done":
+        stages += [event.get("stage")] if event["event"] == "progress" else []
+    assert stages[0] == "preparing" and stages[-1] is None
+    assert sorted(stages, key=lambda stage: stage is None) == stages
+    worker.send({"id": "look", "do": "layers", "portrait": str(PORTRAIT), "out": str(tmp_path)})
+    result = worker.until("done", "error")["result"]
+    assert Path(result["matte"]).is_file() and Path(result["plate"]).is_file()
+    assert (result["words"], result["fallback"]) == ("", "")
 
 
 def test_a_job_that_fails_says_why_in_one_line_and_the_next_runs(

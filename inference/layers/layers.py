@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.capture.detector import find_faces, shrink_for_detection
-from inference.errors import Cancelled
+from inference.errors import Cancelled, InputError
 from inference.landmarks import OVAL
 from inference.layers import cache
 from inference.layers.beyond import Beyond, make_beyond
 from inference.layers.colours import separate, settle
 from inference.layers.enlarge import AlphaEnlarger, enlarged, strips
 from inference.layers.matte import LARGEST, make_matte, shrink
-from inference.layers.own import own_matte, own_plate
-from inference.layers.plate import lay_in, make_plate
+from inference.layers.own import own_matte, own_plate, shows_face
+from inference.layers.plate import SHOWN, lay_in, make_plate
 from inference.layers.quality import describe, no_person
-from inference.layers.trimap import Face, make_face
+from inference.layers.trimap import Face, Mask, make_face
 from inference.pictures import StillPicture
 from inference.portrait import Portrait
 from inference.progress import Progress
@@ -28,7 +28,7 @@ from inference.progress import Progress
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Plane = NDArray[np.float32]
 
-_VERSION = 2  # of what is made: another number makes all layers again
+_VERSION = 3  # of what is made: another number makes all layers again
 _STEPS = 100
 _MATTE, _COLOURS = 50, 75  # of these steps, when each is done
 
@@ -66,7 +66,8 @@ def portrait_layers(
 
     matte, plate: an artist's own, instead of those that would be made. A portrait with alpha of its
     own is its own matte. progress counts to 100.
-    Raises InputError when the artist's pictures do not fit the portrait, and Cancelled.
+    Raises InputError when the artist's pictures do not fit the portrait or a matte does not show
+    the face, and Cancelled.
     """
     rgb = portrait.picture.rgb
     key = cache.key_of(
@@ -118,6 +119,7 @@ def _make(
     picture = portrait.picture
     face = make_face(portrait.points[list(OVAL), :2])
     words: list[str] = []
+    others: Mask | None = None  # where other people are, small
     ground, word = own_plate(plate, picture) if plate is not None else (None, "")
     words += [word] if word else []
     steps()
@@ -127,14 +129,20 @@ def _make(
         alpha, word = own_matte(matte, picture, face)
         words += [word] if word else []
     elif picture.alpha is not None:
+        if not shows_face(picture.alpha, face):
+            raise InputError(f"{portrait.path}: its own alpha hides the chosen face: let it show "
+                             "the person, leave it out, or give a matte of your own")  # fmt: skip
         alpha = picture.alpha
     else:
-        others = _other_faces(picture.rgb8(), face)
-        solved, mask = make_matte(small, face.times(factor), others, factor, steps)
+        faces = _other_faces(picture.rgb8(), face)
+        solved, mask = make_matte(small, face.times(factor), faces, factor, steps)
         fallback = no_person(mask, solved, face.times(factor))
         if fallback:
             return _without(picture, fallback)
-        words = describe(colours, mask, solved, face.times(factor)) + words
+        if faces:
+            others = (mask > 0.5) & (solved < SHOWN)
+            mask = np.where(others, np.float32(0), mask)
+        words = describe(colours, mask, solved, face.times(factor), others) + words
         alpha = _at_full_size(picture.rgb, colours, solved)
     steps.until(_COLOURS)
     steps()
@@ -142,7 +150,7 @@ def _make(
     person, behind = separate(colours, share)
     steps.until(_STEPS)
     if ground is None:
-        ground = make_plate(picture.rgb, alpha, face, steps)
+        ground = make_plate(picture.rgb, alpha, face, steps, others)
     else:
         ground = lay_in(picture.rgb, ground, alpha, face)
     clean = _clean_colours(picture.rgb, alpha, person, behind, steps)

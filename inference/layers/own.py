@@ -26,11 +26,16 @@ def own_matte(matte: StillPicture, portrait: StillPicture, face: Face) -> tuple[
     alpha = cv2.cvtColor(matte.rgb, cv2.COLOR_RGB2GRAY) if matte.alpha is None else matte.alpha
     alpha = _as_type(alpha, portrait.rgb.dtype)
     alpha, word = _as_size(alpha, portrait, "matte")
-    inside = face.filled(alpha.shape, -0.05)
-    if inside.any() and alpha[inside].mean() < _SHOWN * np.iinfo(alpha.dtype).max:
+    if not shows_face(alpha, face):
         raise InputError("the matte does not show the chosen face: white (or whole alpha) must be "
                          "the person; invert it, or choose the right face")  # fmt: skip
     return alpha, word
+
+
+def shows_face(alpha: Pixels, face: Face) -> bool:
+    """Is most of the face there in a matte (H, W)? face: in its pixels."""
+    inside = face.filled(alpha.shape, -0.05)
+    return not inside.any() or alpha[inside].mean() >= _SHOWN * np.iinfo(alpha.dtype).max
 
 
 def own_plate(plate: StillPicture, portrait: StillPicture) -> tuple[Pixels, str]:

@@ -36,7 +36,7 @@ _CHIN, _FOREHEAD = 152, 10
 _LIGHTNESS, _SKIN = 0.5, (12.0, 24.0)
 _APART = 10.0  # likewise, of hair that falls from the head's
 _ROUNDS, _CLUSTERS = 3, 4
-_BALD = (20.0, 6.0)  # a bald crown's distance from the cheeks, and how rough its light may be
+_BALD = (20.0, 5.5)  # a bald crown's distance from the cheeks, and how rough its light may be
 # Where, in face sides: hair begins so far outside the face's outline; the head ends so far above
 # the chin; hair may fall so far below it; clothes are in the middle, and at the sides, this low.
 _OFF, _ENDS, _FALLS = 0.1, 0.1, 1.5
@@ -174,8 +174,8 @@ def _find_falling(
     low = rest & (down >= -_ENDS) & (down < _FALLS)
     # Not at the head's edge, where the ground shines through.
     near = head & (distance(rest) > _INSIDE * side) & (down > -1.0)
-    if near.sum() < _FEWEST:
-        return low & (down < 0)
+    if near.sum() < _FEWEST:  # bald, or shaved
+        return np.zeros_like(rest)
     like = _nearest_of(lab, near) < _APART
     middle, sides = across < _MIDDLE, across > _SIDES
     clothes = rest & ((middle & (down > _LOW)) | (sides & (down > _SHOULDERS)) | (down > _FALLS))

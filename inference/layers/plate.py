@@ -27,6 +27,7 @@ SHOWN = 0.02  # alpha from which on a pixel is not the ground's alone
 # How far the hole reaches beyond, of the face's side: at the body, and about the head, where
 # strands fly that no matte holds. In textured ground they are hardly seen, and a fill is.
 _GROWN, _GROWN_HEAD, _GROWN_TEXTURED = 0.03, 0.06, 0.035
+_NEIGHBOUR = 0.08  # of the face's side: around other people, whose hair the mask cuts short
 _FADES = 2.5  # so many times within that reach the plate gives way to the picture
 _SMALL = 256  # pixels of the longer side at which colours are carried in
 _BLUR = (0.03, 0.10)  # of the face's side, at the hole's edge and deep in it
@@ -56,26 +57,31 @@ def _beyond(alpha: Pixels, face: Face, grown_head: float) -> Plane:
 
 
 def make_plate(
-    picture: Pixels, alpha: Pixels, face: Face, step: Callable[[], None] = lambda: None
-) -> Pixels:
+    picture: Pixels, alpha: Pixels, face: Face, step: Callable[[], None] = lambda: None,
+    others: Mask | None = None,
+) -> Pixels:  # fmt: skip
     """The picture (H, W, 3) without its person; of its type, and equal to it outside of the hole.
 
     alpha: (H, W) of the same type; face: in its pixels. step: called now and then; what it
-    raises goes through. A picture that shows no ground is given back as it is.
+    raises goes through. others: where other people are, in a picture of any size; they stay, but
+    nothing of them is copied. A picture that shows no ground is given back as it is.
     """
     top = np.iinfo(picture.dtype).max
     side, mix = face.side, _ramp(_beyond(alpha, face, _GROWN_HEAD))
     hole = mix > 0
     if hole.all() or not hole.any():
         return picture.copy()
-    colours, share = _ground(picture, hole, _SMALL)
+    closed = hole if others is None else hole | _grown(others, hole, side)
+    if closed.all():
+        closed = hole
+    colours, share = _ground(picture, closed, _SMALL)
     broad = _carry_in(colours, share < 0.3, side * colours.shape[0] / hole.shape[0])
     step()
     pieces = None
     if _is_textured(colours, share, side * colours.shape[0] / hole.shape[0]):
-        pieces = _find_pieces(picture, hole, broad, side, step)
+        pieces = _find_pieces(picture, closed, broad, side, step)
         mix = _ramp(_beyond(alpha, face, _GROWN_TEXTURED))
-    grain = None if pieces else Grain(picture, hole, _BLOCK * side, _BLUR[0] * side)
+    grain = None if pieces else Grain(picture, closed, _BLOCK * side, _BLUR[0] * side)
     plate = picture.copy()
     size = (hole.shape[1], hole.shape[0])
     for rows in strips(size):
@@ -103,6 +109,13 @@ def lay_in(picture: Pixels, plate: Pixels, alpha: Pixels, face: Face) -> Pixels:
         below += mix[rows][here][:, None] * (plate[rows][here] - below)
         result[rows][here] = np.round(below).astype(picture.dtype)
     return result
+
+
+def _grown(others: Mask, hole: Mask, side: float) -> Mask:
+    """Other people, with a margin for what the mask misses of them, in the hole's size."""
+    size = (hole.shape[1], hole.shape[0])
+    there = cv2.resize(others.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return distance(~there) < _NEIGHBOUR * side if there.any() else there
 
 
 def _ground(picture: Pixels, hole: Mask, longest: int) -> tuple[Plane, Plane]:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.layers.trimap import Face, distance
+from inference.layers.trimap import Face, Mask, distance
 
 Plane = NDArray[np.float32]
 
@@ -15,6 +15,7 @@ _HEAD = 1.3  # face sides around the face's middle
 _BESIDE = 0.35  # of the face's side: ground that the hair is seen against
 _BUSY = 0.055  # how much that ground changes over a few pixels, in [0, 1]
 _HAZY = 0.30  # share of the outline's band around the head that is neither person nor ground
+_TOUCHES = 0.08  # of the face's side
 _FOUND = 0.5  # of the face that the mask of persons must show
 _LEAST_GROUND = 0.01  # of the picture
 
@@ -29,12 +30,20 @@ def no_person(mask: Plane, alpha: Plane, face: Face) -> str:
     return ""
 
 
-def describe(picture: Plane, mask: Plane, alpha: Plane, face: Face) -> list[str]:
-    """What to check, most important first. picture: (H, W, 3), mask and alpha: (H, W), [0, 1]."""
+def describe(
+    picture: Plane, mask: Plane, alpha: Plane, face: Face, others: Mask | None = None
+) -> list[str]:
+    """What to check, most important first.
+
+    picture: (H, W, 3), mask, of this person, and alpha: (H, W), all in [0, 1]. others: (H, W),
+    where other people are.
+    """
     head = face.away(alpha.shape) < _HEAD
     person, ground = alpha > 0.5, alpha < 0.02
     beside = ground & head & (distance(~person) < _BESIDE * face.side)
     words = []
+    if others is not None and (others & (distance(~person) < _TOUCHES * face.side)).any():
+        words.append("another person is close: check where they touch")
     if beside.sum() > 50:
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         sigma = max(0.03 * face.side, 1.0)

@@ -83,7 +83,7 @@ def test_a_textured_ground_is_not_filled_with_the_neighbour() -> None:
     cv2.ellipse(others, (225, 170), (55, 130), 0, 0, 360, 255, -1)
     others[alpha > 0] = 0
     picture[others > 0] = picture[others > 0] // (1, 4, 4)  # a red neighbour, of the same texture
-    outline = cv2.ellipse2Poly((120, 110), (30, 40), 0, 0, 360, 10)[:36].astype(np.float32)
+    outline = np.array(cv2.ellipse2Poly((120, 110), (30, 40), 0, 0, 360, 10)[:36], np.float32)
     face = make_face(outline)
 
     def red(plate: NDArray[Any]) -> float:

@@ -168,12 +168,14 @@ def test_a_bald_head_has_no_hair() -> None:
     portrait = Portrait(Path("bald"), StillPicture(picture, None), points, box)
     alpha = np.round(person.alpha * 255).astype(np.uint8)
     shares = find_parts(portrait, alpha).in_picture(portrait.picture.size)
-    crown = make_face(points[list(OVAL), :2])
-    head = (person.alpha > 0.99) & (crown.away(alpha.shape) < 0.6)
+    brow = int(points[list(OVAL), 1].min())
+    head = person.alpha > 0.99
+    head[brow:] = False  # the crown, above the face's outline
+    assert head.sum() > 500
     assert shares[head][:, HAIR].mean() < 5
-    assert shares[head][:, SKIN].mean() > 245
+    assert shares[head][:, SKIN].mean() > 240
     haired = find_parts(person.portrait, alpha).in_picture(portrait.picture.size)
-    assert haired[head][:, HAIR].mean() > 15
+    assert haired[head][:, HAIR].mean() > 200
 
 
 def test_a_picture_without_ground_says_that_the_head_moves_with_it(
@@ -182,11 +184,11 @@ def test_a_picture_without_ground_says_that_the_head_moves_with_it(
     portrait = open_portrait(PORTRAIT)
     face = make_face(portrait.points[list(OVAL), :2])
     x, y = (int(at) for at in face.middle)
-    reach = int(0.56 * face.side)
+    reach = int(0.4 * face.side)
     whole = read_picture(PORTRAIT).rgb8()[y - reach : y + reach, x - reach : x + reach]
     path = written(tmp_path / "close.png", np.ascontiguousarray(whole))
     job = SynthesizeJob((path,), TRACK, tmp_path / "out", frames=(0, 0))
     made = synthesize(job)
     assert made.made == 1
-    if "the head moves" not in made.words:  # then it was cut out
-        assert portrait_layers(open_portrait(path)).alpha.min() == 0
+    assert "the picture shows no ground beside the person: the head moves within it" in made.words
+    assert "\n" not in made.words

@@ -18,7 +18,7 @@ from inference.exr import encode_exr_channels
 from inference.head.frame import HeadFrame, HeadPose, draw_head
 from inference.head.source import HeadSource
 from inference.layers.layers import Layers
-from inference.layers.parts import BODY, HAIR, SKIN, find_parts
+from inference.layers.parts import HAIR, SKIN, find_parts
 from inference.portrait import Portrait
 
 Plane = NDArray[np.float32]
@@ -64,17 +64,13 @@ def draw_mattes(
     frame: the drawn head. region: (h, w) the face's own, of the crop. edge: (h, w) the head layer's
     own alpha, 0 to 1, beyond which nothing moves. residual: as the frame was drawn with.
     """
-    shares = _shares(labels.source, pose, residual)
+    skin, hair = _shares(labels.source, pose, residual)
+    np.maximum(skin, region, out=skin)
+    np.minimum(hair, 1 - skin, out=hair)
     person = frame.alpha
-    skin = np.maximum(shares[..., SKIN], region)
-    head = np.clip(skin + shares[..., HAIR], 0, 1)
-    moved = {
-        "person": person,
-        "face": region * person,
-        "hair": (head - skin) * person,
-        "skin": skin * person,
-        "unseen": np.clip(frame.unseen, 0, 1) * person,
-    }
+    unseen = np.clip(frame.unseen, 0, 1)
+    moved = {"face": region, "hair": hair, "skin": skin, "unseen": unseen}
+    moved = {"person": person} | {name: plane * person for name, plane in moved.items()}
     if labels.still is None:
         return {name: (plane * edge).astype(np.float16) for name, plane in moved.items()}
     left, top, right, bottom = portrait.visible()
@@ -98,8 +94,10 @@ def encode_mattes(channels: Mapping[str, Half]) -> bytes:
     return encode_exr_channels(named, f"mattes, 0 to 1, no colours. {said}")
 
 
-def _shares(source: HeadSource, pose: HeadPose, residual: Plane | None) -> Plane:
-    """How much of what is drawn is SKIN, HAIR and BODY, (H, W, 3), 1 together."""
+def _shares(
+    source: HeadSource, pose: HeadPose, residual: Plane | None
+) -> tuple[Plane, Plane]:  # fmt: skip
+    """How much of what is drawn is skin and hair, (H, W) each, 1 at most together."""
     sheet, neck = pose.sheet, pose.neck
     if sheet:  # its light is no matter of parts
         sheet = replace(sheet, gain=np.ones_like(sheet.gain))
@@ -109,7 +107,5 @@ def _shares(source: HeadSource, pose: HeadPose, residual: Plane | None) -> Plane
         neck = replace(neck, colours=colours)
     bare = replace(pose, sheet=sheet, neck=neck)
     drawn = draw_head(source, bare, residual, cv2.INTER_LINEAR, patches=[]).pixels
-    shares = drawn.astype(np.float32)
-    total = shares.sum(axis=2, keepdims=True)
-    shares[..., BODY] += total[..., 0] < 1
-    return np.asarray(shares / np.maximum(total, 1))
+    total = np.maximum(drawn.sum(axis=2, dtype=np.uint16), 1).astype(np.float32)
+    return drawn[..., SKIN] / total, drawn[..., HAIR] / total

@@ -30,6 +30,9 @@ from inference.render import StageClock, face_matte, render
 from inference.scene import build_scene
 from inference.sidecar import open_frames
 
+# Pixels of a crop from which on frames are made one by one: each takes some 50 bytes a pixel.
+_LARGE = 6_000_000
+
 
 @dataclass(frozen=True)
 class Synthesized:
@@ -97,8 +100,11 @@ def synthesize(
                     data = encode_frame(made.rgb, made.alpha, job.format)
                     folder.put(path, data, frame, targets[frame])
 
-        cv2.setNumThreads(1)  # frames run in parallel; threads inside of each would only wait
-        for done in _in_parallel(make, folder.in_turn(wanted), cancelled, job.out):
+        box = scene.portrait.box
+        threads = max(2, min(4, os.cpu_count() or 2)) if box.width * box.height < _LARGE else 1
+        # Where frames run in parallel, threads inside of each would only wait.
+        cv2.setNumThreads(1 if threads > 1 else -1)
+        for done in _in_parallel(make, folder.in_turn(wanted), cancelled, job.out, threads):
             if progress:
                 progress(kept + done, len(frames))
     gaps = int((~track.valid[frames.start : frames.stop]).sum())
@@ -118,10 +124,10 @@ def _frame_range(job: SynthesizeJob, count: int) -> range:
 
 
 def _in_parallel(
-    make: Callable[[int], None], frames: list[int], cancelled: Callable[[], bool], out: Path
-) -> Iterator[int]:
-    """Make frames on all cores, at most two a thread in flight; yields the number done."""
-    threads = max(2, min(4, os.cpu_count() or 2))
+    make: Callable[[int], None], frames: list[int], cancelled: Callable[[], bool], out: Path,
+    threads: int,
+) -> Iterator[int]:  # fmt: skip
+    """Make frames in so many threads, at most two each in flight; yields the number done."""
     waiting = iter(frames)
     running: set[Future[None]] = set()
     done = 0

@@ -353,6 +353,18 @@ def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, change: dict[st
     assert not frames_of(tmp_path / "out")
 
 
+def test_frames_made_one_by_one_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path / "many", frames=(95, 97))
+    synthesize(job)
+    monkeypatch.setattr("inference.synthesis._LARGE", 0)  # as for a crop of millions of pixels
+    synthesize(replace(job, out=tmp_path / "single"))
+    for index in range(95, 98):
+        many, single = (tmp_path / name / f"head_{index:06d}.png" for name in ("many", "single"))
+        assert many.read_bytes() == single.read_bytes()
+
+
 def test_a_matte_lies_on_the_face_and_does_not_make_frames_anew(tmp_path: Path) -> None:
     job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 2))
     assert synthesize(job).made == 3

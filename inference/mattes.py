@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A frame's mattes: the moving person and its parts, and what the portrait never showed.
 
-The portrait's parts (`inference.layers.parts`) are drawn as its colours are: the same mesh, the
+The portrait's parts (`inference.head.parts`) are drawn as its colours are: the same mesh, the
 same sheet at the back of the head, the same neck. So a part's edge lies where the picture's does.
 """
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from inference.exr import encode_exr_channels
 from inference.head.frame import HeadFrame, HeadPose, draw_head
+from inference.head.parts import HAIR, SKIN, find_parts
 from inference.head.source import HeadSource
 from inference.layers.layers import Layers
-from inference.layers.parts import HAIR, SKIN, find_parts
 from inference.portrait import Portrait
 
 Plane = NDArray[np.float32]

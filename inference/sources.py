@@ -87,11 +87,9 @@ def looks(points: Points, reference: Points) -> Looks:
     for face in points:
         pose = fit_pose(reference, face)
         turn = np.degrees(cv2.Rodrigues(pose.rotation)[0].ravel())
-        gap = float(np.linalg.norm(face[LIP_MIDDLES[0]] - face[LIP_MIDDLES[1]])) / (
-            pose.scale * unit
-        )
-        width = float(np.linalg.norm(face[LIP_CORNERS[0]] - face[LIP_CORNERS[1]])) / (
-            pose.scale * unit
+        gap, width = (
+            float(np.linalg.norm(face[a] - face[b])) / (pose.scale * unit)
+            for a, b in (LIP_MIDDLES, LIP_CORNERS)
         )
         rows.append([*turn, gap, width, eye_opening(face)])
     return np.array(rows) / _STEPS

@@ -61,7 +61,9 @@ def turn(points: Points, yaw: float, pitch: float) -> Points:
 def turned_portrait(
     path: Path, turns: Sequence[tuple[float, float]], tier: str, layer: str = "full"
 ) -> Turned:
-    """Render a portrait at `turns` (yaw, pitch), in degrees, and at rest.
+    """Render a portrait at `turns` (yaw, pitch), in degrees, beside itself.
+
+    layer: "full", or "person", which is shown over grey checks.
 
     Raises InputError as `build_scene` does.
     """
@@ -76,20 +78,13 @@ def turned_portrait(
         shown = rgb8(rgb)
         if alpha is not None:
             shown = over_checks(shown, alpha)
-        pictures.append(shown[around] if shown.shape[:2] == scene.portrait.picture.rgb.shape[:2]
-                        else shown)  # fmt: skip
+        pictures.append(shown[around])
     return Turned(path, pictures)
 
 
-def contact_sheet(rows: Sequence[Turned], side: int, across: int = 0) -> Picture:
-    """All rows (a portrait may fill several) as one picture (H, W, 3), cells of `side` pixels."""
-    across = across or max(len(row.pictures) for row in rows)
-    cells = []
-    for row in rows:
-        fitted = [_fitted(picture, side) for picture in row.pictures]
-        fitted += [np.full_like(fitted[0], 255)] * (-len(fitted) % across)
-        cells += [np.hstack(fitted[i : i + across]) for i in range(0, len(fitted), across)]
-    return np.vstack(cells)
+def contact_sheet(rows: Sequence[Turned], side: int) -> Picture:
+    """Rows of equally many pictures as one picture (H, W, 3), in cells of `side` pixels."""
+    return np.vstack([np.hstack([_fitted(p, side) for p in row.pictures]) for row in rows])
 
 
 def over_checks(rgb: Picture, alpha: NDArray[np.float32]) -> Picture:

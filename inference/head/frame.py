@@ -159,11 +159,7 @@ def _streaks(raster: Raster, size: tuple[int, int], deep: float) -> list[Plane |
     near = cv2.blur(near, (_AROUND, _AROUND)) * np.float32(deep)
     found: list[Plane | None] = []
     for axis in (0, 1):
-        slope = (
-            np.gradient(raster.displacement, axis=1 - axis)
-            * raster.displacement.shape[1 - axis]
-            / size[axis]
-        )
+        slope = np.gradient(raster.displacement, axis=1 - axis) * (GRID / size[axis])
         slope[..., axis] += 1
         drawn_out = 1 / np.maximum(np.linalg.norm(slope, axis=2), np.float32(1e-3))
         share = np.clip((drawn_out - low) / (high - low), 0, 1).astype(np.float32) * near

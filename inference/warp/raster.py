@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.warp.forms import linear_forms
 from inference.warp.mesh import MovedMesh, WarpMesh, mesh_triangles, ring_triangle_count
 
 Points = NDArray[np.float32]
@@ -124,12 +125,8 @@ def _affine(target: Points, source: Points, area: NDArray[np.float32]) -> NDArra
     longest = np.sqrt(
         np.maximum.reduce([(e**2).sum(axis=1) for e in (edge_a, edge_b, edge_b - edge_a)])
     )
-    firm = (area > _THIN * longest)[:, None]
-    change_a, change_b = shift[:, 1] - shift[:, 0], shift[:, 2] - shift[:, 0]
-    safe = np.where(firm, area[:, None], 1)
-    along_x = (change_a * edge_b[:, 1:2] - change_b * edge_a[:, 1:2]) / safe
-    along_y = (change_b * edge_a[:, 0:1] - change_a * edge_b[:, 0:1]) / safe
-    along_x, along_y = np.where(firm, along_x, 0), np.where(firm, along_y, 0)
-    base = shift[:, 0] - along_x * target[:, 0, 0:1] - along_y * target[:, 0, 1:2]
-    base = np.where(firm, base, shift.mean(axis=1))
-    return np.concatenate([along_x, along_y, base], axis=1)
+    firm = area > _THIN * longest
+    table = np.zeros((len(target), 6), np.float32)
+    table[firm] = linear_forms(target[firm], shift[firm]).reshape(-1, 6)
+    table[~firm, 4:] = shift[~firm].mean(axis=1)
+    return table

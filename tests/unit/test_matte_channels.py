@@ -20,9 +20,9 @@ from inference.errors import InputError
 from inference.exr import encode_exr_channels
 from inference.frames import encode_frame
 from inference.head.frame import draw_head, pose_head
+from inference.head.parts import BODY, HAIR, SKIN, find_parts
 from inference.jobs import SynthesizeJob, parse_job
 from inference.layers.layers import Layers
-from inference.layers.parts import BODY, HAIR, SKIN, find_parts
 from inference.mattes import CHANNELS, draw_mattes, label_parts
 from inference.performance.retargeting.gains import Gains
 from inference.pictures import read_picture

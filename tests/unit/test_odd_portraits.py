@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError
 from inference.frames import encode_frame
+from inference.head.parts import HAIR, SKIN, find_parts
 from inference.jobs import SynthesizeJob
 from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
-from inference.layers.parts import HAIR, SKIN, find_parts
 from inference.layers.plate import make_plate
 from inference.layers.trimap import make_face
 from inference.pictures import StillPicture, read_picture

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inference.head.ears import CHEEKS
 from inference.head.source import crop_of
-from inference.landmarks import OVAL
+from inference.landmarks import CHIN, FOREHEAD, OVAL
 from inference.layers.enlarge import AlphaEnlarger, strips
 from inference.layers.matte import shrink
 from inference.layers.trimap import Face, Mask, distance, make_face
@@ -30,7 +30,6 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 SKIN, HAIR, BODY = 0, 1, 2
 _LONGEST = 384  # pixels of the longer side at which colours are compared
 _AROUND = 0.5  # of the crop's side: what is looked at beside the crop
-_CHIN, _FOREHEAD = 152, 10
 # Distances in Lab, lightness counting less than tint: nearer to the cheeks than the first is skin
 # for certain, farther than the second is not.
 _LIGHTNESS, _SKIN = 0.5, (12.0, 24.0)
@@ -122,10 +121,10 @@ def _upright(
     shape: tuple[int, ...], points: NDArray[np.float32], face: Face
 ) -> tuple[Plane, Plane]:
     """How far each pixel (H, W) lies below the chin, and beside the face, in face sides."""
-    axis = points[_CHIN] - points[_FOREHEAD]
+    axis = points[CHIN] - points[FOREHEAD]
     axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
     y, x = np.indices(shape, np.float32) + 0.5
-    x, y = x - points[_CHIN, 0], y - points[_CHIN, 1]
+    x, y = x - points[CHIN, 0], y - points[CHIN, 1]
     return (x * axis[0] + y * axis[1]) / face.side, np.abs(y * axis[0] - x * axis[1]) / face.side
 
 

@@ -14,19 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.tflite_file import Operator, TfliteFile, bundled_model, read_tflite
 from inference.capture.persons import SIDE
-from inference.capture.tflite_file import Operator, TfliteFile, bundled_model, read_tflite
 from inference.errors import InputError
 from inference.files import check_writable, written_whole
 
 SOURCE = "modules/selfie_segmentation/selfie_segmentation.tflite"
 _OPSET = 17
-_PLAIN = {"RELU": "Relu", "HARD_SWISH": "HardSwish", "LOGISTIC": "Sigmoid", "ADD": "Add",
-          "MUL": "Mul"}  # fmt: skip
+_PLAIN = {
+    "RELU": "Relu",
+    "HARD_SWISH": "HardSwish",
+    "LOGISTIC": "Sigmoid",
+    "ADD": "Add",
+    "MUL": "Mul",
+}
 _SAME = 0  # TFLite's padding: as many pixels out as the stride allows
 
 
-def add_persons(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Register the command; `commands` is what argparse's add_subparsers returned."""
     parser = commands.add_parser(
         "persons", help="take the model that finds persons from MediaPipe 0.10.21"
@@ -99,8 +104,13 @@ class _Converter:
         elif kind == "RESIZE_BILINEAR":
             _demand(options.halfPixelCenters and not options.alignCorners, kind)
             size = np.array([1, operator.shape[3], *operator.constants[0]], np.int64)
-            self._add("Resize", [*names, "", "", self._store(size)], operator, mode="linear",
-                      coordinate_transformation_mode="half_pixel")  # fmt: skip
+            self._add(
+                "Resize",
+                [*names, "", "", self._store(size)],
+                operator,
+                mode="linear",
+                coordinate_transformation_mode="half_pixel",
+            )
         elif kind in _PLAIN:
             _demand(not operator.constants, kind)
             self._add(_PLAIN[kind], names, operator)
@@ -139,8 +149,9 @@ def _pads(
     """Top, left, bottom, right, as TFLite lays them: an odd one goes below and to the right."""
     if padding != _SAME:
         return [0, 0, 0, 0]
-    total = [max((-(-n // s) - 1) * s + k - n, 0)
-             for n, k, s in zip(size, kernel, strides, strict=True)]  # fmt: skip
+    total = [
+        max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, kernel, strides, strict=True)
+    ]
     begin = [n // 2 for n in total]
     return begin + [n - b for n, b in zip(total, begin, strict=True)]
 

@@ -12,21 +12,37 @@ from inference.errors import Cancelled, InputError
 from inference.progress import Progress, progress_meter
 
 
-def add_prepare(commands: Any) -> None:
-    """Register the command; `commands` is what argparse's add_subparsers returned."""
+def add_commands(commands: Any) -> None:
+    """Register all three; `commands` is what argparse's add_subparsers returned."""
+    _add_prepare(commands)
+    _add_pack(commands)
+
+
+def _add_prepare(commands: Any) -> None:
     parser = commands.add_parser(
         "prepare", help="track and pack a folder of clips, or VoxCeleb, for training"
     )
     parser.add_argument("source", type=Path, metavar="SRC")
     parser.add_argument("--out", type=Path, required=True, metavar="DATA")
-    parser.add_argument("--size", type=int, default=512, metavar="PIXELS",
-                        help="larger crops are shrunk to this side (default: 512)")  # fmt: skip
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=512,
+        metavar="PIXELS",
+        help="larger crops are shrunk to this side (default: 512)",
+    )
     parser.add_argument("--quality", type=int, default=92, help="of the JPEGs (default: 92)")
     parser.add_argument("--processes", type=int, metavar="N", help="default: one for each core")
-    parser.add_argument("--val-share", type=float, default=0.1, metavar="SHARE",
-                        help="of people held back if SRC does not say (default: 0.1)")  # fmt: skip
-    parser.add_argument("--no-mattes", action="store_true",
-                        help="do not tell the people from the background")  # fmt: skip
+    parser.add_argument(
+        "--val-share",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="of people held back if SRC does not say (default: 0.1)",
+    )
+    parser.add_argument(
+        "--no-mattes", action="store_true", help="do not tell the people from the background"
+    )
     parser.set_defaults(run=run_prepare)
 
 
@@ -41,31 +57,52 @@ def run_prepare(options: argparse.Namespace) -> None:
 
     settings = PrepareSettings(options.size, options.quality, not options.no_mattes)
     try:
-        made = prepare(options.source, options.out, settings, options.processes,
-                       options.val_share, _progress_line())  # fmt: skip
+        made = prepare(
+            options.source,
+            options.out,
+            settings,
+            options.processes,
+            options.val_share,
+            _progress_line(),
+        )
     except KeyboardInterrupt:
-        raise Cancelled(f"{options.out}: interrupted; finished clips are kept, the same command "
-                        "goes on") from None  # fmt: skip
-    print(f"{options.out}: {made.clips} clips of {made.people} people, {made.frames} frames, "
-          f"{made.megabytes:.0f} MB")  # fmt: skip
+        raise Cancelled(
+            f"{options.out}: interrupted; finished clips are kept, the same command goes on"
+        ) from None
+    print(
+        f"{options.out}: {made.clips} clips of {made.people} people, {made.frames} frames, "
+        f"{made.megabytes:.0f} MB"
+    )
     if made.skipped:
-        print(f"{len(made.skipped)} files could not be used, see {options.out / SKIPPED}; delete "
-              "that list to try them again")  # fmt: skip
+        print(
+            f"{len(made.skipped)} files could not be used, see {options.out / SKIPPED}; delete "
+            "that list to try them again"
+        )
 
 
-def add_pack(commands: Any) -> None:
-    """Register `pack` and `unpack`; `commands` is what argparse's add_subparsers returned."""
+def _add_pack(commands: Any) -> None:
     packing = commands.add_parser(
         "pack", help="cut prepared data into parts that can be copied one by one"
     )
     packing.add_argument("data", type=Path, metavar="DATA")
     packing.add_argument("--out", type=Path, required=True, metavar="PARTS")
-    packing.add_argument("--megabytes", type=float, default=45.0, metavar="MB",
-                         help="of a part, at most (default: 45)")  # fmt: skip
-    packing.add_argument("--side", type=int, default=0, metavar="PIXELS",
-                         help="larger pictures are shrunk to it (default: none is)")  # fmt: skip
-    packing.add_argument("--every", type=int, default=1, metavar="N",
-                         help="keep one frame in N (default: all)")  # fmt: skip
+    packing.add_argument(
+        "--megabytes",
+        type=float,
+        default=45.0,
+        metavar="MB",
+        help="of a part, at most (default: 45)",
+    )
+    packing.add_argument(
+        "--side",
+        type=int,
+        default=0,
+        metavar="PIXELS",
+        help="larger pictures are shrunk to it (default: none is)",
+    )
+    packing.add_argument(
+        "--every", type=int, default=1, metavar="N", help="keep one frame in N (default: all)"
+    )
     packing.add_argument("--quality", type=int, default=92, help="of shrunk JPEGs (default: 92)")
     packing.set_defaults(run=run_pack)
     unpacking = commands.add_parser("unpack", help="make prepared data of its parts, checked")
@@ -79,11 +116,14 @@ def run_pack(options: argparse.Namespace) -> None:
     from export.data.parts import Smaller, pack
 
     smaller = Smaller(options.side, options.every, options.quality)
-    made = pack(options.data, options.out, options.megabytes, smaller,
-                progress=_progress_line("pack"))  # fmt: skip
+    made = pack(
+        options.data, options.out, options.megabytes, smaller, progress=_progress_line("pack")
+    )
     size = sum(path.stat().st_size for path in made.parts) / 1e6
-    print(f"{options.out}: {made.clips} clips, {made.frames} frames in {len(made.parts)} parts, "
-          f"{size:.0f} MB")  # fmt: skip
+    print(
+        f"{options.out}: {made.clips} clips, {made.frames} frames in {len(made.parts)} parts, "
+        f"{size:.0f} MB"
+    )
 
 
 def run_unpack(options: argparse.Namespace) -> None:

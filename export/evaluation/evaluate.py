@@ -89,8 +89,10 @@ def evaluate(
             else:
                 read.append(answer)
         if not read:
-            raise InputError(f"{folder}: none of its {len(files)} clips can be used; the first: "
-                             f"{min(left_out)[1]}")  # fmt: skip
+            raise InputError(
+                f"{folder}: none of its {len(files)} clips can be used; the first: "
+                f"{min(left_out)[1]}"
+            )
         clips = sorted((clip for clip, _ in read), key=lambda clip: clip.name)
         people: dict[tuple[str, int], Path] = {}
         if personalizing is not None:
@@ -108,10 +110,13 @@ def evaluate(
             for n in shots
         ]
         tasks += [
-            _Task(_cross, (driver, person, *using, people.get((person.name, max(shots)))),
-                  len(driver.targets))
+            _Task(
+                _cross,
+                (driver, person, *using, people.get((person.name, max(shots)))),
+                len(driver.targets),
+            )
             for driver, person in _pairs(clips)
-        ]  # fmt: skip
+        ]
         results = [answer for _, answer in run(tasks, measuring)]
     results.sort(key=lambda result: result.clip)
     return Evaluated(

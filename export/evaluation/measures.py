@@ -39,9 +39,11 @@ Area = tuple[slice, slice]  # rows and columns of a picture
 
 MOUTH_POINTS = tuple(sorted({*MOUTH_UPPER, *MOUTH_LOWER, *LIPS_UPPER, *LIPS_LOWER}))
 EYE_POINTS = tuple(
-    sorted({*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER, *RIGHT_IRIS}
-           | {*LEFT_EYE_UPPER, *LEFT_EYE_LOWER, *LEFT_IRIS})
-)  # fmt: skip
+    sorted(
+        {*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER, *RIGHT_IRIS}
+        | {*LEFT_EYE_UPPER, *LEFT_EYE_LOWER, *LEFT_IRIS}
+    )
+)
 # The lips' gap in units of the mouth's width from which on there is an inside to compare.
 OPEN_MOUTH = 0.08
 HIGHEST_PSNR = 100.0  # dB, of pictures that are the same

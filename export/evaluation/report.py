@@ -55,9 +55,11 @@ def markdown(evaluated: Evaluated, own: dict[int, Summary], cross: Summary | Non
     model, scale = evaluated.model, identity_scale(evaluated)
     people = len({result.person for result in evaluated.own})
     clips = len({result.clip for result in evaluated.own})
-    who = "held back from training" if evaluated.held_back else (
-        "NOT known to be held back from training: no clip of the split val"
-    )  # fmt: skip
+    who = (
+        "held back from training"
+        if evaluated.held_back
+        else ("NOT known to be held back from training: no clip of the split val")
+    )
     lines = [
         f"{HEADING}{model.path.name}", "",
         f"Tier {model.tier} at {model.size}, training: {model.training}; ran on {model.provider}. "
@@ -70,8 +72,11 @@ def markdown(evaluated: Evaluated, own: dict[int, Summary], cross: Summary | Non
         if summary.personal_gain:
             lines += [*_people(summary, "generator", PERSONALIZED), ""]
             if shots == 1 and max(own) > 1:
-                lines += [f"Personalized on {max(own)} pictures, the first of which is moved, as "
-                          "`synthesize` moves it.", ""]  # fmt: skip
+                lines += [
+                    f"Personalized on {max(own)} pictures, the first of which is moved, as "
+                    "`synthesize` moves it.",
+                    "",
+                ]
     if cross:
         lines += ["## Cross-reenactment, T = 1, relative transfer", "", *_table(cross), ""]
         if cross.personal_gain:
@@ -131,8 +136,10 @@ def _table(summary: Summary) -> list[str]:
     lines = ["| | " + " | ".join(MEASURES[name].title for name in names) + " |"]
     lines.append("|---|" + "---|" * len(names))
     for method in summary.mean:
-        cells = [_number(summary.mean[method].get(name, math.nan), MEASURES[name].digits)
-                 for name in names]  # fmt: skip
+        cells = [
+            _number(summary.mean[method].get(name, math.nan), MEASURES[name].digits)
+            for name in names
+        ]
         lost = f" ({summary.lost[method]} lost)" if summary.lost[method] else ""
         lines.append(f"| {method}{lost} | " + " | ".join(cells) + " |")
     return lines
@@ -215,7 +222,15 @@ def _row(person: str, shown: Shown) -> Picture:
         fitted = cv2.resize(picture, (round(width * zoom), round(height * zoom)), interpolation=how)
         cell = np.full((_CELL + _BAR, _CELL, 3), 24, np.uint8)
         cell[_BAR : _BAR + fitted.shape[0], : fitted.shape[1]] = fitted
-        cv2.putText(cell, words, (4, _BAR - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (230, 230, 230), 1,
-                    cv2.LINE_AA)  # fmt: skip
+        cv2.putText(
+            cell,
+            words,
+            (4, _BAR - 6),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.4,
+            (230, 230, 230),
+            1,
+            cv2.LINE_AA,
+        )
         cells.append(cell)
     return np.concatenate(cells, axis=1)

@@ -18,8 +18,10 @@ _KEYS = {"model", "measures", "identity", "self"}
 
 def report_files(path: Path, shots: Sequence[int]) -> list[Path]:
     """The report itself, its table, and a picture for each number of shots, the first plain."""
-    sheets = [f"{path.stem}-{count}.png" if place else f"{path.stem}.png"
-              for place, count in enumerate(shots)]  # fmt: skip
+    sheets = [
+        f"{path.stem}-{count}.png" if place else f"{path.stem}.png"
+        for place, count in enumerate(shots)
+    ]
     return [path, path.with_suffix(".md"), *(path.with_name(name) for name in sheets)]
 
 

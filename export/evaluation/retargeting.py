@@ -121,12 +121,16 @@ def compare(driver: Driver, portrait: str, points: Points, neutralize: bool = Fa
     ]
     level = np.abs(shown["yaw"]) <= WIDEST_YAW
     return Pair(
-        driver.name, portrait, neutralize, correlation,
+        driver.name,
+        portrait,
+        neutralize,
+        correlation,
         float(np.linalg.norm((named - rest)[:, :2], axis=1).mean()) / unit,
         _widest(shown["mouth"][acted["mouth"] < LIPS_CLOSED]),
         float(np.nan if np.isnan(lids).all() else np.nanmax(lids)),
-        max((folded(rest, shape) for shape in made[level]), default=0), ms,
-    )  # fmt: skip
+        max((folded(rest, shape) for shape in made[level]), default=0),
+        ms,
+    )
 
 
 def follow(points: Points, rest: Points) -> dict[str, Series]:

@@ -96,8 +96,9 @@ def over_checks(rgb: Picture, alpha: NDArray[np.float32]) -> Picture:
 
 
 def _scene(path: Path, tier: str, layer: str) -> Scene:
-    job = SynthesizeJob(portrait=(path,), track=None, out=Path(), tier=tier, layer=layer,
-                        transfer="absolute")  # fmt: skip
+    job = SynthesizeJob(
+        portrait=(path,), track=None, out=Path(), tier=tier, layer=layer, transfer="absolute"
+    )
     portrait = open_portrait(path)
     height, width = portrait.picture.rgb.shape[:2]
     still = LandmarkTrack(portrait.points[None], np.ones(1, bool), Fraction(25), (width, height))
@@ -117,17 +118,24 @@ def _window(portrait: Portrait) -> tuple[slice, slice]:
 def _fitted(picture: Picture, side: int) -> Picture:
     height, width = picture.shape[:2]
     zoom = side / max(height, width)
-    small = cv2.resize(picture, (max(1, round(width * zoom)), max(1, round(height * zoom))),
-                       interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)  # fmt: skip
+    small = cv2.resize(
+        picture,
+        (max(1, round(width * zoom)), max(1, round(height * zoom))),
+        interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC,
+    )
     cell = np.full((side, side, 3), 255, np.uint8)
     cell[: small.shape[0], : small.shape[1]] = small
     return cell
 
 
 def turn_sheet(
-    portraits: Sequence[Path], turns: Sequence[tuple[float, float]], tier: str, layer: str,
-    side: int, progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Picture:  # fmt: skip
+    portraits: Sequence[Path],
+    turns: Sequence[tuple[float, float]],
+    tier: str,
+    layer: str,
+    side: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Picture:
     """The sheet of all portraits, each at rest and at all turns."""
     rows = []
     for done, path in enumerate(portraits):

@@ -111,8 +111,9 @@ def find_pairs(track: LandmarkTrack, each: int) -> list[Pair]:
         rotation = fit_poses(track.points[source], track.points[frames]).rotation
         yaws = np.degrees(np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2]))
         for target, yaw in zip(frames.tolist(), yaws.tolist(), strict=True):
-            same_shot = not any(min(source, target) < cut <= max(source, target)
-                                for cut in track.cuts)  # fmt: skip
+            same_shot = not any(
+                min(source, target) < cut <= max(source, target) for cut in track.cuts
+            )
             if source != target and same_shot:
                 for index, (low, high) in enumerate(BINS):
                     if low <= abs(yaw) < high:
@@ -180,9 +181,13 @@ def _mover(
 
 
 def _compare(
-    made: Picture, alpha: Plane, real: Picture, person: Plane, points: NDArray[np.float32],
+    made: Picture,
+    alpha: Plane,
+    real: Picture,
+    person: Plane,
+    points: NDArray[np.float32],
     mover: _Mover,
-) -> Scores:  # fmt: skip
+) -> Scores:
     similar = ssim_map(made, real)
     oval = points[list(OVAL), :2]
     face = float(np.ptp(oval, axis=0).max())
@@ -282,7 +287,14 @@ def table(turns: Turns) -> str:
         f"{method} {1000 * np.median([r.seconds[method] for r in turns.results]):.1f} ms"
         for method in METHODS
     )
-    return "\n".join(
-        [*lines, "", f"Silhouette's second difference over the real one's: {shakes}.",
-         f"Median thread time of a frame's warp and composite: {times}."]
-    ) + "\n"  # fmt: skip
+    return (
+        "\n".join(
+            [
+                *lines,
+                "",
+                f"Silhouette's second difference over the real one's: {shakes}.",
+                f"Median thread time of a frame's warp and composite: {times}.",
+            ]
+        )
+        + "\n"
+    )

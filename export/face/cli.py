@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any
 
 
-def add_face(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Register the command; `commands` is what argparse's add_subparsers returned."""
     parser = commands.add_parser(
         "face", help="compute the canonical face and its controls from many people's tracks"
     )
-    parser.add_argument("--tracks", type=Path, nargs="+", required=True, metavar="T",
-                        help="folders that prepare wrote, folders of tracks, tracks")  # fmt: skip
+    parser.add_argument(
+        "--tracks",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="T",
+        help="folders that prepare wrote, folders of tracks, tracks",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="F.npz")
-    parser.add_argument("--chart", type=Path, metavar="C.jpg",
-                        help="also draw each control at its ends")  # fmt: skip
+    parser.add_argument(
+        "--chart", type=Path, metavar="C.jpg", help="also draw each control at its ends"
+    )
     parser.set_defaults(run=run_face)
 
 

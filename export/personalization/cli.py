@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from export.paper.person_cli import add_paper_options, run_paper_person
+from export.paper.cli import add_paper_options, run_paper_person
 from export.paper.person_config import PaperPersonConfig
 from export.personalization.config import FEWEST_TO_TRAIN, MOST_PICTURES, PersonalizeConfig
 from inference.errors import Cancelled, InputError
@@ -16,7 +16,7 @@ from inference.generator.contract import TIERS
 from inference.generator.model import model_path
 
 
-def add_personalize(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Register the command; `commands` is what argparse's add_subparsers returned."""
     parser = commands.add_parser(
         "personalize",
@@ -26,23 +26,41 @@ def add_personalize(commands: Any) -> None:
         "where it was interrupted.",
     )
     parser.add_argument("--generator", choices=("warp", "paper"), default="warp")
-    parser.add_argument("--portrait", type=Path, nargs="+", metavar="P",
-                        help=f"1 to {MOST_PICTURES} pictures, the main one first")  # fmt: skip
+    parser.add_argument(
+        "--portrait",
+        type=Path,
+        nargs="+",
+        metavar="P",
+        help=f"1 to {MOST_PICTURES} pictures, the main one first",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--checkpoint", type=Path, metavar="C",
-                        help="that training wrote, or an exported .onnx (default: the shipped "
-                        "model of the tier)")  # fmt: skip
-    parser.add_argument("--tier", choices=TIERS,
-                        help="of the warp generator (default: "
-                        f"{PersonalizeConfig.tier})")  # fmt: skip
-    parser.add_argument("--minutes", type=float,
-                        help=f"of training at most (default: {PersonalizeConfig.minutes:g}; paper: "
-                        f"{PaperPersonConfig.minutes:g})")  # fmt: skip
-    parser.add_argument("--steps", type=int,
-                        help=f"of training at most (default: {PersonalizeConfig.steps}; paper: "
-                        f"{PaperPersonConfig.steps})")  # fmt: skip
-    parser.add_argument("--portrait-face", type=int, metavar="N",
-                        help="which face in the first picture, from left to right")  # fmt: skip
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="C",
+        help="that training wrote, or an exported .onnx (default: the shipped model of the tier)",
+    )
+    parser.add_argument(
+        "--tier", choices=TIERS, help=f"of the warp generator (default: {PersonalizeConfig.tier})"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"of training at most (default: {PersonalizeConfig.minutes:g}; paper: "
+        f"{PaperPersonConfig.minutes:g})",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help=f"of training at most (default: {PersonalizeConfig.steps}; paper: "
+        f"{PaperPersonConfig.steps})",
+    )
+    parser.add_argument(
+        "--portrait-face",
+        type=int,
+        metavar="N",
+        help="which face in the first picture, from left to right",
+    )
     add_paper_options(parser)
     parser.set_defaults(run=run_personalize)
 
@@ -70,14 +88,20 @@ def run_personalize(options: argparse.Namespace) -> None:
     count = len(made.pictures)
     print(kept_line(config.out, made, count))
     if count < FEWEST_TO_TRAIN:
-        print("nothing is trained on a single picture, which says nothing about other poses; give "
-              "more, of other poses and with the mouth open")  # fmt: skip
+        print(
+            "nothing is trained on a single picture, which says nothing about other poses; give "
+            "more, of other poses and with the mouth open"
+        )
     elif not made.better:
-        print("no step was better than feed-forward on what was held back; more pictures, of "
-              "other poses and with the mouth open, may change that")  # fmt: skip
+        print(
+            "no step was better than feed-forward on what was held back; more pictures, of "
+            "other poses and with the mouth open, may change that"
+        )
     if count > 1:
-        print("whether all pictures show the same person cannot be checked; look at "
-              "before_after.png", file=sys.stderr)  # fmt: skip
+        print(
+            "whether all pictures show the same person cannot be checked; look at before_after.png",
+            file=sys.stderr,
+        )
 
 
 def read_config(options: argparse.Namespace) -> PersonalizeConfig:
@@ -85,17 +109,21 @@ def read_config(options: argparse.Namespace) -> PersonalizeConfig:
     if not options.portrait:
         raise InputError(f"give 1 to {MOST_PICTURES} pictures of one person with --portrait")
     if options.clip is not None or options.data is not None:
-        raise InputError("--data and --clip belong to --generator paper; the warp generator is "
-                         "judged by: python -m export evaluate --personalize DIR")  # fmt: skip
+        raise InputError(
+            "--data and --clip belong to --generator paper; the warp generator is "
+            "judged by: python -m export evaluate --personalize DIR"
+        )
     standard = PersonalizeConfig((), options.out, Path())
     tier = options.tier or standard.tier
     return PersonalizeConfig(
-        tuple(options.portrait), options.out,
-        options.checkpoint or model_path(tier), tier,
+        tuple(options.portrait),
+        options.out,
+        options.checkpoint or model_path(tier),
+        tier,
         options.portrait_face,
         standard.minutes if options.minutes is None else options.minutes,
         standard.steps if options.steps is None else options.steps,
-    )  # fmt: skip
+    )
 
 
 def _check(options: argparse.Namespace) -> None:

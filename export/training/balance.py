@@ -79,8 +79,10 @@ class Balance:
     def _measure(self, losses: Mapping[str, Tensor], outputs: list[Tensor]) -> None:
         for name, norm in gradient_norms(losses, outputs).items():
             if not math.isfinite(norm):
-                raise LikenessError(f"the gradient of the term '{name}' became {norm}; lower the "
-                                    "learning rate and go on from the last checkpoint")  # fmt: skip
+                raise LikenessError(
+                    f"the gradient of the term '{name}' became {norm}; lower the "
+                    "learning rate and go on from the last checkpoint"
+                )
             if norm == 0.0:
                 continue  # a term that is satisfied, or masked out of this batch
             before = self.norms.get(name, norm)
@@ -105,8 +107,9 @@ def gradient_norms(losses: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> d
         slopes = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True)
         reached = [slope.float().square().sum() for slope in slopes if slope is not None]
         if not reached:
-            raise ValueError(f"the term '{name}' does not depend on the output: give it a fixed "
-                             "weight")  # fmt: skip
+            raise ValueError(
+                f"the term '{name}' does not depend on the output: give it a fixed weight"
+            )
         squares.append(torch.stack(reached).sum())
     total = torch.stack(squares)
     if dist.is_available() and dist.is_initialized():
@@ -124,5 +127,7 @@ def check_finite(losses: Mapping[str, Tensor], step: int) -> None:
         return
     for name, value in zip(losses, values.tolist(), strict=True):
         if not math.isfinite(value):
-            raise LikenessError(f"the term '{name}' became {value} at step {step}; lower the "
-                                "learning rate and go on from the last checkpoint")  # fmt: skip
+            raise LikenessError(
+                f"the term '{name}' became {value} at step {step}; lower the "
+                "learning rate and go on from the last checkpoint"
+            )

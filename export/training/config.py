@@ -62,10 +62,6 @@ class TrainConfig:
     # Critics (export.training.critics). A share is that of the pixel terms' pull on the picture.
     share_looks: float = 0.5  # perceptual distance of the face, mouth and eyes
     phase: float = 0.25  # of that distance: how much detail in the wrong place counts
-    # MediaPipe's face mesh as a judge (export.training.landmark_judge), where that is installed.
-    share_landmarks: float = 0.0  # its landmarks, where it sees the target's
-    share_face_looks: float = 0.0  # what it saw on its way, as a perceptual distance of faces
-    judge_every: int = 4  # asked at one step in so many; on a CPU it costs most of a step
     adversary: str = "light"  # size of the discriminator, one of DISCRIMINATORS
     adversary_from: float = 0.5  # the share of the run, in time, after which it joins; 1: never
     adversary_warm_up: int = 200  # steps that it learns before its word counts

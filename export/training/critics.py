@@ -12,7 +12,6 @@ from export.networks.discriminator import PATCH_WIDTHS, Verdict, WarpDiscriminat
 from export.training.balance import Balance
 from export.training.closeups import close_ups
 from export.training.config import TrainConfig
-from export.training.landmark_judge import LandmarkJudge, face_distance, landmark_distance
 from export.training.losses import (
     feature_matching,
     hinge_discriminator,
@@ -30,7 +29,7 @@ _R1_EVERY = 16  # steps; its weight is raised by as much (lazy regularization, S
 
 
 class Critics:
-    """A perceptual distance, a judge of landmarks, and a discriminator with its optimizer.
+    """A perceptual distance, and a discriminator with its optimizer.
 
     `judge` gives the generator's terms, `learn` takes a step of the discriminator's own. The
     discriminator joins late, and learns for a while before its word counts: one that knows
@@ -42,9 +41,6 @@ class Critics:
         self.processes = processes
         self.steps = 0  # that it has learned
         self.looks = FourierBlocks(phase=config.phase).to(processes.device)
-        self.eye: LandmarkJudge | None = None
-        if config.share_landmarks or config.share_face_looks:
-            self.eye = LandmarkJudge().to(processes.device)
         self.network = WarpDiscriminator(PATCH_WIDTHS[config.adversary]).to(processes.device)
         self.network.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(
@@ -54,8 +50,6 @@ class Critics:
             {
                 "pixels": 1.0,
                 "looks": config.share_looks,
-                "landmarks": config.share_landmarks,
-                "face_looks": config.share_face_looks,
                 "adversary": config.share_adversary,
                 "features": config.share_features,
             },
@@ -75,8 +69,6 @@ class Critics:
             for name, near in crops.items():
                 colours = (near[:, :, :3].flatten(0, 1), wanted[name][:, :, :3].flatten(0, 1))
                 terms["looks"] = terms["looks"] + self.looks(*colours)
-        if self.eye is not None and self.balance.step % self.config.judge_every == 0:
-            terms |= self._seen_by(self.eye, rendered, view)
         if self.steps >= self.config.adversary_warm_up:
             self.network.requires_grad_(False)
             fake = self._verdict(rendered.result, view, e, crops)
@@ -116,14 +108,6 @@ class Critics:
         self.steps += 1
         return figures
 
-    @torch.no_grad()
-    def landmarks_off(self, picture: Tensor, view: View) -> float | None:
-        """How far a picture's landmarks lie from the target's, in pixels of the judge's square."""
-        if self.eye is None:
-            return None
-        seen, wanted = (self.eye(shown, view.points) for shown in (picture, view.target))
-        return float(landmark_distance(seen, wanted))
-
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs."""
         return {
@@ -139,18 +123,6 @@ class Critics:
         self.optimizer.load_state_dict(state["optimizer"])
         self.balance.load_state_dict(state["balance"])
         self.steps = int(state["steps"])
-
-    def _seen_by(self, eye: LandmarkJudge, rendered: Rendered, view: View) -> dict[str, Tensor]:
-        """Both faces as the judge sees them, in the same square."""
-        seen = eye(rendered.result, view.points)
-        with torch.no_grad():
-            wanted = eye(view.target, view.points)
-        terms = {}
-        if self.config.share_landmarks:
-            terms["landmarks"] = landmark_distance(seen, wanted)
-        if self.config.share_face_looks:
-            terms["face_looks"] = face_distance(seen, wanted)
-        return terms
 
     def _verdict(
         self,

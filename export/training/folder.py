@@ -14,8 +14,11 @@ from inference.outputs import FolderKind, OwnedFolder
 LOG = "log.jsonl"
 # Of a run's results, as `join` unpacks them.
 CHECKPOINT, GRID, MODEL, EMBEDDER = (
-    "checkpoint.pt", "grid.png", "model.onnx", "model.embedder.onnx",
-)  # fmt: skip
+    "checkpoint.pt",
+    "grid.png",
+    "model.onnx",
+    "model.embedder.onnx",
+)
 _STEP = re.compile(r"checkpoint-\d{7}\.pt")
 
 

@@ -172,18 +172,6 @@ class PaperContent(nn.Module):
         return torch.stack(terms).sum()
 
 
-def feature_distance(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """L1 of the maps with unit vectors at every place, the mean over levels."""
-    return torch.stack(
-        [F.l1_loss(_unit(a), _unit(b)) for a, b in zip(maps, wanted, strict=True)]
-    ).mean()
-
-
-def _unit(features: Tensor) -> Tensor:
-    # Where nothing is seen, noise is not blown up.
-    return features * torch.rsqrt(features.square().mean(dim=1, keepdim=True) + 1e-2)
-
-
 def _fourier_filters() -> tuple[Tensor, Tensor]:
     """Real and imaginary parts of the frequencies, (2 F, 1, 8, 8), and their thresholds (F, 1, 1).
 
@@ -209,8 +197,10 @@ def _read_convolutions(layout: VggLayout, path: Path) -> list[tuple[Tensor, Tens
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever its unpickler meets
-        raise InputError(f"{path}: is no file of weights, or a damaged one; give a state dict "
-                         f"of {layout.name} saved by torch")  from error  # fmt: skip
+        raise InputError(
+            f"{path}: is no file of weights, or a damaged one; give a state dict "
+            f"of {layout.name} saved by torch"
+        ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
@@ -218,8 +208,9 @@ def _read_convolutions(layout: VggLayout, path: Path) -> list[tuple[Tensor, Tens
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest.startswith(TORCHVISION):
-        raise InputError(f"{path}: is torchvision's VGG, whose features have another scale; "
-                         "give Caffe's weights")  # fmt: skip
+        raise InputError(
+            f"{path}: is torchvision's VGG, whose features have another scale; give Caffe's weights"
+        )
     names = sorted(
         (k for k, v in state.items() if k.endswith("weight") and v.ndim == 4), key=_order
     )
@@ -230,13 +221,17 @@ def _read_convolutions(layout: VggLayout, path: Path) -> list[tuple[Tensor, Tens
         shape = tuple(state[name].shape) if name else None
         bias = state.get(name.removesuffix("weight") + "bias") if name else None
         if name is None or shape != (width, before, 3, 3):
-            raise InputError(f"{path}: does not fit {layout.name}: convolution {index + 1} must "
-                             f"be {width}x{before}x3x3, not {_shape(shape)}")  # fmt: skip
+            raise InputError(
+                f"{path}: does not fit {layout.name}: convolution {index + 1} must "
+                f"be {width}x{before}x3x3, not {_shape(shape)}"
+            )
         if bias is None or bias.shape != (width,):
             raise InputError(f"{path}: does not fit {layout.name}: '{name}' has no bias of {width}")
         if not (torch.isfinite(state[name]).all() and torch.isfinite(bias).all()):
-            raise InputError(f"{path}: has values in '{name}' that are not finite; the file is "
-                             "damaged, get it again")  # fmt: skip
+            raise InputError(
+                f"{path}: has values in '{name}' that are not finite; the file is "
+                "damaged, get it again"
+            )
         found.append((state[name], bias))
     return found
 

@@ -85,9 +85,14 @@ class ResidentFeed:
     """Yields (step, batch) as `export.training.feed.Feed`, the batches made on the device."""
 
     def __init__(
-        self, config: TrainConfig, first: int, rank: int, count: int,
-        device: torch.device, options: SampleOptions | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        config: TrainConfig,
+        first: int,
+        rank: int,
+        count: int,
+        device: torch.device,
+        options: SampleOptions | None = None,
+    ) -> None:
         self._data = PreparedData(config.data, "train")
         self._options = options or SampleOptions()
         self._first = first
@@ -114,9 +119,8 @@ class _Plans(Dataset[Batch]):
     """Step -> the plan of this process's part of its batch."""
 
     def __init__(
-        self, data: PreparedData, config: TrainConfig, rank: int, count: int,
-        options: SampleOptions,
-    ) -> None:  # fmt: skip
+        self, data: PreparedData, config: TrainConfig, rank: int, count: int, options: SampleOptions
+    ) -> None:
         self._data = data
         self._episodes = Episodes(data, config.seed, (1, config.most_sources))
         self._config = config
@@ -146,8 +150,9 @@ class _Plans(Dataset[Batch]):
 @torch.no_grad()
 def make_batch(footage: ResidentFootage, plan: Batch, options: SampleOptions) -> Batch:
     """The samples of a plan, stacked as `export.training.feed` stacks those of `make_sample`."""
-    plan = {k: v if k == "shots" else v.to(footage.device, non_blocking=True)
-            for k, v in plan.items()}  # fmt: skip
+    plan = {
+        k: v if k == "shots" else v.to(footage.device, non_blocking=True) for k, v in plan.items()
+    }
     size, near = options.size, options.identity_size
     people = len(plan["points"])
     shown, where = _shown(footage, plan, "main_", size)

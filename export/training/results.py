@@ -64,9 +64,10 @@ def restored(content: dict[str, Any]) -> dict[str, Any]:
     whole = _each_dict(content, _fill)
     if isinstance(whole.get("resume"), dict):
         whole["resume"]["average"] = {
-            f"{part}.{key}": value.clone() for part in _AVERAGED
+            f"{part}.{key}": value.clone()
+            for part in _AVERAGED
             for key, value in whole[part].items()
-        }  # fmt: skip
+        }
     return whole
 
 
@@ -144,8 +145,9 @@ def read_results(folder: Path) -> dict[str, bytes]:
                     raise InputError(f"{folder}: holds more than results; it is not from a run")
                 made[member.name] = file.read()
     except (tarfile.TarError, KeyError) as error:
-        raise InputError(f"{folder}: its pieces are no results of a run; copy them "
-                         "again")  from error  # fmt: skip
+        raise InputError(
+            f"{folder}: its pieces are no results of a run; copy them again"
+        ) from error
     return made
 
 

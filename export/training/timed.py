@@ -139,8 +139,10 @@ def _run(job: Run, began: float) -> Outcome:
 
     room = end - job.reserve - job.start_up - time.monotonic()
     if room < _SHORTEST:
-        raise InputError(f"{job.minutes:g} minutes leave {max(room, 0):.0f} s for training; give "
-                         "more, or a smaller --reserve")  # fmt: skip
+        raise InputError(
+            f"{job.minutes:g} minutes leave {max(room, 0):.0f} s for training; give "
+            "more, or a smaller --reserve"
+        )
     command = [
         sys.executable, "-m", "export", "train", "--data", str(data), "--out", str(trained),
         "--tier", job.tier, "--checkpoint-minutes", "3", *job.options,
@@ -174,8 +176,9 @@ def resume_from(folder: Path, out: Path) -> Path:
     with writing(out, TRAINING, [folder]) as owned:
         there = _newest(out)
         if there is not None and _step_of(there) > int(content["resume"]["step"]):
-            raise InputError(f"{there}: this run has come further than {folder}; choose another "
-                             "folder")  # fmt: skip
+            raise InputError(
+                f"{there}: this run has come further than {folder}; choose another folder"
+            )
         join_results(results, owned)
         return _place(content, owned)
 

@@ -145,13 +145,13 @@ def _train(config: TrainConfig, processes: Processes, folder: OwnedFolder | None
             _log(folder, config, step, spent, window, logged)
             logged = time.monotonic()
         if folder and (step + 1) % config.grid_every == 0:
-            _validate(folder, average, critics, validation, step, spent, device)
+            _validate(folder, average, validation, step, spent, device)
         if folder and time.monotonic() - saved > config.checkpoint_minutes * 60:
             saved = time.monotonic()
             save_checkpoint(folder, config, learner, average, optimizer, critics, step + 1, spent)
     processes.wait()
     if folder:
-        _validate(folder, average, critics, validation, step, spent, device)
+        _validate(folder, average, validation, step, spent, device)
         return save_checkpoint(folder, config, learner, average, optimizer, critics, step, spent)
     return config.out
 
@@ -207,7 +207,6 @@ def _calibrate(
 def _validate(
     folder: OwnedFolder,
     average: Learner,
-    critics: Critics,
     batches: list[dict[str, Tensor]],
     step: int,
     spent: float,
@@ -223,9 +222,6 @@ def _validate(
         other = render(swapped, view).result
         for name, number in measures(rendered, view).items():
             found[f"val_{name}"].append(number)
-        for name, picture in (("", rendered.result), ("_warp", view.picture[:, :3])):
-            if (off := critics.landmarks_off(picture, view)) is not None:
-                found[f"val_landmarks{name}"].append(off)
         found["val_identity_effect"].append(float((other - rendered.result).abs().mean()) * 255)
         rows.append((view, rendered))
     values = {name: sum(numbers) / len(numbers) for name, numbers in found.items()}
@@ -236,9 +232,13 @@ def _validate(
 
 
 def _log(
-    folder: OwnedFolder, config: TrainConfig, step: int, spent: float,
-    window: dict[str, list[float]], since: float,
-) -> None:  # fmt: skip
+    folder: OwnedFolder,
+    config: TrainConfig,
+    step: int,
+    spent: float,
+    window: dict[str, list[float]],
+    since: float,
+) -> None:
     line = {name: sum(values) / len(values) for name, values in window.items() if name != "samples"}
     seen = sum(window["samples"])
     rate = seen / max(time.monotonic() - since, 1e-6)
@@ -254,10 +254,12 @@ def _log(
     )
     print(
         f"step {step + 1}, {spent:.1f} of {config.minutes:g} min, {rate:.1f} samples/s: "
-        + ", ".join(f"{k} {line[k]:.4g}" for k in ("pixels", "face", "face_warp", "mouth",
-                                                   "mouth_warp", "eyes", "eyes_warp")),
+        + ", ".join(
+            f"{k} {line[k]:.4g}"
+            for k in ("pixels", "face", "face_warp", "mouth", "mouth_warp", "eyes", "eyes_warp")
+        ),
         flush=True,
-    )  # fmt: skip
+    )
 
 
 def _write_line(folder: OwnedFolder, values: dict[str, float]) -> None:

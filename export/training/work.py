@@ -39,16 +39,19 @@ def check_private(folder: Path) -> None:
     # Windows keeps a user's folders apart by other means than these bits.
     shared = sys.platform != "win32" and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     if not stat.S_ISDIR(found.st_mode) or not own or shared:
-        raise InputError(f"{folder}: is a link, not your own, or open to others; name a folder of "
-                         "your own with --work")  # fmt: skip
+        raise InputError(
+            f"{folder}: is a link, not your own, or open to others; name a folder of "
+            "your own with --work"
+        )
 
 
 def _cache() -> Path:
     try:
         home = Path.home()
     except RuntimeError:
-        raise InputError("there is no home folder to keep the work in; name a folder with "
-                         "--work") from None  # fmt: skip
+        raise InputError(
+            "there is no home folder to keep the work in; name a folder with --work"
+        ) from None
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     if sys.platform == "darwin":

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,11 +55,13 @@ def test_training_keeps_the_network_to_the_face_as_inference_does(view: View) ->
     for i in range(len(view.target)):
         shown = confine(
             GeneratorOutput(
-                flow[i].permute(1, 2, 0).numpy(), colour[i].permute(1, 2, 0).numpy(),
-                alpha[i, 0].numpy(), matte[i, 0].numpy(),
+                flow[i].permute(1, 2, 0).numpy(),
+                colour[i].permute(1, 2, 0).numpy(),
+                alpha[i, 0].numpy(),
+                matte[i, 0].numpy(),
             ),
             view.points[i].numpy(),
-        )  # fmt: skip
+        )
         difference = np.abs(rendered.alpha[i, 0].numpy() - shown.alpha)
         assert difference.mean() < 0.004
         far = view.face[i, 0].numpy() == 0
@@ -83,47 +84,18 @@ def test_a_close_up_shows_the_mouth_in_its_middle(view: View) -> None:
 
 def test_every_term_pulls_its_share_of_what_pixels_pull(config: TrainConfig, view: View) -> None:
     torch.manual_seed(0)
-    config = replace(config, share_landmarks=0.2, share_face_looks=0.3)
     critics = Critics(config, Processes.join())
     rendered, e = _result(view)
     critics.learn(rendered, view, e)
     pixels = (rendered.result - view.target).abs().mean()
     terms = critics.judge(rendered, view, e, pixels)
-    assert set(terms) == {"looks", "landmarks", "face_looks", "adversary", "features"}
+    assert set(terms) == {"looks", "adversary", "features"}
 
     def pull(term: Tensor) -> float:
         return float(torch.autograd.grad(term, rendered.result, retain_graph=True)[0].norm())
 
-    for name, share in (("looks", config.share_looks), ("adversary", config.share_adversary),
-                        ("landmarks", config.share_landmarks), ("face_looks", 0.3)):  # fmt: skip
+    for name, share in (("looks", config.share_looks), ("adversary", config.share_adversary)):
         assert pull(terms[name]) == pytest.approx(share * pull(pixels), rel=0.05)
-
-
-def test_the_judge_is_asked_now_and_then_or_not_at_all(config: TrainConfig, view: View) -> None:
-    def asked(config: TrainConfig) -> list[bool]:
-        critics = Critics(config, Processes.join())
-        rendered, e = _result(view)
-        pixels = (rendered.result - view.target).abs().mean()
-        return ["landmarks" in critics.judge(rendered, view, e, pixels) for _ in range(4)]
-
-    config = replace(config, share_looks=0.0, share_landmarks=0.2, judge_every=3)
-    assert asked(config) == [True, False, False, True]
-    without = replace(config, share_landmarks=0.0)
-    assert asked(without) == [False] * 4
-    critics = Critics(without, Processes.join())
-    assert critics.eye is None
-    assert critics.landmarks_off(view.target, view) is None
-
-
-def test_the_judge_finds_the_target_s_own_face_and_the_warp_off(
-    config: TrainConfig, view: View
-) -> None:
-    critics = Critics(replace(config, share_landmarks=0.2), Processes.join())
-    assert critics.landmarks_off(view.target, view) == pytest.approx(0.0, abs=1e-5)
-    warped = critics.landmarks_off(view.picture[:, :3], view)
-    source = critics.landmarks_off(view.source, view)
-    assert warped is not None and source is not None
-    assert 0.3 < warped < 0.8 * source
 
 
 def test_the_discriminator_learns_to_tell_the_warp_from_the_truth(

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from export.data.clips import ClipFile
-from export.evaluation.cli import add_evaluate
+from export.evaluation.cli import add_commands
 from export.evaluation.clips import RUN, EvaluationClip, clips_to_evaluate, read_clip
 from export.evaluation.evaluate import Evaluated
 from export.evaluation.measures import find_regions, jitter
@@ -83,7 +83,7 @@ def clip(footage: Path) -> EvaluationClip:
 
 def run(clips: Path, out: Path, *more: object) -> None:
     parser = argparse.ArgumentParser()
-    add_evaluate(parser.add_subparsers())
+    add_commands(parser.add_subparsers())
     options = parser.parse_args(
         ["evaluate", "--clips", str(clips), "--out", str(out), *map(str, more)]
     )

@@ -16,8 +16,8 @@ import torch
 from export.cli import main
 from export.data.shards import PreparedData
 from export.networks.paper import PaperGenerator
+from export.paper import cli
 from export.paper import person as loop
-from export.paper import person_cli
 from export.paper.person import personalize_paper
 from export.paper.person_config import PaperPersonConfig
 from export.paper.person_kind import CHECKPOINT, PERSON
@@ -59,7 +59,7 @@ def person(data: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
     out = tmp_path_factory.mktemp("person") / "it is him"
     strangers = plant(out)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(person_cli, "FRAMES", 4)
+        patched.setattr(cli, "FRAMES", 4)
         given = ["--data", data, "--clip", CLIP, "--checkpoint", checkpoint, "--out", out]
         command = ["personalize", "--generator", "paper", "--shots", "2", "--steps", STEPS, *given]
         before = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
@@ -90,15 +90,24 @@ def test_psi_is_free_and_everything_is_trained(person: Path, meta: MetaLearned) 
     assert (state["psi"] != start.psi).float().mean() > 0.9
     moved = [name for name, value in start.named_parameters() if (state[name] != value).any()]
     assert {name.split(".")[1] for name in moved if "." in name} == {
-        "first", "down", "adaptive", "last",
-    }  # fmt: skip
+        "first",
+        "down",
+        "adaptive",
+        "last",
+    }
 
 
 def test_the_exported_file_shows_what_was_judged(person: Path, data: Path) -> None:
     assert {path.name for path in person.iterdir()} == {
-        RECORD, GENERATOR, CHECKPOINT, IDENTITY, PERSON, "card.md", "before_after.png",
+        RECORD,
+        GENERATOR,
+        CHECKPOINT,
+        IDENTITY,
+        PERSON,
+        "card.md",
+        "before_after.png",
         *NEAR_MISSES,
-    }  # fmt: skip
+    }
     session = onnxruntime.InferenceSession(person / GENERATOR, providers=["CPUExecutionProvider"])
     assert [port.name for port in session.get_inputs()] == ["landmarks"]
     view = unseen_view(halve_clip(data, CLIP, 2, 4))

@@ -19,8 +19,22 @@ from inference.errors import InputError, LikenessError
 from tests.strangers import plant
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("--batch", "2", "--crop", "64", "--workers", "0", "--threads", "1", "--log-every", "1",
-         "--most-sources", "1", "--adversary-from", "1")  # fmt: skip
+QUICK = (
+    "--batch",
+    "2",
+    "--crop",
+    "64",
+    "--workers",
+    "0",
+    "--threads",
+    "1",
+    "--log-every",
+    "1",
+    "--most-sources",
+    "1",
+    "--adversary-from",
+    "1",
+)
 
 pytestmark = pytest.mark.footage
 
@@ -109,7 +123,7 @@ def test_nothing_on_the_way_needs_mediapipe(parts: Path, tmp_path: Path) -> None
             text=True, check=False, timeout=240,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]
-    code = "import export.training.timed, export.training.resident, export.training.timed_cli"
+    code = "import export.training.timed, export.training.resident, export.training.cli"
     program = script.read_text(encoding="utf-8").replace("from export.cli import main", code)
     script.write_text(program.replace("sys.exit(main(sys.argv[1:]))", ""), encoding="utf-8")
     subprocess.run([sys.executable, script], env=environment, check=True, timeout=120)

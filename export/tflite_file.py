@@ -6,7 +6,7 @@ The format's reader (flatbuffers and its schema) comes with MediaPipe itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ class Operator:
     """One operation of the graph; tensors go by their number.
 
     kind: its name, MediaPipe's own included. inputs: what it is computed from; constants: its
-    stored inputs, in their order. shape: of its first input. options: the format's object;
-    settings: those of MediaPipe's own operations, by name.
+    stored inputs, in their order. shape: of its first input. options: the format's object.
     """
 
     kind: str
@@ -34,26 +33,15 @@ class Operator:
     output: int
     shape: tuple[int, ...]
     options: Any
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TfliteFile:
-    """A float network. names: its tensors by name. input: its one input. operators: in order."""
+    """A float network. input: its one input. operators: in order."""
 
     path: Path
-    names: dict[str, int]
     input: int
     operators: list[Operator]
-
-    def leading_to(self, tensors: set[int]) -> list[Operator]:
-        """The operators that some tensors depend on, in their order."""
-        found = []
-        for operator in reversed(self.operators):
-            if operator.output in tensors:
-                found.append(operator)
-                tensors = tensors | set(operator.inputs)
-        return found[::-1]
 
 
 def bundled_model(name: str) -> Path | None:
@@ -79,8 +67,10 @@ def read_tflite(path: Path) -> TfliteFile:
     except InputError:
         raise
     except Exception:  # the format's reader raises whatever a damaged offset leads to
-        raise InputError(f"{path}: is no TFLite file, or a damaged one; install the package that "
-                         "it came with again") from None  # fmt: skip
+        raise InputError(
+            f"{path}: is no TFLite file, or a damaged one; install the package that "
+            "it came with again"
+        ) from None
 
 
 class _Reader:
@@ -96,9 +86,8 @@ class _Reader:
         }
 
     def read(self) -> TfliteFile:
-        names = {tensor.name.decode(): i for i, tensor in enumerate(self.graph.tensors)}
         operators = [self.operator(o) for o in self.graph.operators if self.kind(o) != "DEQUANTIZE"]
-        return TfliteFile(self.path, names, int(self.graph.inputs[0]), operators)
+        return TfliteFile(self.path, int(self.graph.inputs[0]), operators)
 
     def kind(self, operator: Any) -> str:
         code = self.model.operatorCodes[operator.opcodeIndex]
@@ -106,12 +95,8 @@ class _Reader:
         return str(code.customCode.decode()) if name == "CUSTOM" else name
 
     def operator(self, operator: Any) -> Operator:
-        from flatbuffers import flexbuffers
-
         inputs = [int(i) for i in operator.inputs]
         values = [self.constant(i) for i in inputs]
-        custom = operator.customOptions
-        settings = {} if custom is None else flexbuffers.Loads(_bytes(custom))
         return Operator(
             kind=self.kind(operator),
             inputs=tuple(i for i, v in zip(inputs, values, strict=True) if v is None),
@@ -119,7 +104,6 @@ class _Reader:
             output=int(operator.outputs[0]),
             shape=tuple(int(n) for n in self.graph.tensors[inputs[0]].shape),
             options=operator.builtinOptions,
-            settings=settings if isinstance(settings, dict) else {},
         )
 
     def constant(self, number: int) -> NDArray[Any] | None:

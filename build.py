@@ -166,8 +166,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     demo.add_argument("--footage", metavar="F", help="a movie of a face that performs")
     demo.add_argument("--out", metavar="DIR", help="where the results go (default: out/demo)")
     test = command("test", run_test, "ruff, mypy and all tests; other arguments go to pytest")
-    test.add_argument("--fast", action="store_true", help="linters and the tests of seconds: no "
-                      "Blender, no MediaPipe, no training")  # fmt: skip
+    test.add_argument(
+        "--fast",
+        action="store_true",
+        help="linters and the tests of seconds: no Blender, no MediaPipe, no training",
+    )
     test.add_argument(
         "--window",
         action="store_true",
@@ -237,8 +240,9 @@ def run_window_test(options: argparse.Namespace) -> int:
     if not Path(tool).is_file():
         raise BuildError(
             f"{WINDOW_TOOL} must name the script that opens Blender on a virtual screen"
-            + (f"; there is no file {tool}" if tool else ""), exit_code=2,
-        )  # fmt: skip
+            + (f"; there is no file {tool}" if tool else ""),
+            exit_code=2,
+        )
     return run([prepare(TEST), "-m", "pytest", "-s", "tests/window", *options.rest], folder=ROOT)
 
 

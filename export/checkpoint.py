@@ -57,8 +57,10 @@ def load_weights(generator: nn.Module, path: Path, name: str) -> Origin:
             problem = f"has values in '{key}' that are not finite"
         else:
             continue
-        raise InputError(f"{path}: does not fit the {name} generator: it {problem}; "
-                         "choose the generator and tier that it was trained as")  # fmt: skip
+        raise InputError(
+            f"{path}: does not fit the {name} generator: it {problem}; "
+            "choose the generator and tier that it was trained as"
+        )
     generator.load_state_dict(state)
     return Origin(training, sha256 or state_hash(generator))
 
@@ -101,16 +103,21 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever its unpickler meets
-        raise InputError(f"{path}: is no checkpoint, or a damaged one; "
-                         "give a file that training wrote")  from error  # fmt: skip
+        raise InputError(
+            f"{path}: is no checkpoint, or a damaged one; give a file that training wrote"
+        ) from error
     state = content.get("generator") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"{path}: is no generator's checkpoint (it has no weights under "
-                         "'generator'); give a file that training wrote")  # fmt: skip
+        raise InputError(
+            f"{path}: is no generator's checkpoint (it has no weights under "
+            "'generator'); give a file that training wrote"
+        )
     training = content.get("training")
     if not isinstance(training, str) or not training or "\n" in training:
-        raise InputError(f"{path}: does not say in one line what it was trained on ('training'); "
-                         "give a file that training wrote")  # fmt: skip
+        raise InputError(
+            f"{path}: does not say in one line what it was trained on ('training'); "
+            "give a file that training wrote"
+        )
     return state, training
 
 

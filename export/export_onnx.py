@@ -84,8 +84,10 @@ def export_onnx(
         part.write_bytes(content)
         difference = _difference(network, inputs, part)
         if not difference < tolerance:
-            raise LikenessError(f"{path}: not written: ONNX Runtime differs from torch by "
-                                f"{difference:.2g}, allowed is {tolerance:.2g}")  # fmt: skip
+            raise LikenessError(
+                f"{path}: not written: ONNX Runtime differs from torch by "
+                f"{difference:.2g}, allowed is {tolerance:.2g}"
+            )
     return ExportReport(path, len(content), difference)
 
 

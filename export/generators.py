@@ -183,8 +183,9 @@ def read_person(path: Path) -> Tensor:
     try:
         vector = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: is no .npy file that can be read; "
-                         "give a person's vector") from error  # fmt: skip
+        raise InputError(
+            f"{path}: is no .npy file that can be read; give a person's vector"
+        ) from error
     size = paper.IDENTITY_SIZE
     numbers = isinstance(vector, np.ndarray) and np.issubdtype(vector.dtype, np.floating)
     if not numbers or vector.shape != (size,) or not np.isfinite(vector).all():

@@ -53,8 +53,10 @@ def compute_in_half(model: Path, out: Path) -> float:
         part.write_bytes(half.SerializeToString(deterministic=True))
         difference = _difference(model, part, int(words[contract.META_SIZE]))
         if not difference < TOLERANCE:
-            raise LikenessError(f"{out}: not written: in float16 an answer differs by "
-                                f"{difference:.2g}; ship it as fp16")  # fmt: skip
+            raise LikenessError(
+                f"{out}: not written: in float16 an answer differs by "
+                f"{difference:.2g}; ship it as fp16"
+            )
     return difference
 
 

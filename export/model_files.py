@@ -26,9 +26,10 @@ def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
         raise InputError(f"{path.parent}: there is no such folder; make it first")
     refuse_inputs([path], inputs)
     check_replaceable(
-        path, lambda file: words_of(file).get(contract.META_KIND) in _GENERATORS,
+        path,
+        lambda file: words_of(file).get(contract.META_KIND) in _GENERATORS,
         "an exported generator of Likeness",
-    )  # fmt: skip
+    )
 
 
 def embedder_to_write(path: Path, checkpoint: Path | None) -> Path | None:
@@ -42,9 +43,10 @@ def embedder_to_write(path: Path, checkpoint: Path | None) -> Path | None:
             return None
         refuse_inputs([beside], [checkpoint, embedder_path(checkpoint)])
     check_replaceable(
-        beside, lambda file: words_of(file).get(contract.META_KIND) == EMBEDDER_KIND,
+        beside,
+        lambda file: words_of(file).get(contract.META_KIND) == EMBEDDER_KIND,
         "an embedder of Likeness",
-    )  # fmt: skip
+    )
     return beside
 
 
@@ -54,8 +56,10 @@ def refuse_strange_embedder(beside: Path, sha256: str) -> None:
     sha256: of the generator's weights. Raises InputError where one lies.
     """
     if beside.exists() and words_of(beside).get(contract.META_CHECKPOINT) != sha256:
-        raise InputError(f"{beside}: is another generator's embedder, and this generator has none; "
-                         "remove it, or choose another name to write to")  # fmt: skip
+        raise InputError(
+            f"{beside}: is another generator's embedder, and this generator has none; "
+            "remove it, or choose another name to write to"
+        )
 
 
 def words_of(path: Path) -> dict[str, str]:

@@ -36,14 +36,19 @@ def read_generator_weights(path: Path, wanted: Mapping[str, Tensor]) -> tuple[St
     """
     model, meta = _load(path)
     if meta.get(contract.META_KIND) != "warp":
-        raise InputError(f"{path}: is not the warp generator's exported file; give a checkpoint "
-                         "that training wrote")  # fmt: skip
+        raise InputError(
+            f"{path}: is not the warp generator's exported file; give a checkpoint "
+            "that training wrote"
+        )
     if META_PERSON in meta:
-        raise InputError(f"{path}: is one person's generator already; give the one that it was "
-                         "made from")  # fmt: skip
+        raise InputError(
+            f"{path}: is one person's generator already; give the one that it was made from"
+        )
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-        raise InputError(f"{path}: its weights are rounded to int8, too coarse to begin from; give "
-                         "the file that it was made from")  # fmt: skip
+        raise InputError(
+            f"{path}: its weights are rounded to int8, too coarse to begin from; give "
+            "the file that it was made from"
+        )
     training, sha256 = (meta.get(key) for key in (contract.META_TRAINING, contract.META_CHECKPOINT))
     if not training or not sha256:
         raise InputError(f"{path}: does not say what it was trained on; export it again")
@@ -61,8 +66,10 @@ def read_embedder_weights(generator: Path, wanted: Mapping[str, Tensor]) -> Stat
     model, meta = _load(path)
     _, of_generator = _load(generator)
     if meta.get(contract.META_CHECKPOINT) != of_generator.get(contract.META_CHECKPOINT):
-        raise InputError(f"{path}: this embedder was trained beside another generator than "
-                         f"{generator}; export both from one checkpoint")  # fmt: skip
+        raise InputError(
+            f"{path}: this embedder was trained beside another generator than "
+            f"{generator}; export both from one checkpoint"
+        )
     return _state(model.graph, wanted, _PREFIX)
 
 

@@ -101,8 +101,10 @@ def quantize(model: Path, data: Path, out: Path) -> Quantized:
         part.write_bytes(content.SerializeToString(deterministic=True))
         difference = _difference(model, part, feeds[_CALIBRATED:])
         if not difference < TOLERANCE:
-            raise LikenessError(f"{out}: not written: rounded to 8 bits the picture differs by "
-                                f"{difference:.2g} grey levels; ship it as fp16")  # fmt: skip
+            raise LikenessError(
+                f"{out}: not written: rounded to 8 bits the picture differs by "
+                f"{difference:.2g} grey levels; ship it as fp16"
+            )
     return Quantized(out, out.stat().st_size, difference)
 
 
@@ -126,8 +128,10 @@ def _real_frames(model: Path, data: Path, size: int, count: int) -> list[Feed]:
     feeds = []
     for index in range(count):
         sample = make_sample(prepared, episodes.at(0, index), options)
-        share = {name: sample[name].astype(np.float32) / 255
-                 for name in ("warped", "valid", "lines", "identity")}  # fmt: skip
+        share = {
+            name: sample[name].astype(np.float32) / 255
+            for name in ("warped", "valid", "lines", "identity")
+        }
         stretch = sample["stretch"][:1].astype(np.float32)
         picture = np.concatenate([share["warped"][0], stretch, share["valid"][:1], share["lines"]])
         person = np.zeros((1, contract.IDENTITY_SIZE), np.float32)

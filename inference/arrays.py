@@ -55,16 +55,19 @@ class Arrays:
         """The frames that an array declares: its first dimension, MOST_FRAMES at most."""
         shape, _, _ = self._declared(name)
         if not shape or not 0 <= shape[0] <= MOST_FRAMES:
-            raise WrongArray(f"{name} has the shape {_told(shape)}, frames go from 1 to "
-                             f"{MOST_FRAMES}")  # fmt: skip
+            raise WrongArray(
+                f"{name} has the shape {_told(shape)}, frames go from 1 to {MOST_FRAMES}"
+            )
         return shape[0]
 
     def read(self, name: str, kind: DTypeLike, shape: tuple[int, ...]) -> NDArray:
         """An array that must be of just this type and shape."""
         found, dtype, fortran = self._declared(name)
         if found != shape or dtype != np.dtype(kind):
-            raise WrongArray(f"{name} has the shape {_told(found)} and type {dtype.name[:20]}, not "
-                             f"{shape} and {np.dtype(kind)}")  # fmt: skip
+            raise WrongArray(
+                f"{name} has the shape {_told(found)} and type {dtype.name[:20]}, not "
+                f"{shape} and {np.dtype(kind)}"
+            )
         return self._content(name, dtype, shape, fortran)
 
     def numbers(self, name: str) -> tuple[int, ...]:

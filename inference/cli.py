@@ -79,9 +79,14 @@ def _performance(options: argparse.Namespace) -> int:
     from inference.performance_job import run_performance
 
     job = PerformanceJob(
-        options.track, options.out, options.neutral, options.smooth_pose,
-        options.smooth_expression, options.fill, options.lens,
-    )  # fmt: skip
+        options.track,
+        options.out,
+        options.neutral,
+        options.smooth_pose,
+        options.smooth_expression,
+        options.fill,
+        options.lens,
+    )
     result = run_performance(job)
     calm = ", ".join(str(frame) for frame in result.neutral)
     say(
@@ -96,8 +101,10 @@ def _take(options: argparse.Namespace) -> int:
 
     edit = Edit(options.frames, options.mix, options.rate, options.speed, options.mirror)
     made = edit_takes(options.takes, options.out, edit)
-    say(f"{options.out}: {len(made)} frames at {made.rate} a second, "
-        f"{int((~made.valid).sum())} gaps")  # fmt: skip
+    say(
+        f"{options.out}: {len(made)} frames at {made.rate} a second, "
+        f"{int((~made.valid).sum())} gaps"
+    )
     return 0
 
 
@@ -199,9 +206,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_smoothing(perform)
     perform.add_argument("--fill", type=_whole, default=0, help="bridge gaps of so many frames")
     perform.add_argument(
-        "--lens", type=_number, default=0.0, metavar="MM",
+        "--lens",
+        type=_number,
+        default=0.0,
+        metavar="MM",
         help="the camera's focal length on 36 mm film, for a face that is near; default: unknown",
-    )  # fmt: skip
+    )
     perform.set_defaults(run=_performance)
 
     take = commands.add_parser("take", help="cut, join, mix, retime, mirror; to and from tables")
@@ -222,8 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--portrait", type=Path, nargs="+", required=True, metavar="P")
     motion = synth.add_mutually_exclusive_group(required=True)
     motion.add_argument("--track", type=Path, metavar="T.track.npz")
-    motion.add_argument("--performance", type=Path, metavar="F.performance.npz|F.csv",
-                        help="or a table, or a Live Link Face take")  # fmt: skip
+    motion.add_argument(
+        "--performance",
+        type=Path,
+        metavar="F.performance.npz|F.csv",
+        help="or a table, or a Live Link Face take",
+    )
     synth.add_argument("--out", type=Path, required=True, metavar="DIR")
     synth.add_argument("--portrait-face", type=_whole, help="its number from left to right")
     synth.add_argument("--transfer", choices=TRANSFERS, default="relative")
@@ -232,9 +246,12 @@ def _parser() -> argparse.ArgumentParser:
         synth.add_argument(f"--gain-{name}", type=_number, default=1.0, help="0 to 2", metavar="G")
     for name, (low, high) in RANGES.items():
         synth.add_argument(
-            f"--teeth-{name}", type=_number, default=getattr(MEAN, name), metavar="T",
+            f"--teeth-{name}",
+            type=_number,
+            default=getattr(MEAN, name),
+            metavar="T",
             help=f"{low:g} to {high:g}: of teeth that the portrait does not show",
-        )  # fmt: skip
+        )
     synth.add_argument(
         "--neutralize", action="store_true", help="take the portrait's own expression away first"
     )
@@ -252,12 +269,19 @@ def _parser() -> argparse.ArgumentParser:
         help="also write mattes: the face's own region (grey PNG, what no word means), or channels "
         "person, face, hair, skin and unseen of one EXR a frame",
     )
-    synth.add_argument("--feather", type=_number, default=0.0, metavar="SHARE",
-                       help="softness of its edge, 0 to 0.25 of the crop's side")  # fmt: skip
     synth.add_argument(
-        "--match", default="portrait", metavar="off|portrait|PICTURE",
+        "--feather",
+        type=_number,
+        default=0.0,
+        metavar="SHARE",
+        help="softness of its edge, 0 to 0.25 of the crop's side",
+    )
+    synth.add_argument(
+        "--match",
+        default="portrait",
+        metavar="off|portrait|PICTURE",
         help="match colours to the portrait's own palette (default), or to a graded plate",
-    )  # fmt: skip
+    )
     synth.add_argument(
         "--match-strength", type=_number, default=1.0, metavar="S", help="0 to 1; default: 1"
     )

@@ -115,8 +115,10 @@ def _refuse_edited(blend: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         made = None
     if blend.is_symlink() or made != _sha256(blend):
-        raise InputError(f"{blend}: may have been edited since it was made; move it away to keep "
-                         "it, or choose another folder with --out")  # fmt: skip
+        raise InputError(
+            f"{blend}: may have been edited since it was made; move it away to keep "
+            "it, or choose another folder with --out"
+        )
 
 
 def _sha256(path: Path) -> str:

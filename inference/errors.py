@@ -17,10 +17,18 @@ _JOINERS = "\u200c\u200d"  # belong to the letters of some scripts and to emoji
 
 
 # What the system refuses because of the name that was given, and not because something broke.
-_NAMED_WRONG = frozenset({
-    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES,
-    errno.EPERM, errno.EROFS,
-})  # fmt: skip
+_NAMED_WRONG = frozenset(
+    {
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
 
 
 def one_line(text: str) -> str:

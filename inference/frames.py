@@ -64,8 +64,12 @@ def _encode_exr(
     else:
         pixels = cv2.cvtColor(linear * alpha[..., None], cv2.COLOR_RGB2BGRA)
         pixels[..., 3] = alpha
-    how = [cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_HALF,
-           cv2.IMWRITE_EXR_COMPRESSION, cv2.IMWRITE_EXR_COMPRESSION_PIZ]  # fmt: skip
+    how = [
+        cv2.IMWRITE_EXR_TYPE,
+        cv2.IMWRITE_EXR_TYPE_HALF,
+        cv2.IMWRITE_EXR_COMPRESSION,
+        cv2.IMWRITE_EXR_COMPRESSION_PIZ,
+    ]
     return _encoded(".exr", pixels, how)
 
 

@@ -49,8 +49,10 @@ def opened(path: Path, what: str, advice: str, largest: int) -> Iterator[BinaryI
             if not stat.S_ISREG(found.st_mode):
                 _refuse_kind(path, what)
             if found.st_size > largest:
-                raise InputError(f"{path}: has {found.st_size / 1e6:.0f} MB, more than a {what} "
-                                 "can have; choose another file")  # fmt: skip
+                raise InputError(
+                    f"{path}: has {found.st_size / 1e6:.0f} MB, more than a {what} "
+                    "can have; choose another file"
+                )
             yield file
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: there is no such {what}; {advice}") from None

@@ -85,8 +85,10 @@ def _write(owned: OwnedFolder, pictures: dict[str, bytes]) -> dict[str, Path]:
             found = _sum(path.read_bytes())
             ours = isinstance(known, dict) and known.get(name) == found
             if not ours and found != _sum(pictures[name]):
-                raise InputError(f"{path}: was changed since it was made, and is kept; move it "
-                                 "away, or choose another folder")  # fmt: skip
+                raise InputError(
+                    f"{path}: was changed since it was made, and is kept; move it "
+                    "away, or choose another folder"
+                )
     for name, path in paths.items():
         write_whole(path, pictures[name])
     sums = {name: _sum(data) for name, data in pictures.items()}

@@ -50,8 +50,10 @@ def _held(path: Path, what: str) -> int:
             return file
         os.close(file)
         if not taken:
-            raise InputError(f"{path.parent}: another run is writing {what} here; wait until "
-                             "it has ended, or choose another folder")  # fmt: skip
+            raise InputError(
+                f"{path.parent}: another run is writing {what} here; wait until "
+                "it has ended, or choose another folder"
+            )
 
 
 def _still_there(path: Path, file: int) -> bool:
@@ -119,8 +121,10 @@ def _join(file: int, path: Path, key: bytes) -> None:
 
 
 def _busy(path: Path) -> InputError:
-    return InputError(f"{path.parent}: another run is writing other frames here; wait until it has "
-                      "ended, end it, or choose another folder")  # fmt: skip
+    return InputError(
+        f"{path.parent}: another run is writing other frames here; wait until it has "
+        "ended, end it, or choose another folder"
+    )
 
 
 def _opened(path: Path) -> int:

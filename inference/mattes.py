@@ -56,9 +56,14 @@ def label_parts(portrait: Portrait, layers: Layers, head: HeadSource, whole: boo
 
 
 def draw_mattes(
-    labels: PartLabels, portrait: Portrait, pose: HeadPose, frame: HeadFrame,
-    region: Plane, edge: Plane, residual: Plane | None,
-) -> dict[str, Half]:  # fmt: skip
+    labels: PartLabels,
+    portrait: Portrait,
+    pose: HeadPose,
+    frame: HeadFrame,
+    region: Plane,
+    edge: Plane,
+    residual: Plane | None,
+) -> dict[str, Half]:
     """The frame's `CHANNELS`, 0 to 1, of the crop or of the whole portrait: (H, W) each.
 
     frame: the drawn head. region: (h, w) the face's own, of the crop. edge: (h, w) the head layer's
@@ -94,9 +99,7 @@ def encode_mattes(channels: Mapping[str, Half]) -> bytes:
     return encode_exr_channels(named, f"mattes, 0 to 1, no colours. {said}")
 
 
-def _shares(
-    source: HeadSource, pose: HeadPose, residual: Plane | None
-) -> tuple[Plane, Plane]:  # fmt: skip
+def _shares(source: HeadSource, pose: HeadPose, residual: Plane | None) -> tuple[Plane, Plane]:
     """How much of what is drawn is skin and hair, (H, W) each, 1 at most together."""
     sheet, neck = pose.sheet, pose.neck
     if sheet:  # its light is no matter of parts

@@ -61,8 +61,10 @@ class OwnedFolder:
         assert self.kind.pattern.fullmatch(name), name
         path = self.path / name
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise InputError(f"{path}: is a link or a folder, which is not replaced; remove it, or "
-                             "choose another folder")  # fmt: skip
+            raise InputError(
+                f"{path}: is a link or a folder, which is not replaced; remove it, or "
+                "choose another folder"
+            )
         return path
 
     def files(self) -> Iterator[Path]:
@@ -116,9 +118,11 @@ def check_claimable(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ())
             holds = _holds(folder)
             what = f"it holds {holds}" if holds else f"its {RECORD} is not one of Likeness"
             raise InputError(f"{folder}: is no folder for {kind.holds}, {what}; choose another")
-        strangers = [] if kind.older(folder) else [
-            path.name for path in _entries(folder) if kind.pattern.fullmatch(path.name)
-        ]  # fmt: skip
+        strangers = (
+            []
+            if kind.older(folder)
+            else [path.name for path in _entries(folder) if kind.pattern.fullmatch(path.name)]
+        )
         if strangers:
             raise InputError(
                 f"{folder / min(strangers)}: is there already and was not made by Likeness; choose "
@@ -134,8 +138,10 @@ def is_ours(folder: Path, kind: FolderKind) -> bool:
 def open_owned(folder: Path, kind: FolderKind) -> OwnedFolder:
     """A folder of ours, to remove from. Raises InputError when nothing says that it is one."""
     if folder.is_symlink() or not (is_ours(folder, kind) or kind.older(folder)):
-        raise InputError(f"{folder}: nothing in it says that Likeness made it for {kind.holds}; "
-                         "it is left as it is")  # fmt: skip
+        raise InputError(
+            f"{folder}: nothing in it says that Likeness made it for {kind.holds}; "
+            "it is left as it is"
+        )
     return OwnedFolder(folder, kind)
 
 
@@ -166,8 +172,10 @@ def _refuse_within(folder: Path, kind: FolderKind, given: Path) -> None:
     for path in (given, Path(os.path.realpath(given))):
         named = kind.pattern.fullmatch(path.name) or path.name == RECORD
         if named and _same(path.parent, folder):
-            raise InputError(f"{given}: this is read, and would be replaced by what is written to "
-                             f"{folder}; choose another folder")  # fmt: skip
+            raise InputError(
+                f"{given}: this is read, and would be replaced by what is written to "
+                f"{folder}; choose another folder"
+            )
 
 
 def _same(one: Path, other: Path) -> bool:

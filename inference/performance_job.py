@@ -59,6 +59,8 @@ def run_performance(job: PerformanceJob) -> MadePerformance:
     rest = np.concatenate([p.rotation[at], p.translation[at], [p.scale[at]]])
     save_performance(replace(p, rest=rest), job.out)
     return MadePerformance(
-        len(performance), int((~performance.valid).sum()), int(performance.filled.sum()),
+        len(performance),
+        int((~performance.valid).sum()),
+        int(performance.filled.sum()),
         tuple(int(frame) for frame in np.asarray(calm)),
-    )  # fmt: skip
+    )

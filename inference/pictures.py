@@ -88,8 +88,10 @@ def _check_size(content: bytes, path: Path) -> None:
         raise InputError(f"{path}: not a picture that can be read; use PNG, JPEG, TIFF or WebP")
     width, height, depth = declared
     if width * height * depth > _MOST_BYTES:
-        raise InputError(f"{path}: says that it is {width} x {height} pixels, more than can be "
-                         "worked on; use a smaller picture")  # fmt: skip
+        raise InputError(
+            f"{path}: says that it is {width} x {height} pixels, more than can be "
+            "worked on; use a smaller picture"
+        )
 
 
 def _channels(pixels: NDArray) -> int:

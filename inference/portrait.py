@@ -110,8 +110,10 @@ def _crop(pixels: NDArray, box: Box) -> NDArray:
 
 def _choose(faces: list[NDArray[np.float32]], face: int | None, path: Path) -> NDArray[np.float32]:
     if not faces:
-        raise InputError(f"{path}: no face was found; use a picture in which it is seen larger "
-                         "and from the front")  # fmt: skip
+        raise InputError(
+            f"{path}: no face was found; use a picture in which it is seen larger "
+            "and from the front"
+        )
     if face is None:
         if len(faces) > 1:
             raise InputError(

@@ -124,9 +124,12 @@ def _face_region(scene: Scene, points: NDArray[np.float32]) -> Plane:
 
 
 def _small(
-    scene: Scene, target: TargetPose, head: HeadPose | None, residual: Plane | None = None,
+    scene: Scene,
+    target: TargetPose,
+    head: HeadPose | None,
+    residual: Plane | None = None,
     patches: list[Patch] | None = None,
-) -> tuple[NDArray[np.uint8], list[Patch]]:  # fmt: skip
+) -> tuple[NDArray[np.uint8], list[Patch]]:
     """The moved portrait as the network sees it, (S, S, 3), and its openings, if not given."""
     if scene.ground and head:
         frame = draw_head(scene.ground.small, head, residual, cv2.INTER_LINEAR, patches)

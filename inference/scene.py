@@ -119,8 +119,9 @@ def build_scene(
     else:
         motion = motion or track_motion(fill_gaps(track), job.neutral)
         retarget = retarget_motion(portrait.points, motion, job.gains, job.neutralize)
-    alpha, plate = (own_picture(path, what) for path, what in (
-        (job.alpha, "matte"), (job.plate, "clean plate")))  # fmt: skip
+    alpha, plate = (
+        own_picture(path, what) for path, what in ((job.alpha, "matte"), (job.plate, "clean plate"))
+    )
     layers = None
     if not job.box:
         layers = portrait_layers(
@@ -130,11 +131,15 @@ def build_scene(
     if layers and layers.fallback:
         words, layers = f"the head moves with its background: {layers.fallback}", None
         if job.layer == "person":
-            raise InputError(f"{portrait.path}: there is no matte to cut the person out by "
-                             f"({words}); give one of your own")  # fmt: skip
+            raise InputError(
+                f"{portrait.path}: there is no matte to cut the person out by "
+                f"({words}); give one of your own"
+            )
         if job.matte == "channels":
-            raise InputError(f"{portrait.path}: there are no mattes of the person ({words}); give "
-                             "a matte of your own, or take the face's alone")  # fmt: skip
+            raise InputError(
+                f"{portrait.path}: there are no mattes of the person ({words}); give "
+                "a matte of your own, or take the face's alone"
+            )
     mouth = open_mouth(portrait, others)
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
     full = warp_source(portrait.crop(), points, mouth=mouth, look=job.teeth)
@@ -162,9 +167,12 @@ def build_scene(
             shown = build_ground(below, layers, mouth, generator.size, job.teeth)
             head = replace(shown.full, person=replace(shown.full.person, palette=painted))
             ground = replace(
-                shown, full=head, small=ground.small, small_plate=ground.small_plate,
+                shown,
+                full=head,
+                small=ground.small,
+                small_plate=ground.small_plate,
                 small_missed=ground.small_missed,
-            )  # fmt: skip
+            )
     read = [*(each.picture.sha256 for each in (portrait, *others)), generator.sha256]
     read += [own.sha256 for own in (alpha, plate) if own]
     if person:
@@ -230,16 +238,20 @@ def at_model_size(full: WarpSource, size: int) -> WarpSource:
 
 def _check_choices(job: SynthesizeJob) -> None:
     for value, known in (
-        (job.transfer, TRANSFERS), (job.layer, LAYERS), (job.format, FORMATS),
+        (job.transfer, TRANSFERS),
+        (job.layer, LAYERS),
+        (job.format, FORMATS),
         (job.matte, MATTES),
-    ):  # fmt: skip
+    ):
         if value not in known:
             raise InputError(f"'{value}' is not one of {', '.join(known)}")
     if job.model and job.person:
         raise InputError("a model and a person's folder were both given; choose one of them")
     if job.box and (job.alpha or job.plate or job.layer == "person" or job.matte == "channels"):
-        raise InputError("the head as a box takes no matte, no plate, no layer 'person' and no "
-                         "mattes as channels; leave the box out")  # fmt: skip
+        raise InputError(
+            "the head as a box takes no matte, no plate, no layer 'person' and no "
+            "mattes as channels; leave the box out"
+        )
     check_gains(job.gains)
     check_teeth(job.teeth)
     check_match(job.match, job.match_strength)

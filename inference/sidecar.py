@@ -54,8 +54,17 @@ _MARK_SIZE = hashlib.sha256().digest_size
 # Choices that do not change a frame's pixels, or not on purpose; those that are hashed as files;
 # and those that change the target landmarks alone, which are hashed frame by frame.
 _NOT_THE_PICTURE = {
-    "out", "frames", "provider", "portrait", "model", "person", "tier", "matte", "alpha", "plate",
-}  # fmt: skip
+    "out",
+    "frames",
+    "provider",
+    "portrait",
+    "model",
+    "person",
+    "tier",
+    "matte",
+    "alpha",
+    "plate",
+}
 _THE_TARGET = {
     "track", "performance", "transfer", "neutral", "gains", "neutralize", "smooth_pose",
     "smooth_expression",
@@ -129,10 +138,11 @@ class FrameFolder:
         except OSError as error:
             raise file_error(error, path) from error
         return [
-            index for index in targets
+            index
+            for index in targets
             if not self.frame(index).is_file()
             or (self.matte and not self.matte_of(index).is_file())
-        ]  # fmt: skip
+        ]
 
     def in_turn(self, frames: list[int]) -> list[int]:
         """The order in which to make frames: beside another run from anywhere, to share them."""
@@ -252,8 +262,10 @@ def _refuse_strangers(job: SynthesizeJob, pattern: str, count: int, upright: boo
         wanted |= {MATTES[job.matte] % index for index in range(count)}
     strangers = sorted(path.name for path in job.out.iterdir() if path.name in wanted - ours)
     if strangers:
-        raise InputError(f"{job.out / strangers[0]}: is there already and was not made by Likeness;"
-                         " choose another folder, an empty one is best")  # fmt: skip
+        raise InputError(
+            f"{job.out / strangers[0]}: is there already and was not made by Likeness;"
+            " choose another folder, an empty one is best"
+        )
 
 
 def _remove_stale(folder: FrameFolder, count: int) -> None:

@@ -109,9 +109,16 @@ def synthesize(
                 progress(kept + done, len(frames))
     gaps = int((~track.valid[frames.start : frames.stop]).sum())
     return Synthesized(
-        len(wanted), kept, gaps, scene.generator.provider, scene.generator.reason,
-        scene.generator.training, dict(clock.seconds), time.perf_counter() - start, scene.words,
-    )  # fmt: skip
+        len(wanted),
+        kept,
+        gaps,
+        scene.generator.provider,
+        scene.generator.reason,
+        scene.generator.training,
+        dict(clock.seconds),
+        time.perf_counter() - start,
+        scene.words,
+    )
 
 
 def _frame_range(job: SynthesizeJob, count: int) -> range:
@@ -124,9 +131,12 @@ def _frame_range(job: SynthesizeJob, count: int) -> range:
 
 
 def _in_parallel(
-    make: Callable[[int], None], frames: list[int], cancelled: Callable[[], bool], out: Path,
+    make: Callable[[int], None],
+    frames: list[int],
+    cancelled: Callable[[], bool],
+    out: Path,
     threads: int,
-) -> Iterator[int]:  # fmt: skip
+) -> Iterator[int]:
     """Make frames in so many threads, at most two each in flight; yields the number done."""
     waiting = iter(frames)
     running: set[Future[None]] = set()

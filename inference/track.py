@@ -109,8 +109,9 @@ def size_of(arrays: Arrays) -> tuple[int, int]:
     try:
         return checked_size(width, height)
     except ValueError:
-        raise WrongArray(f"a picture's size of {width} x {height} is not positive, or too "
-                         "large") from None  # fmt: skip
+        raise WrongArray(
+            f"a picture's size of {width} x {height} is not positive, or too large"
+        ) from None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:

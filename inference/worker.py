@@ -236,10 +236,15 @@ def _run(
 def _meter(name: str, emit: Emit, **more: str) -> Progress:
     return progress_meter(
         lambda done, total, rate, left: emit(
-            "progress", id=name, done=done, total=total, rate=round(rate, 2),
-            left_s=round(left, 1), **more,
+            "progress",
+            id=name,
+            done=done,
+            total=total,
+            rate=round(rate, 2),
+            left_s=round(left, 1),
+            **more,
         )
-    )  # fmt: skip
+    )
 
 
 def _captured(result: Captured) -> dict[str, Any]:

@@ -70,9 +70,12 @@ def _look(person: int, size: int) -> NDArray[np.float32]:
     shift = 0.05 * size * np.sin(2 * np.pi * waves[0] * rows / size + phase[0])
     rise = 0.05 * size * np.sin(2 * np.pi * waves[1] * columns / size + phase[1])
     return cv2.remap(
-        picture.astype(np.float32), (columns + shift).astype(np.float32),
-        (rows + rise).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT,
-    )  # fmt: skip
+        picture.astype(np.float32),
+        (columns + shift).astype(np.float32),
+        (rows + rise).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
+    )
 
 
 def _face(size: int) -> NDArray[np.float32]:

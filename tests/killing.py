@@ -37,9 +37,15 @@ class Ended:
 
 
 def kill_over_and_over(
-    work: Work, base: Path, kills: int, seed: int, left: Check, done: Check,
-    armed: str = "", finished_share: float = 0.3,
-) -> int:  # fmt: skip
+    work: Work,
+    base: Path,
+    kills: int,
+    seed: int,
+    left: Check,
+    done: Check,
+    armed: str = "",
+    finished_share: float = 0.3,
+) -> int:
     """Kill so many times, each time followed by a rerun; returns how many folders were finished.
 
     left: looks at what a kill left; done: at what a rerun that ended by itself made. armed: kills

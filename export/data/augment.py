@@ -93,9 +93,8 @@ class View:
 
 
 def draw_augmentation(
-    points: Points, stored: tuple[int, int], size: int, strength: Strength,
-    rng: np.random.Generator,
-) -> Augmentation:  # fmt: skip
+    points: Points, stored: tuple[int, int], size: int, strength: Strength, rng: np.random.Generator
+) -> Augmentation:
     """Draw an episode's augmentation around its first source.
 
     points: (478, 3) the first source's landmarks in pixels of its stored picture, whose size is
@@ -204,9 +203,13 @@ def add_noise(augmentation: Augmentation, picture: Picture, rng: np.random.Gener
 
 
 def _placement(
-    points: Points, stored: tuple[int, int], size: int, mirror: bool, strength: Strength,
+    points: Points,
+    stored: tuple[int, int],
+    size: int,
+    mirror: bool,
+    strength: Strength,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:  # fmt: skip
+) -> NDArray[np.float64]:
     """(2, 3): the crop of inference, moved, turned and mirrored about its middle."""
     box = crop_box(points, stored)
     spread = rng.uniform(-1, 1, 4)
@@ -255,9 +258,11 @@ def _face_frame(
 
 
 def _shape_shift(
-    augmentation: Augmentation, at: NDArray[np.float32], to_face: NDArray[np.float64],
+    augmentation: Augmentation,
+    at: NDArray[np.float32],
+    to_face: NDArray[np.float64],
     from_face: NDArray[np.float64],
-) -> NDArray[np.float32]:  # fmt: skip
+) -> NDArray[np.float32]:
     """How far from each position (H, W, 2) of the stored picture its content lies: (H, W, 2)."""
     index = at @ to_face[:, :2].T.astype(np.float32) + to_face[:, 2].astype(np.float32)
     shift = cv2.remap(augmentation.field, index, None, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT)
@@ -267,9 +272,11 @@ def _shape_shift(
 
 
 def _undo_shift(
-    augmentation: Augmentation, points: NDArray[np.float64], to_face: NDArray[np.float64],
+    augmentation: Augmentation,
+    points: NDArray[np.float64],
+    to_face: NDArray[np.float64],
     from_face: NDArray[np.float64],
-) -> NDArray[np.float64]:  # fmt: skip
+) -> NDArray[np.float64]:
     """Where the shape warp carries positions (N, 2): the p with p + shift(p) = position."""
     moved = points.astype(np.float32)
     for _ in range(4):  # the warp is gentle: each round shrinks the error tenfold

@@ -62,16 +62,18 @@ def _from_manifest(source: Path) -> list[ClipFile]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _read_manifest(csv.DictReader(file), source)
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: is no table that can be read ({error}); write it as CSV in "
-                         "UTF-8")  from error  # fmt: skip
+        raise InputError(
+            f"{path}: is no table that can be read ({error}); write it as CSV in UTF-8"
+        ) from error
 
 
 def _read_manifest(rows: csv.DictReader[str], source: Path) -> list[ClipFile]:
     path = source / _MANIFEST
     missing = {"file", "split", "identity"} - set(rows.fieldnames or ())
     if missing:
-        raise InputError(f"{path}: lacks the column '{min(missing)}'; "
-                         "it needs file, split and identity")  # fmt: skip
+        raise InputError(
+            f"{path}: lacks the column '{min(missing)}'; it needs file, split and identity"
+        )
     clips = []
     for row in rows:
         name = (row["file"] or "").strip()
@@ -147,5 +149,7 @@ def _check_splits(clips: list[ClipFile], source: Path) -> None:
         names.add(clip.name)
     person = shared_person((clip.identity, clip.split) for clip in clips)
     if person is not None:
-        raise InputError(f"{source}: '{person}' is in the split '{VAL}' and in another; whom "
-                         "training may see cannot validate it")  # fmt: skip
+        raise InputError(
+            f"{source}: '{person}' is in the split '{VAL}' and in another; whom "
+            "training may see cannot validate it"
+        )

@@ -58,9 +58,12 @@ class Episodes:
     """
 
     def __init__(
-        self, data: PreparedData, seed: int, shots: tuple[int, int] = (1, 8),
+        self,
+        data: PreparedData,
+        seed: int,
+        shots: tuple[int, int] = (1, 8),
         still_share: float = 0.1,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """shots: the fewest and the most source frames; all episodes of a step have as many.
 
         still_share: how many of the episodes are of stills, where there are any.

@@ -91,9 +91,12 @@ class Table:
 
     @staticmethod
     def make(
-        numbers: NDArray[np.int32], measures: NDArray[np.float32], points: Points, side: float,
+        numbers: NDArray[np.int32],
+        measures: NDArray[np.float32],
+        points: Points,
+        side: float,
         jpegs: list[bytes],
-    ) -> Table:  # fmt: skip
+    ) -> Table:
         """points: (F, 478, 3) in pixels of the stored pictures; all within `storable`."""
         share = (points / np.float32(side) - _LOW) / (_HIGH - _LOW)
         return Table(
@@ -111,8 +114,12 @@ class Table:
 
     def pack(self) -> bytes:
         arrays: list[NDArray[np.generic]] = [
-            self.numbers, self.measures, self.points, self.starts, self.crcs,
-        ]  # fmt: skip
+            self.numbers,
+            self.measures,
+            self.points,
+            self.starts,
+            self.crcs,
+        ]
         shapes = self.shapes(len(self.numbers))
         parts = [a.astype(kind).tobytes() for a, (kind, _) in zip(arrays, shapes, strict=True)]
         return b"".join(parts).ljust(self.length(len(self.numbers)), b"\0")
@@ -162,12 +169,16 @@ def check_settings(path: Path, wanted: dict[str, int]) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: is damaged; delete the folder and prepare again") from None
     if topology != TOPOLOGY:
-        raise InputError(f"{path}: the data's topology is '{topology}', this version reads "
-                         f"'{TOPOLOGY}'; prepare the footage again")  # fmt: skip
+        raise InputError(
+            f"{path}: the data's topology is '{topology}', this version reads "
+            f"'{TOPOLOGY}'; prepare the footage again"
+        )
     for key, value in wanted.items():
         if found.get(key) != value:
-            raise InputError(f"{path}: the data was prepared with {key} {found.get(key)}, not "
-                             f"{value}; choose another --out folder")  # fmt: skip
+            raise InputError(
+                f"{path}: the data was prepared with {key} {found.get(key)}, not "
+                f"{value}; choose another --out folder"
+            )
 
 
 def read_index(folder: Path) -> tuple[list[ClipRecord], int]:
@@ -186,7 +197,9 @@ def read_index(folder: Path) -> tuple[list[ClipRecord], int]:
                 raise ValueError  # it would lead out of the folder
             records.append(record)
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise InputError(f"{path}: line {len(records) + 1} is damaged; delete the folder and "
-                             "prepare the footage again") from None  # fmt: skip
+            raise InputError(
+                f"{path}: line {len(records) + 1} is damaged; delete the folder and "
+                "prepare the footage again"
+            ) from None
         length += len(line)
     return records, length

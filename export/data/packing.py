@@ -26,7 +26,7 @@ from export.data.layout import (
     check_settings,
     read_index,
     shard_name,
-)  # fmt: skip
+)
 from export.data.mattes import join_mattes
 from inference.errors import InputError, LikenessError
 from inference.files import write_whole
@@ -54,10 +54,19 @@ class PackedClip:
 
 
 def pack_clip(
-    name: str, identity: str, split: str, still: bool, rate: str, size: tuple[int, int],
-    side: float, numbers: NDArray[np.int32], points: Points, measures: NDArray[np.float32],
-    jpegs: list[bytes], mattes: list[bytes] | None = None,
-) -> PackedClip:  # fmt: skip
+    name: str,
+    identity: str,
+    split: str,
+    still: bool,
+    rate: str,
+    size: tuple[int, int],
+    side: float,
+    numbers: NDArray[np.int32],
+    points: Points,
+    measures: NDArray[np.float32],
+    jpegs: list[bytes],
+    mattes: list[bytes] | None = None,
+) -> PackedClip:
     """Lay a clip's frames out as they lie in a shard.
 
     points: (F, 478, 3) in pixels of the stored pictures; all within `storable`. mattes: of each
@@ -116,8 +125,10 @@ class ShardWriter:
             self._index.flush()
             os.fsync(self._index.fileno())
         except OSError as error:
-            raise LikenessError(f"{self._folder.path}: cannot be written ({error.strerror}); make "
-                                "room and run the same command again")  from error  # fmt: skip
+            raise LikenessError(
+                f"{self._folder.path}: cannot be written ({error.strerror}); make "
+                "room and run the same command again"
+            ) from error
         self.records.append(record)
 
     def _open_shard(self) -> BinaryIO:
@@ -142,8 +153,10 @@ def _cut_off_the_unfinished(folder: OwnedFolder) -> list[ClipRecord]:
     sizes = {p.name: p.stat().st_size for p in folder.files() if SHARD.fullmatch(p.name)}
     for name, end in ends.items():
         if sizes.get(name, 0) < end:
-            raise InputError(f"{folder.path / name}: the shard is shorter than its index says; "
-                             "delete the folder and prepare the footage again")  # fmt: skip
+            raise InputError(
+                f"{folder.path / name}: the shard is shorter than its index says; "
+                "delete the folder and prepare the footage again"
+            )
     beyond = {name for name, size in sizes.items() if size > ends.get(name, 0)}
     # A run writes its index before its first shard, and is interrupted in the last shard only.
     if beyond and (not index.is_file() or len(beyond) > 1 or beyond != {max(sizes)}):

@@ -71,9 +71,13 @@ class Packed:
 
 
 def pack(
-    data: Path, out: Path, megabytes: float = LARGEST, smaller: Smaller | None = None,
-    splits: Iterable[str] = SPLITS, progress: Progress | None = None,
-) -> Packed:  # fmt: skip
+    data: Path,
+    out: Path,
+    megabytes: float = LARGEST,
+    smaller: Smaller | None = None,
+    splits: Iterable[str] = SPLITS,
+    progress: Progress | None = None,
+) -> Packed:
     """Write the clips of some splits as parts of at most so many megabytes.
 
     The manifest comes last: without it a folder of parts is none. Raises InputError for a folder
@@ -95,9 +99,13 @@ def pack(
 
 
 def _write_parts(
-    clips: PreparedData, chosen: list[int], folder: OwnedFolder, limit: int, smaller: Smaller,
+    clips: PreparedData,
+    chosen: list[int],
+    folder: OwnedFolder,
+    limit: int,
+    smaller: Smaller,
     progress: Progress | None,
-) -> Packed:  # fmt: skip
+) -> Packed:
     """limit: bytes of a part, at most."""
     records: list[ClipRecord] = []
     parts: list[Part] = []
@@ -123,8 +131,9 @@ def _write_parts(
             close()
             filled = 0
         fields = {key: value for key, value in vars(clip).items() if key != "data"}
-        records.append(ClipRecord(**fields, shard=shard_name(len(parts)), offset=filled,
-                                  length=length))  # fmt: skip
+        records.append(
+            ClipRecord(**fields, shard=shard_name(len(parts)), offset=filled, length=length)
+        )
         waiting.append(clip.data)
         filled += length
         if progress:
@@ -152,9 +161,11 @@ def unpack(parts: Path, out: Path) -> PreparedData:
     wanted: list[Part] = manifest["parts"]
     missing = [part.name for part in wanted if not (parts / part.name).is_file()]
     if missing:
-        raise InputError(f"{parts}: {len(missing)} of {len(wanted)} parts are missing "
-                         f"({', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''}); copy "
-                         "them here and run the same command again")  # fmt: skip
+        raise InputError(
+            f"{parts}: {len(missing)} of {len(wanted)} parts are missing "
+            f"({', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''}); copy "
+            "them here and run the same command again"
+        )
     index = "".join(json.dumps(fields) + "\n" for fields in manifest["clips"]).encode()
     with writing(out, PREPARED, [parts]) as folder:
         there = folder.file(INDEX)
@@ -225,9 +236,18 @@ def _smaller(clip: StoredClip, how: Smaller) -> PackedClip:
     share = min(1.0, how.side / max(record.size)) if how.side else 1.0
     if share == 1.0 and (how.every == 1 or record.still):
         return PackedClip(
-            record.name, record.identity, record.split, record.still, record.rate, record.size,
-            record.side, record.frames, record.table_crc, clip.whole(), record.mattes,
-        )  # fmt: skip
+            record.name,
+            record.identity,
+            record.split,
+            record.still,
+            record.rate,
+            record.size,
+            record.side,
+            record.frames,
+            record.table_crc,
+            clip.whole(),
+            record.mattes,
+        )
     kept = range(0, record.frames, how.every)
     if not record.still and len(kept) < 2:
         kept = range(record.frames)  # a clip needs two frames
@@ -241,11 +261,19 @@ def _smaller(clip: StoredClip, how: Smaller) -> PackedClip:
     ]
     mattes = [bytes(png) for i in kept if (png := clip.matte_png(i)) is not None]
     return pack_clip(
-        record.name, record.identity, record.split, record.still, record.rate, size,
-        record.side * share, clip.numbers[list(kept)],
-        np.stack([clip.points(i) * zoom for i in kept]), clip.measures[list(kept)], jpegs,
+        record.name,
+        record.identity,
+        record.split,
+        record.still,
+        record.rate,
+        size,
+        record.side * share,
+        clip.numbers[list(kept)],
+        np.stack([clip.points(i) * zoom for i in kept]),
+        clip.measures[list(kept)],
+        jpegs,
         mattes,
-    )  # fmt: skip
+    )
 
 
 def _shrunk(picture: NDArray[np.uint8], size: tuple[int, int], quality: int) -> bytes:

@@ -147,9 +147,12 @@ class _Sheet:
         self._size = options.size
         clip, size = self.clip, options.size
         self.augmentation = draw_augmentation(
-            clip.points(episode.sources[0]), clip.record.size, size, options.strength,
+            clip.points(episode.sources[0]),
+            clip.record.size,
+            size,
+            options.strength,
             np.random.default_rng((*episode.key, AUGMENT)),
-        )  # fmt: skip
+        )
         noise = np.random.default_rng((*episode.key, NOISE))
         self.target_view = self._view(episode.target, size)
         self.target = self.target_view.place
@@ -176,10 +179,11 @@ class _Sheet:
             self.identity_views = [
                 self._noisy(
                     self._view(frame, options.identity_size, options.identity_size),
-                    noise, options.identity_size,
+                    noise,
+                    options.identity_size,
                 )
                 for frame in episode.sources
-            ]  # fmt: skip
+            ]
 
     def _view(self, frame: int, size: int, identity: int = 0) -> _View:
         record = self.clip.record

@@ -75,10 +75,14 @@ class Prepared:
 
 
 def prepare(
-    source: Path, out: Path, settings: PrepareSettings | None = None, processes: int | None = None,
-    val_share: float = 0.1, progress: Progress | None = None,
+    source: Path,
+    out: Path,
+    settings: PrepareSettings | None = None,
+    processes: int | None = None,
+    val_share: float = 0.1,
+    progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Prepared:  # fmt: skip
+) -> Prepared:
     """Prepare all clips below `source` that are not in `out` yet.
 
     Raises InputError when nothing can be used or `out` is not ours, LikenessError for a full disk,
@@ -167,19 +171,31 @@ def _pack_still(clip: ClipFile, settings: PrepareSettings) -> PackedClip:
 
 
 def _pack(
-    clip: ClipFile, rate: str, view: _View, numbers: list[int], points: list[Points],
+    clip: ClipFile,
+    rate: str,
+    view: _View,
+    numbers: list[int],
+    points: list[Points],
     pictures: _Pictures,
-) -> PackedClip:  # fmt: skip
+) -> PackedClip:
     stacked = np.stack(points)
     good = np.flatnonzero(storable(stacked, view.side))
     if len(good) < (1 if clip.still else _FEWEST_FRAMES):
         raise InputError(f"{clip.path}: the face leaves the picture in nearly every frame")
     return pack_clip(
-        clip.name, clip.identity, clip.split, clip.still, rate, view.size, view.side,
-        np.array(numbers, np.int32)[good], stacked[good], face_measures(stacked[good]),
+        clip.name,
+        clip.identity,
+        clip.split,
+        clip.still,
+        rate,
+        view.size,
+        view.side,
+        np.array(numbers, np.int32)[good],
+        stacked[good],
+        face_measures(stacked[good]),
         [pictures.jpegs[i] for i in good],
         [pictures.mattes[i] for i in good] if pictures.mattes else None,
-    )  # fmt: skip
+    )
 
 
 class _Pictures:
@@ -230,8 +246,10 @@ def _view(points: Points, size: tuple[int, int], largest: int, path: Path) -> _V
     """The crop around usual landmarks (478, 3), with room, as far as the picture reaches."""
     face = float(np.ptp(points[list(OVAL), :2], axis=0).max())
     if face < _SMALLEST_FACE:
-        raise InputError(f"{path}: the face is only {face:.0f} pixels high; "
-                         f"at least {_SMALLEST_FACE:.0f} are needed")  # fmt: skip
+        raise InputError(
+            f"{path}: the face is only {face:.0f} pixels high; "
+            f"at least {_SMALLEST_FACE:.0f} are needed"
+        )
     box = crop_box(points, size)
     room_x, room_y = (round(length * (_MARGIN - 1) / 2) for length in (box.width, box.height))
     left, top = max(0, box.x - room_x), max(0, box.y - room_y)
@@ -268,9 +286,8 @@ def _jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:
 
 
 def _pack_all(
-    clips: list[ClipFile], settings: PrepareSettings, processes: int,
-    cancelled: Callable[[], bool],
-) -> Iterator[tuple[ClipFile, PackedClip | str]]:  # fmt: skip
+    clips: list[ClipFile], settings: PrepareSettings, processes: int, cancelled: Callable[[], bool]
+) -> Iterator[tuple[ClipFile, PackedClip | str]]:
     """Each clip packed, or the reason why it is not, in the order in which they get ready.
 
     A file that takes its process down (a decoder's crash) is found by trying the suspects one by

@@ -85,9 +85,12 @@ def make_sample(data: Footage, episode: Episode, options: SampleOptions) -> Samp
     """
     clip = data.clip(episode.clip)
     augmentation = draw_augmentation(
-        clip.points(episode.sources[0]), clip.record.size, options.size, options.strength,
+        clip.points(episode.sources[0]),
+        clip.record.size,
+        options.size,
+        options.strength,
         np.random.default_rng((*episode.key, AUGMENT)),
-    )  # fmt: skip
+    )
     noise = np.random.default_rng((*episode.key, NOISE))
     view = view_frame(augmentation, clip.points(episode.target), clip.record.size)
     target = recolour(augmentation, show(view, clip.picture(episode.target)))
@@ -171,9 +174,8 @@ def _moved(still: Portrait, clip: Clip, motion: Motion) -> Portrait:
     size = still.picture.size
     pose = pose_target(build_mesh(still.points, size), moved, size)
     pixels, _ = warp(
-        warp_source(still.picture.rgb8(), still.points), pose, size,
-        interpolation=cv2.INTER_LINEAR,
-    )  # fmt: skip
+        warp_source(still.picture.rgb8(), still.points), pose, size, interpolation=cv2.INTER_LINEAR
+    )
     return replace(still, picture=StillPicture(pixels, None), points=moved)
 
 
@@ -193,9 +195,8 @@ def _borrowed_mouth(
 
 
 def _identity(
-    clip: Clip, episode: Episode, augmentation: Augmentation, size: int,
-    noise: np.random.Generator,
-) -> NDArray[np.uint8]:  # fmt: skip
+    clip: Clip, episode: Episode, augmentation: Augmentation, size: int, noise: np.random.Generator
+) -> NDArray[np.uint8]:
     """What the embedder sees of every source: (K, 6, I, I)."""
     result = np.empty((len(episode.sources), 6, size, size), np.uint8)
     # Half the pixels are decoded where they are enough: less time, and no aliasing.

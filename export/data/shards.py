@@ -21,7 +21,7 @@ from export.data.layout import (
     Table,
     check_settings,
     read_index,
-)  # fmt: skip
+)
 from export.data.mattes import find_matte, read_matte
 from inference.errors import InputError
 
@@ -33,8 +33,10 @@ class PreparedData:
         """Open the clips of one split, or all. Raises InputError when it is no prepared folder."""
         path = folder / SETTINGS
         if not path.is_file():
-            raise InputError(f"{folder}: is no prepared data; make it with: "
-                             "python -m export prepare SRC --out DATA")  # fmt: skip
+            raise InputError(
+                f"{folder}: is no prepared data; make it with: "
+                "python -m export prepare SRC --out DATA"
+            )
         check_settings(path, {"format": FORMAT})
         records = sorted(read_index(folder)[0], key=lambda record: record.name)
         _check_people(records, folder)
@@ -62,9 +64,8 @@ class PreparedData:
             self._maps[record.shard] = np.memmap(path, np.uint8, "r")
         shard = self._maps[record.shard]
         clip = StoredClip(
-            record, self.folder / record.shard,
-            shard[record.offset : record.offset + record.length],
-        )  # fmt: skip
+            record, self.folder / record.shard, shard[record.offset : record.offset + record.length]
+        )
         if index not in self._checked:
             clip.check_table()
             self._checked.add(index)
@@ -160,8 +161,10 @@ class StoredClip:
 def _check_people(records: list[ClipRecord], folder: Path) -> None:
     person = shared_person((record.identity, record.split) for record in records)
     if person is not None:
-        raise InputError(f"{folder}: '{person}' is in the validation split and in another; "
-                         "prepare the footage again")  # fmt: skip
+        raise InputError(
+            f"{folder}: '{person}' is in the validation split and in another; "
+            "prepare the footage again"
+        )
 
 
 def check_all(data: PreparedData) -> Iterator[str]:

@@ -40,8 +40,11 @@ def write_chart(face: CanonicalFace, path: Path) -> None:
             tiles.append(_tile(face, values, control.name + which))
     tiles += [np.full_like(tiles[0], 30)] * (-len(tiles) % _COLUMNS)
     rows = [np.hstack(tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR),
-                              [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])  # fmt: skip
+    done, data = cv2.imencode(
+        ".jpg",
+        cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR),
+        [cv2.IMWRITE_JPEG_QUALITY, _QUALITY],
+    )
     assert done
     # By these words the chart is known as one, and may be replaced.
     comment = _COMMENT + (2 + len(_WORDS)).to_bytes(2, "big") + _WORDS
@@ -74,15 +77,19 @@ def _tile(face: CanonicalFace, controls: NDArray[np.floating], name: str) -> NDA
         cv2.polylines(picture, [rest[points]], closed, _REST, _SHARPER // 2, cv2.LINE_AA)
         cv2.polylines(picture, [pixels[points]], closed, color, _SHARPER, cv2.LINE_AA)
     small = cv2.resize(picture, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
-    cv2.putText(small, name, (8, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.44, (235, 235, 230), 1,
-                cv2.LINE_AA)  # fmt: skip
+    cv2.putText(
+        small, name, (8, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.44, (235, 235, 230), 1, cv2.LINE_AA
+    )
     return np.asarray(small, np.uint8)
 
 
 def _skin(
-    picture: NDArray[np.uint8], shape: NDArray[np.float64], pixels: NDArray[np.int32],
-    triangles: NDArray[np.int32], moved: NDArray[np.float64],
-) -> None:  # fmt: skip
+    picture: NDArray[np.uint8],
+    shape: NDArray[np.float64],
+    pixels: NDArray[np.int32],
+    triangles: NDArray[np.int32],
+    moved: NDArray[np.float64],
+) -> None:
     """Triangles from the farthest to the nearest, lit from the camera; turned ones stand out.
 
     moved: (478,), 0 to 1; skin that moves is tinted.

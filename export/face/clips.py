@@ -55,8 +55,10 @@ def _files(source: Path) -> Iterator[FaceClip]:
     if source.is_dir():
         paths = sorted(source.glob(f"*{SUFFIX}"))
         if not paths:
-            raise InputError(f"{source}: holds no prepared footage and no *{SUFFIX} files; make "
-                             "them with python -m inference capture")  # fmt: skip
+            raise InputError(
+                f"{source}: holds no prepared footage and no *{SUFFIX} files; make "
+                "them with python -m inference capture"
+            )
     else:
         paths = [source]
     for path in paths:

@@ -73,10 +73,12 @@ def make_face(clips: Iterable[FaceClip], progress: Callable[[int], None]) -> Mad
         raise InputError("a mean face needs the tracks of several people; name more of them")
     mean = mean_face(rests)
     people = {
-        person: [clip_changes(clip.track, rest, mean)
-                 for clip, rest in zip(tracks[person], rests[person], strict=True)]
+        person: [
+            clip_changes(clip.track, rest, mean)
+            for clip, rest in zip(tracks[person], rests[person], strict=True)
+        ]
         for person in tracks
-    }  # fmt: skip
+    }
     changes = gather(people, FRAMES_A_PERSON)
     face = CanonicalFace(
         mean=mean.astype(np.float32),

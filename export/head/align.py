@@ -56,8 +56,16 @@ def align(mesh: BaseMesh, face: CanonicalFace) -> Alignment:
     goals = face.mean[[*_IRISES, _NOSE_TIP]].astype(np.float64)
     skin = face.mean[:SKIN_COUNT].astype(np.float64)
     loose = np.ones(SKIN_COUNT)
-    loose[[*LEFT_EYE_UPPER, *LEFT_EYE_LOWER, *RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER,
-           *MOUTH_UPPER, *MOUTH_LOWER]] = _LOOSE  # fmt: skip
+    loose[
+        [
+            *LEFT_EYE_UPPER,
+            *LEFT_EYE_LOWER,
+            *RIGHT_EYE_UPPER,
+            *RIGHT_EYE_LOWER,
+            *MOUTH_UPPER,
+            *MOUTH_LOWER,
+        ]
+    ] = _LOOSE
     scale, rotation, shift = _similarity(anchors, goals, np.ones(len(goals)))
     for _ in range(_ROUNDS):
         placed = scale * front @ rotation.T + shift

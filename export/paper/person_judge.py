@@ -77,15 +77,24 @@ def judge_unseen(
     real = np.stack([face_features(*pair) for pair in zip(targets, points, strict=True)])
     middle, people = _middle(halves.data)
     person = real.mean(axis=0)
-    made = {"before": as_pictures(show(before, view.lines)),
-            "after": as_pictures(show(after, view.lines))}  # fmt: skip
+    made = {
+        "before": as_pictures(show(before, view.lines)),
+        "after": as_pictures(show(after, view.lines)),
+    }
     scores = {
         name: _scores(pictures, targets, view, person, middle) for name, pictures in made.items()
     }
     return Unseen(
-        record.name, record.identity, record.split, people, scores["before"], scores["after"],
-        likeness(real, person, middle), targets, made,
-    )  # fmt: skip
+        record.name,
+        record.identity,
+        record.split,
+        people,
+        scores["before"],
+        scores["after"],
+        likeness(real, person, middle),
+        targets,
+        made,
+    )
 
 
 def as_pictures(batch: object) -> tuple[Picture, ...]:
@@ -95,9 +104,12 @@ def as_pictures(batch: object) -> tuple[Picture, ...]:
 
 
 def _scores(
-    made: tuple[Picture, ...], targets: tuple[Picture, ...], view: PaperView, person: Features,
+    made: tuple[Picture, ...],
+    targets: tuple[Picture, ...],
+    view: PaperView,
+    person: Features,
     middle: Features,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     points = view.points.numpy()
     rows = [
         compare_pictures(picture, target, find_regions(face, _WHOLE, (SIZE, SIZE)))

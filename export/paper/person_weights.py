@@ -51,8 +51,10 @@ class PaperRun:
 def load_meta_learned(path: Path) -> MetaLearned:
     """Raises InputError when the file is no checkpoint of the paper's three networks."""
     if path.suffix == EXPORTED:
-        raise InputError(f"{path}: an exported generator comes without embedder and discriminator; "
-                         "give the checkpoint that python -m export paper wrote")  # fmt: skip
+        raise InputError(
+            f"{path}: an exported generator comes without embedder and discriminator; "
+            "give the checkpoint that python -m export paper wrote"
+        )
     generator = PaperGenerator()
     training = load_weights(generator, path, "paper").training
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -110,12 +110,21 @@ def _train(config: PaperConfig, folder: OwnedFolder) -> Path:
         torch.optim.Adam(learner.parameters(), config.rate, betas=(0.0, 0.99)),
         torch.optim.Adam(judge.parameters(), config.rate_adversary, betas=(0.0, 0.99)),
     )
-    shares = {"pixels": 1.0, "looks": config.share_looks, "adversary": config.share_adversary,
-              "features": config.share_features}  # fmt: skip
+    shares = {
+        "pixels": 1.0,
+        "looks": config.share_looks,
+        "adversary": config.share_adversary,
+        "features": config.share_features,
+    }
     balance = Balance(shares, "pixels")
-    run: dict[str, Any] = {"learner": learner, "average": average, "judge": judge,
-                           "first": optimizers[0], "second": optimizers[1],
-                           "balance": balance}  # fmt: skip
+    run: dict[str, Any] = {
+        "learner": learner,
+        "average": average,
+        "judge": judge,
+        "first": optimizers[0],
+        "second": optimizers[1],
+        "balance": balance,
+    }
     first, before = _load(config, run, device)
     looks = _looks(config).to(device)
     validation = feed.validation()
@@ -206,10 +215,14 @@ class _Feed:
     def batches(self, first: int) -> Iterator[tuple[int, Batch]]:
         workers = self._config.workers
         loader = DataLoader(
-            self._steps, batch_size=None, sampler=range(first, self._config.steps + 1),
-            num_workers=workers, prefetch_factor=2 if workers else None,
-            worker_init_fn=_one_thread, multiprocessing_context="spawn" if workers else None,
-        )  # fmt: skip
+            self._steps,
+            batch_size=None,
+            sampler=range(first, self._config.steps + 1),
+            num_workers=workers,
+            prefetch_factor=2 if workers else None,
+            worker_init_fn=_one_thread,
+            multiprocessing_context="spawn" if workers else None,
+        )
         yield from enumerate(loader, first)
 
     def validation(self) -> Batch:
@@ -282,9 +295,13 @@ def _on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tens
 
 @torch.no_grad()
 def _validate(
-    folder: OwnedFolder, average: PaperLearner, batch: Batch, step: int, spent: float,
+    folder: OwnedFolder,
+    average: PaperLearner,
+    batch: Batch,
+    step: int,
+    spent: float,
     device: torch.device,
-) -> None:  # fmt: skip
+) -> None:
     """SSIM of what is never trained on, whether e matters, and a picture: source, lines, result,
     target."""
     target, lines, frames, _ = _on_device(batch, device)

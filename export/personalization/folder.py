@@ -76,8 +76,10 @@ def write_person(made: Personalized, config: PersonalizeConfig) -> None:
 def kept_line(folder: Path, made: Personalized | PaperPersonalized, count: int) -> str:
     """What came of a run on so many pictures."""
     what = f"step {made.step} of {made.steps}" if made.better else "the feed-forward weights"
-    return (f"{folder}: {what} kept, from {count} picture{'s' * (count > 1)} in "
-            f"{made.seconds:.0f} s; see {CARD}")  # fmt: skip
+    return (
+        f"{folder}: {what} kept, from {count} picture{'s' * (count > 1)} in "
+        f"{made.seconds:.0f} s; see {CARD}"
+    )
 
 
 def before_after(made: Personalized) -> NDArray[np.uint8]:
@@ -133,6 +135,7 @@ def captions(*words: str) -> NDArray[np.uint8]:
     strip = np.full((_CAPTION, SIZE * len(words), 3), 24, np.uint8)
     for place, word in enumerate(words):
         at = (place * SIZE + 8, _CAPTION - 7)
-        cv2.putText(strip, word, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (230, 230, 225), 1,
-                    cv2.LINE_AA)  # fmt: skip
+        cv2.putText(
+            strip, word, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (230, 230, 225), 1, cv2.LINE_AA
+        )
     return strip

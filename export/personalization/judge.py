@@ -47,9 +47,13 @@ class Judge:
     """Figures of a generator, against those of the feed-forward one that it is made with."""
 
     def __init__(
-        self, pairs: Pairs, feed_forward: nn.Module, config: PersonalizeConfig,
-        losses: TrainConfig, device: torch.device,
-    ) -> None:  # fmt: skip
+        self,
+        pairs: Pairs,
+        feed_forward: nn.Module,
+        config: PersonalizeConfig,
+        losses: TrainConfig,
+        device: torch.device,
+    ) -> None:
         self._losses = losses
         self._device = device
         self._half = config.half

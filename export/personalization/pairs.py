@@ -65,8 +65,10 @@ class Pairs:
         seed = self._config.seed
         if len(self.learnt) == 1:
             (source,), (target,) = self.learnt, self.held
-            views = [Episode(PICTURES, 0, (source,) * 2, target, (seed, 1, n))
-                     for n in range(_VIEWS_OF_TWO)]  # fmt: skip
+            views = [
+                Episode(PICTURES, 0, (source,) * 2, target, (seed, 1, n))
+                for n in range(_VIEWS_OF_TWO)
+            ]
             return self._batches(views, self._config.strength)
         episodes = [
             Episode(PICTURES, 0, (source,) * 2, target, (seed, 1, target))
@@ -175,8 +177,9 @@ def _match(sample: Sample) -> Sample:
     skin = face & (sample["valid"][0] > 127) & (sample["opening"][0] < 1)
     if skin.sum() < 100:
         return sample
-    gain = np.clip(warped[:, skin].mean(axis=1) / np.maximum(target[:, skin].mean(axis=1), 1), 0.6,
-                   1.6)  # fmt: skip
+    gain = np.clip(
+        warped[:, skin].mean(axis=1) / np.maximum(target[:, skin].mean(axis=1), 1), 0.6, 1.6
+    )
     target = np.clip(target * gain[:, None, None], 0, 255)
     head = _head(sample["face"])
     around = (sample["visible"] > 127) & (head == 0)

@@ -132,8 +132,10 @@ def fine_tune(config: PersonalizeConfig, pictures: PersonPictures) -> Personaliz
         loss = _loss(network, view, config, losses)
         optimizer.zero_grad(set_to_none=True)
         if not bool(torch.isfinite(loss)):
-            raise LikenessError(f"{config.out}: the loss became {float(loss)} at step {step}; "
-                                "choose another checkpoint")  # fmt: skip
+            raise LikenessError(
+                f"{config.out}: the loss became {float(loss)} at step {step}; "
+                "choose another checkpoint"
+            )
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         optimizer.step()

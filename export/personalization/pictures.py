@@ -116,8 +116,10 @@ def open_pictures(
             raise InputError(f"picture {number} of {len(paths)}: {error}") from None
         seen = hashlib.sha256(path.read_bytes()).hexdigest()
         if seen in hashes:
-            raise InputError(f"{path}: picture {number} is the same as picture "
-                             f"{hashes.index(seen) + 1}; give each once")  # fmt: skip
+            raise InputError(
+                f"{path}: picture {number} is the same as picture "
+                f"{hashes.index(seen) + 1}; give each once"
+            )
         hashes.append(seen)
         opened(number, len(paths))
     return PersonPictures(tuple(portraits), tuple(hashes))

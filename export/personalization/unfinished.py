@@ -42,9 +42,13 @@ def fingerprint(config: PersonalizeConfig, hashes: tuple[str, ...]) -> str:
 
 
 def save_unfinished(
-    folder: OwnedFolder, mark: str, run: Run, network: nn.Module, average: nn.Module,
+    folder: OwnedFolder,
+    mark: str,
+    run: Run,
+    network: nn.Module,
+    average: nn.Module,
     optimizer: torch.optim.Optimizer,
-) -> None:  # fmt: skip
+) -> None:
     """Write it whole or not at all. Raises LikenessError when the disk is full."""
     content = {
         "fingerprint": mark,
@@ -65,9 +69,12 @@ def save_unfinished(
 
 
 def load_unfinished(
-    folder: OwnedFolder, mark: str, network: nn.Module, average: nn.Module,
+    folder: OwnedFolder,
+    mark: str,
+    network: nn.Module,
+    average: nn.Module,
     optimizer: torch.optim.Optimizer,
-) -> Run:  # fmt: skip
+) -> Run:
     """Go on where the same personalization was interrupted; else a new run."""
     path = folder.file(UNFINISHED)
     if not path.is_file():

@@ -55,8 +55,10 @@ def capture_footage(
     footage = open_footage(path)
     wanted = (footage.count if last is None else min(last + 1, footage.count)) - first
     if wanted > MOST_FRAMES:
-        raise InputError(f"{path}: says that it has {footage.count} frames; capture {MOST_FRAMES} "
-                         "of them at the most")  # fmt: skip
+        raise InputError(
+            f"{path}: says that it has {footage.count} frames; capture {MOST_FRAMES} "
+            "of them at the most"
+        )
     if first < 0 or (last is not None and last < first):
         raise InputError(f"{path}: there are no frames {first}-{last}; the first one is 0")
     # The count is the container's word, off by a few at a varying rate: for progress alone.

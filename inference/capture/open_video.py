@@ -25,8 +25,22 @@ _TAG = b"ID3"  # FFmpeg looks behind it; music has one, no video
 _PROBED = 1 << 20  # bytes, as many as FFmpeg looks at
 # Of real video, what may begin with this much of what could be text.
 _LONGEST_TEXT = 16  # bytes
-_TEXTUAL = (b"YUV4MPEG2", b"RIFF", b"FLV", b"GIF8", b"OggS", b".RMF", b"DKIF", b"nut/", b"BIK",
-            b"KB2", b"SDPX", b"XPDS", b"FORM", b"BM")  # fmt: skip
+_TEXTUAL = (
+    b"YUV4MPEG2",
+    b"RIFF",
+    b"FLV",
+    b"GIF8",
+    b"OggS",
+    b".RMF",
+    b"DKIF",
+    b"nut/",
+    b"BIK",
+    b"KB2",
+    b"SDPX",
+    b"XPDS",
+    b"FORM",
+    b"BM",
+)
 _NOT_TEXT = re.compile(rb"[^\t\n\v\f\r\x1b -~\x80-\xff]")
 _MOST_PIXELS = 8192 * 8192
 _NO_LIMIT = 1 << 62  # bytes: footage may be as long as it is, it streams
@@ -44,8 +58,10 @@ def video_file(path: Path) -> Iterator[cv2.VideoCapture]:
                 raise InputError(f"{path}: not a video that can be read, or a truncated one")
             width, height = (reader.get(p) for p in (_WIDTH, _HEIGHT))
             if not width * height <= _MOST_PIXELS:
-                raise InputError(f"{path}: says that it is {width:.0f} x {height:.0f} pixels, more "
-                                 "than can be worked on; use a smaller copy")  # fmt: skip
+                raise InputError(
+                    f"{path}: says that it is {width:.0f} x {height:.0f} pixels, more "
+                    "than can be worked on; use a smaller copy"
+                )
             yield reader
         finally:
             reader.release()
@@ -62,8 +78,10 @@ def _refuse_lists(path: Path) -> None:
     listed = head.startswith(_TAG) or any(mark in text for mark in _LISTS)
     plain = len(text) >= _LONGEST_TEXT and not _NOT_TEXT.search(text)
     if listed or (plain and not head.startswith(_TEXTUAL)):
-        raise InputError(f"{path}: not a video that can be read, it is a text or a playlist; name "
-                         "the video file itself")  # fmt: skip
+        raise InputError(
+            f"{path}: not a video that can be read, it is a text or a playlist; name "
+            "the video file itself"
+        )
 
 
 @contextlib.contextmanager

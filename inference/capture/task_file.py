@@ -159,9 +159,14 @@ class _Graph:
         return len(self.graph.tensors) - 1
 
     def _add(
-        self, operation: str, kind: str, options: Any, inputs: tuple[int, ...],
-        shape: tuple[int, ...], name: str = "",
-    ) -> int:  # fmt: skip
+        self,
+        operation: str,
+        kind: str,
+        options: Any,
+        inputs: tuple[int, ...],
+        shape: tuple[int, ...],
+        name: str = "",
+    ) -> int:
         out = self._tensor(shape, self.schema.TensorType.FLOAT32, 0, name)
         operator = self.schema.OperatorT()
         operator.opcodeIndex = self._code(getattr(self.schema.BuiltinOperator, operation))

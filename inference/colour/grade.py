@@ -116,9 +116,11 @@ def grade_between(pairs: list[tuple[Look, Look]], freedom: float) -> Grade:
     wider = [np.log(max(other.width, 1e-3) / max(own.width, 1e-3)) for own, other in pairs]
     strength = np.clip(np.exp(_agreed(np.array(wider))), *_STRENGTH) * freedom
     shift = np.array(
-        [_agreed(np.array([other.tint[k] - strength * own.tint[k] for own, other in pairs]))
-         for k in (0, 1)]
-    )  # fmt: skip
+        [
+            _agreed(np.array([other.tint[k] - strength * own.tint[k] for own, other in pairs]))
+            for k in (0, 1)
+        ]
+    )
     shift = np.clip(shift, -_SHIFT, _SHIFT)
     own, other = pairs[-1]
     lift = float(np.clip(other.dark - gain * own.dark, 0, _LIFT))
@@ -154,9 +156,11 @@ def grade_of_same_picture(own: Colours, graded: Colours) -> Grade | None:
     strength /= np.maximum((weight * away**2).sum(axis=0), 1e-6)
     curve = _curve(knots, values, float(after.min()), float(after.max()))
     return _grade(
-        curve, _between(_STEPS, knots, tint), _between(_STEPS, knots, shifted),
+        curve,
+        _between(_STEPS, knots, tint),
+        _between(_STEPS, knots, shifted),
         np.clip(strength, 0, 2),
-    )  # fmt: skip
+    )
 
 
 def _grade(curve: NDArray, tint: NDArray, shifted: NDArray, strength: NDArray) -> Grade:

@@ -97,10 +97,15 @@ def check_match(match: str, strength: float) -> None:
         raise InputError(f"the colour match's strength is {strength:g}; give 0 to 1")
     if matches_picture(match):
         if not match:
-            raise InputError("there is no such picture to match the colours to; name one, or say "
-                             f"{OFF} or {PORTRAIT}")  # fmt: skip
-        check_file(Path(match), "picture to match the colours to",
-                   f"check its name, or say {OFF} or {PORTRAIT}")  # fmt: skip
+            raise InputError(
+                "there is no such picture to match the colours to; name one, or say "
+                f"{OFF} or {PORTRAIT}"
+            )
+        check_file(
+            Path(match),
+            "picture to match the colours to",
+            f"check its name, or say {OFF} or {PORTRAIT}",
+        )
 
 
 def matches_picture(match: str) -> bool:
@@ -137,8 +142,9 @@ def _grade_to(portrait: Portrait, other: StillPicture, path: Path) -> tuple[Grad
     """The grade from the portrait to a picture, and what it was found from."""
     seen = _whole(other)
     if not len(seen):
-        raise InputError(f"{path}: this picture is transparent all over; there is no colour in it "
-                         "to match")  # fmt: skip
+        raise InputError(
+            f"{path}: this picture is transparent all over; there is no colour in it to match"
+        )
     grade, by = None, "same picture"
     if _is_same(portrait.picture, other):
         both = portrait.picture, other
@@ -158,8 +164,10 @@ def _grade_to(portrait: Portrait, other: StillPicture, path: Path) -> tuple[Grad
         if len(known) == len(looks):
             grade = grade_between(known, palette.freedom)
     if grade is None:
-        raise InputError(f"{path}: shows one flat colour, to which nothing can be matched; choose "
-                         "a picture of the scene, or of a face in it")  # fmt: skip
+        raise InputError(
+            f"{path}: shows one flat colour, to which nothing can be matched; choose "
+            "a picture of the scene, or of a face in it"
+        )
     return grade, by
 
 

@@ -45,8 +45,9 @@ def person_vector(generator: Generator, pictures: list[Portrait]) -> NDArray[np.
     except LikenessError as error:
         raise InputError(str(error)) from None
     if vectors.shape != (len(pictures), contract.IDENTITY_SIZE):
-        raise InputError(f"{path}: this embedder answers in the shape {vectors.shape}; export it "
-                         "again")  # fmt: skip
+        raise InputError(
+            f"{path}: this embedder answers in the shape {vectors.shape}; export it again"
+        )
     return vectors.mean(axis=0)
 
 

@@ -200,13 +200,16 @@ def run_session(
     try:
         answers = session.run(list(outputs), feed, options)
     except Exception as error:  # ONNX Runtime raises a dozen kinds
-        raise LikenessError(f"{path}: the network failed ({_first_line(error)}); choose another "
-                            "model, or the CPU") from None  # fmt: skip
+        raise LikenessError(
+            f"{path}: the network failed ({_first_line(error)}); choose another model, or the CPU"
+        ) from None
     if not all(isinstance(a, np.ndarray) and a.dtype == np.float32 for a in answers):
         raise LikenessError(f"{path}: the network's answers are of another type; export it again")
     if not all(np.isfinite(answer).all() for answer in answers):
-        raise LikenessError(f"{path}: the network answers with what are no numbers; choose "
-                            "another model, or the CPU")  # fmt: skip
+        raise LikenessError(
+            f"{path}: the network answers with what are no numbers; choose "
+            "another model, or the CPU"
+        )
     return answers
 
 
@@ -215,8 +218,9 @@ def metadata(session: onnxruntime.InferenceSession, path: Path) -> dict[str, str
     try:
         return dict(session.get_modelmeta().custom_metadata_map)
     except ValueError:
-        raise InputError(f"{path}: what the model says of itself is no text; export it "
-                         "again") from None  # fmt: skip
+        raise InputError(
+            f"{path}: what the model says of itself is no text; export it again"
+        ) from None
 
 
 def _try_out(generator: Generator) -> None:
@@ -242,8 +246,10 @@ def _try_out(generator: Generator) -> None:
         side = size // contract.FLOW_STRIDE if name == "flow" else size
         wanted = (1, _CHANNELS[name], side, side)
         if answer.shape != wanted:
-            raise InputError(f"{generator.path}: the model's output '{name}' has the shape "
-                             f"{answer.shape}, not {wanted}; export it again")  # fmt: skip
+            raise InputError(
+                f"{generator.path}: the model's output '{name}' has the shape "
+                f"{answer.shape}, not {wanted}; export it again"
+            )
 
 
 def _first_line(error: Exception) -> str:

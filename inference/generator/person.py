@@ -71,11 +71,14 @@ class Person:
 def open_person(folder: Path) -> Person:
     """Raises InputError when it is no person's folder, or not a whole one."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder; make one with: "
-                         "python -m export personalize")  # fmt: skip
+        raise InputError(
+            f"{folder}: there is no such folder; make one with: python -m export personalize"
+        )
     if not (folder / PERSON).is_file():
-        raise InputError(f"{folder}: is no person's folder (it has no {PERSON}), or an unfinished "
-                         "one; make it with: python -m export personalize")  # fmt: skip
+        raise InputError(
+            f"{folder}: is no person's folder (it has no {PERSON}), or an unfinished "
+            "one; make it with: python -m export personalize"
+        )
     try:
         content = read_json(folder / PERSON, "person's record", _AGAIN)
         if not isinstance(content, dict):
@@ -90,9 +93,13 @@ def open_person(folder: Path) -> Person:
     except (InputError, *UNREADABLE):
         whole, version, identity = False, VERSION, np.zeros(0)
     if version != VERSION:
-        raise InputError(f"{folder}: was made by another version; make it again with: "
-                         "python -m export personalize")  # fmt: skip
+        raise InputError(
+            f"{folder}: was made by another version; make it again with: "
+            "python -m export personalize"
+        )
     if not whole or not np.isfinite(identity).all():
-        raise InputError(f"{folder}: a file of this person's folder is missing or damaged; make "
-                         "it again with: python -m export personalize")  # fmt: skip
+        raise InputError(
+            f"{folder}: a file of this person's folder is missing or damaged; make "
+            "it again with: python -m export personalize"
+        )
     return Person(model, identity)

@@ -93,9 +93,14 @@ class DrawnSheet:
 
 
 def sheet_behind(
-    shell: Shell, look: BackLook, ends: Array, outline: Array, center: Array, share: Array,
+    shell: Shell,
+    look: BackLook,
+    ends: Array,
+    outline: Array,
+    center: Array,
+    share: Array,
     scale: float,
-) -> Sheet:  # fmt: skip
+) -> Sheet:
     """center: (2,), the middle of the skull in the target. ends: (36, 2), where the shell's own
     texture ends there; outline: (36, 2), where the head does. share: (36,) how much of the sheet
     is wanted. scale: target over portrait.

@@ -77,6 +77,7 @@ def load_form(path: Path) -> HeadForm:
     except UNREADABLE:
         raise InputError(f"{path}: the head's form is damaged; install Likeness again") from None
     if version != _FORMAT or radii.shape != (_ANGLES, _AZIMUTHS):
-        raise InputError(f"{path}: a head's form of another version; make it again with "
-                         "python -m export head")  # fmt: skip
+        raise InputError(
+            f"{path}: a head's form of another version; make it again with python -m export head"
+        )
     return HeadForm(radii.astype(np.float32))

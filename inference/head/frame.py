@@ -202,9 +202,15 @@ def _origin_on(
 
 
 def _lay_behind(
-    source: HeadSource, sheet: DrawnSheet, residual: NDArray[np.float32] | None,
-    interpolation: int, pixels: Pixels, alpha: Plane, unseen: Plane, layer: NDArray[np.uint8],
-) -> None:  # fmt: skip
+    source: HeadSource,
+    sheet: DrawnSheet,
+    residual: NDArray[np.float32] | None,
+    interpolation: int,
+    pixels: Pixels,
+    alpha: Plane,
+    unseen: Plane,
+    layer: NDArray[np.uint8],
+) -> None:
     """Lay the sheet behind what is drawn, in place."""
     height, width = alpha.shape
     rows, columns = sheet.cover.shape
@@ -247,9 +253,13 @@ def _lay_behind(
 
 
 def _lay_neck(
-    neck: DrawnNeck, deep: float, pixels: Pixels, alpha: Plane, unseen: Plane,
+    neck: DrawnNeck,
+    deep: float,
+    pixels: Pixels,
+    alpha: Plane,
+    unseen: Plane,
     layer: NDArray[np.uint8],
-) -> None:  # fmt: skip
+) -> None:
     """Lay the neck behind what is drawn, in place."""
     size = (alpha.shape[1], alpha.shape[0])
     share = cv2.resize(neck.alpha * np.float32(deep), size, interpolation=cv2.INTER_LINEAR)

@@ -203,8 +203,15 @@ def _cut(colours: Plane, within: Mask, sure: Mask, other: Mask, maybe: Mask) -> 
     # What is not looked at must have no say in what the others look like.
     picture[~within] = np.median(picture[other & within], axis=0)
     cv2.setRNGSeed(0)
-    cv2.grabCut(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), cut, None, np.zeros((1, 65)),
-                np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)  # fmt: skip
+    cv2.grabCut(
+        cv2.cvtColor(picture, cv2.COLOR_RGB2LAB),
+        cut,
+        None,
+        np.zeros((1, 65)),
+        np.zeros((1, 65)),
+        _ROUNDS,
+        cv2.GC_INIT_WITH_MASK,
+    )
     return np.isin(cut, (cv2.GC_FGD, cv2.GC_PR_FGD)) & within
 
 

@@ -68,8 +68,9 @@ class Shell:
         part = where - index
         rows = np.arange(len(self.radii))[:, None]
         radius = self.radii[rows, index] * (1 - part) + self.radii[rows, index + 1] * part
-        radius = radius * (self.ratio_seam[:, None] * (1 - share)
-                           + self.ratio_outline[:, None] * share)  # fmt: skip
+        radius = radius * (
+            self.ratio_seam[:, None] * (1 - share) + self.ratio_outline[:, None] * share
+        )
         ray = (1 - share)[..., None] * self.first[:, None] + share[..., None] * self.ray[:, None]
         ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
         across = (radius * np.sin(angle))[..., None] * ray
@@ -135,9 +136,17 @@ def fit_shell(
     skull = np.clip((_NECK - down) / (_NECK - _SKULL), 0, 1)
     begins = offset[:, :2] / np.maximum(np.linalg.norm(offset[:, :2], axis=1), 1e-6)[:, None]
     return Shell(
-        center, azimuth, begins, np.minimum(first, np.radians(84)), radii, start / at_seam, ratio,
-        skull * skull * (3 - 2 * skull), cut.astype(np.float64), unit,
-    )  # fmt: skip
+        center,
+        azimuth,
+        begins,
+        np.minimum(first, np.radians(84)),
+        radii,
+        start / at_seam,
+        ratio,
+        skull * skull * (3 - 2 * skull),
+        cut.astype(np.float64),
+        unit,
+    )
 
 
 def seam_of(vertices: Points) -> Points:

@@ -33,11 +33,14 @@ def separate(picture: Plane, alpha: Plane) -> tuple[Plane, Plane]:
         colours = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         share = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
         # (6, H, W): both colours at once, plane by plane.
-        both = np.concatenate([
-            cv2.resize(np.ascontiguousarray(layer), size, interpolation=cv2.INTER_NEAREST)
-            .reshape(size[1], size[0], 3).transpose(2, 0, 1)
-            for layer in (person, ground)
-        ]).astype(np.float32)  # fmt: skip
+        both = np.concatenate(
+            [
+                cv2.resize(np.ascontiguousarray(layer), size, interpolation=cv2.INTER_NEAREST)
+                .reshape(size[1], size[0], 3)
+                .transpose(2, 0, 1)
+                for layer in (person, ground)
+            ]
+        ).astype(np.float32)
         rounds = _ROUNDS_SMALL if max(size) <= _SMALL else _ROUNDS
         both = _relax(both, colours.reshape(size[1], size[0], 3), share, rounds)
         person, ground = both[:3].transpose(1, 2, 0), both[3:].transpose(1, 2, 0)
@@ -74,8 +77,9 @@ def _relax(both: Plane, picture: Plane, alpha: Plane, rounds: int) -> Plane:
         near = sum(weight * _shifted(both, k) for k, weight in enumerate(weights))
         first = near[:3] + alpha * colours
         second = near[3:] + other * colours
-        both = np.concatenate([scale * (rest * first - off * second),
-                               scale * (own * second - off * first)])  # fmt: skip
+        both = np.concatenate(
+            [scale * (rest * first - off * second), scale * (own * second - off * first)]
+        )
         np.clip(both, 0, 1, out=both)
     return both
 

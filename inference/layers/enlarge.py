@@ -34,9 +34,12 @@ def enlarged(small: Plane, size: tuple[int, int], rows: slice) -> Plane:
     x, y = small.shape[1] / size[0], small.shape[0] / size[1]
     back = np.array([[x, 0, (x - 1) / 2], [0, y, (rows.start + 0.5) * y - 0.5]])
     return cv2.warpAffine(
-        small, back, (size[0], rows.stop - rows.start),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+        small,
+        back,
+        (size[0], rows.stop - rows.start),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 class AlphaEnlarger:

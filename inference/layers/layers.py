@@ -71,18 +71,25 @@ def portrait_layers(
     """
     rgb = portrait.picture.rgb
     key = cache.key_of(
-        f"{_VERSION} {portrait.box}", rgb, portrait.picture.alpha, np.round(portrait.points, 1),
+        f"{_VERSION} {portrait.box}",
+        rgb,
+        portrait.picture.alpha,
+        np.round(portrait.points, 1),
         *(None if own is None else own.rgb for own in (matte, plate)),
         None if matte is None else matte.alpha,
-    )  # fmt: skip
+    )
     has_ground = matte is not None or portrait.picture.alpha is None
     kept = cache.load(key, rgb)
     if kept:
         return Layers(
-            kept.pictures["alpha"], kept.pictures["person"], kept.pictures["plate"], has_ground,
-            kept.words["quality"], kept.words["fallback"],
+            kept.pictures["alpha"],
+            kept.pictures["person"],
+            kept.pictures["plate"],
+            has_ground,
+            kept.words["quality"],
+            kept.words["fallback"],
             Beyond(kept.pictures["beyond"], kept.pictures["beyond_alpha"]),
-        )  # fmt: skip
+        )
     layers = _make(portrait, matte, plate, _Steps(portrait, progress, cancelled))
     pictures = {"alpha": layers.alpha, "person": layers.person, "plate": layers.plate}
     if layers.beyond:
@@ -130,8 +137,10 @@ def _make(
         words += [word] if word else []
     elif picture.alpha is not None:
         if not shows_face(picture.alpha, face):
-            raise InputError(f"{portrait.path}: its own alpha hides the chosen face: let it show "
-                             "the person, leave it out, or give a matte of your own")  # fmt: skip
+            raise InputError(
+                f"{portrait.path}: its own alpha hides the chosen face: let it show "
+                "the person, leave it out, or give a matte of your own"
+            )
         alpha = picture.alpha
     else:
         faces = _other_faces(picture.rgb8(), face)
@@ -170,9 +179,10 @@ def _other_faces(picture: NDArray[np.uint8], face: Face) -> Sequence[Face]:
     found = (make_face(points[list(OVAL), :2] * np.float32(factor)) for points in find_faces(small))
     x, y = face.middle
     return [
-        other for other in found
+        other
+        for other in found
         if np.hypot(other.middle[0] - x, other.middle[1] - y) > 0.5 * face.side
-    ]  # fmt: skip
+    ]
 
 
 def _at_full_size(picture: Pixels, small: Plane, alpha: Plane) -> Pixels:

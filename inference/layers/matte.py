@@ -42,8 +42,9 @@ def make_matte(
     """
     small, factor = shrink(picture, LONGEST)
     mask = likely_person(small, face.times(factor))
-    person = find_silhouette(small, mask, face.times(factor),
-                             [other.times(unit * factor) for other in others])  # fmt: skip
+    person = find_silhouette(
+        small, mask, face.times(factor), [other.times(unit * factor) for other in others]
+    )
     size = (picture.shape[1], picture.shape[0])
     person = cv2.resize(person.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
     known, open_ = open_band(person, face)

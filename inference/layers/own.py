@@ -27,8 +27,10 @@ def own_matte(matte: StillPicture, portrait: StillPicture, face: Face) -> tuple[
     alpha = _as_type(alpha, portrait.rgb.dtype)
     alpha, word = _as_size(alpha, portrait, "matte")
     if not shows_face(alpha, face):
-        raise InputError("the matte does not show the chosen face: white (or whole alpha) must be "
-                         "the person; invert it, or choose the right face")  # fmt: skip
+        raise InputError(
+            "the matte does not show the chosen face: white (or whole alpha) must be "
+            "the person; invert it, or choose the right face"
+        )
     return alpha, word
 
 
@@ -60,8 +62,10 @@ def _as_size(pixels: Pixels, portrait: StillPicture, what: str) -> tuple[Pixels,
     if own == portrait.size:
         return pixels, ""
     if abs(own[0] / own[1] * height / width - 1) > _SHAPE:
-        raise InputError(f"the {what} is {own[0]} x {own[1]} pixels and the portrait {width} x "
-                         f"{height}: give one of the same shape")  # fmt: skip
+        raise InputError(
+            f"the {what} is {own[0]} x {own[1]} pixels and the portrait {width} x "
+            f"{height}: give one of the same shape"
+        )
     smaller = own[0] > width
     how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     word = f"the {what} was resized from {own[0]} x {own[1]} to {width} x {height} pixels"

@@ -57,9 +57,12 @@ def _beyond(alpha: Pixels, face: Face, grown_head: float) -> Plane:
 
 
 def make_plate(
-    picture: Pixels, alpha: Pixels, face: Face, step: Callable[[], None] = lambda: None,
+    picture: Pixels,
+    alpha: Pixels,
+    face: Face,
+    step: Callable[[], None] = lambda: None,
     others: Mask | None = None,
-) -> Pixels:  # fmt: skip
+) -> Pixels:
     """The picture (H, W, 3) without its person; of its type, and equal to it outside of the hole.
 
     alpha: (H, W) of the same type; face: in its pixels. step: called now and then; what it

@@ -78,8 +78,9 @@ def find_silhouette(
         return np.ones(shape, bool)
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB)
     cv2.setRNGSeed(0)  # its clusters are seeded by chance
-    cv2.grabCut(lab, cut, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS,
-                cv2.GC_INIT_WITH_MASK)  # fmt: skip
+    cv2.grabCut(
+        lab, cut, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK
+    )
     person = np.isin(cut, (cv2.GC_FGD, cv2.GC_PR_FGD))
     return with_face(_smooth(person, face), face)
 

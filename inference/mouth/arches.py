@@ -49,9 +49,12 @@ def lower_arch() -> Arch:
 
 
 def _arch(
-    widths: tuple[float, ...], heights: tuple[float, ...], axes: tuple[float, float],
-    rise: float, up: int,
-) -> Arch:  # fmt: skip
+    widths: tuple[float, ...],
+    heights: tuple[float, ...],
+    axes: tuple[float, float],
+    rise: float,
+    up: int,
+) -> Arch:
     across, deep = axes
     # Along the ellipse, from the middle outwards, by arc length.
     angle = np.linspace(0, np.radians(80), 400)

@@ -162,7 +162,7 @@ def _lay_tongue(shares: Plane, view: _View, place: MouthPlace, edge: float, gap:
 
 def _lay_arch(
     shares: Plane, teeth: Plane, view: _View, arch: Arch, at: Array, look: TeethLook, light: float
-) -> None:  # fmt: skip
+) -> None:
     """Lay a row of teeth over what is drawn, in place. at: (3,) its front edge's place."""
     vertices = view.project(at + look.size * arch.vertices / _MM)
     turned = arch.normal @ view.pose.rotation[:, [0, 2]].T
@@ -206,8 +206,9 @@ def _fill(
     """
     columns = len(vertices)
     a = (np.arange(columns - 1)[:, None] * 3 + np.arange(2)).ravel()
-    triangles = np.concatenate([np.column_stack([a, a + 3, a + 1]),
-                                np.column_stack([a + 3, a + 4, a + 1])])  # fmt: skip
+    triangles = np.concatenate(
+        [np.column_stack([a, a + 3, a + 1]), np.column_stack([a + 3, a + 4, a + 1])]
+    )
     flat, carried = vertices.reshape(-1, 3), values.reshape(-1, values.shape[-1])
     corners = flat[triangles]
     ahead, aside = corners[:, 1, :2] - corners[:, 0, :2], corners[:, 2, :2] - corners[:, 0, :2]

@@ -127,9 +127,12 @@ def _time_networks(out: Path) -> list[Timing]:
         command = [sys.executable, "-m", "export", "onnx", "--generator", "paper"]
         command += ["--out", str(paper)]
         subprocess.run(
-            command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            command,
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = os.cpu_count() or 2
     sessions = {

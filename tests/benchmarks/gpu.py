@@ -119,9 +119,7 @@ def prepare_model(tier: str, size: int, precision: str, folder: Path) -> Path:
     return path
 
 
-def prove(
-    path: Path, plain: Path, provider: str, tier: str, size: int, precision: str
-) -> Proof:  # fmt: skip
+def prove(path: Path, plain: Path, provider: str, tier: str, size: int, precision: str) -> Proof:
     """Run a model on the provider and its float32 form on the CPU."""
     feed = random_feed(size, 2)
     expected = open_model(plain, CPU).run(list(OUTPUTS), feed)
@@ -180,7 +178,7 @@ def random_feed(size: int, batch: int) -> Feed:
 
 def time_model(
     path: Path, provider: str, tier: str, size: int, precision: str, batch: int, repeats: int
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     """Timings of one model at one batch size, called in every way that the provider has."""
     feed = random_feed(size, batch)
 
@@ -285,12 +283,16 @@ def _median(call: Callable[[], object], repeats: int) -> float:
 def _report(proofs: Sequence[Proof], rows: Sequence[Row], provider: str, path: Path) -> None:
     for proof in proofs:
         where = "; ".join(f"{p}: {sum(n.values())} nodes" for p, n in proof.nodes.items())
-        print(f"{proof.tier:6}{proof.size:4} {proof.precision}  {where}; from the CPU's "
-              + ", ".join(f"{k} {v:.1e}" for k, v in proof.difference.items()))  # fmt: skip
+        print(
+            f"{proof.tier:6}{proof.size:4} {proof.precision}  {where}; from the CPU's "
+            + ", ".join(f"{k} {v:.1e}" for k, v in proof.difference.items())
+        )
     print(f"{'tier':6}{'size':>5} {'precision':10}{'batch':>6} {'how':12}{'ms':>9}{'frames/s':>10}")
     for row in rows:
-        print(f"{row.tier:6}{row.size:5} {row.precision:10}{row.batch:6} {row.how:12}"
-              f"{row.ms:9.3f}{row.frames:10.0f}")  # fmt: skip
+        print(
+            f"{row.tier:6}{row.size:5} {row.precision:10}{row.batch:6} {row.how:12}"
+            f"{row.ms:9.3f}{row.frames:10.0f}"
+        )
     content = {
         "provider": provider,
         "onnxruntime": onnxruntime.__version__,

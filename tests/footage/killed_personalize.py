@@ -44,22 +44,39 @@ def main(pictures: tuple[Path, ...], base: Path, kills: int, seed: int) -> None:
 
     def work(out: Path) -> None:
         config = PersonalizeConfig(
-            pictures, out, MODELS / "warp-draft.onnx", steps=2, judge_every=1, batch=1, crop=64,
-            minutes=60, half=False, threads=1,
-        )  # fmt: skip
+            pictures,
+            out,
+            MODELS / "warp-draft.onnx",
+            steps=2,
+            judge_every=1,
+            batch=1,
+            crop=64,
+            minutes=60,
+            half=False,
+            threads=1,
+        )
         with writing(out, PERSON_FOLDER, read_files(config)):
             write_person(fine_tune(config, opened), config)
 
     for owner, name, remember in (
-        (loop, "Pairs", _once), (loop, "Judge", _once), (Judge, "look", _by_weights),
-        (Judge, "render", _by_weights), (export_onnx, "_trace", _by_weights),
-    ):  # fmt: skip
+        (loop, "Pairs", _once),
+        (loop, "Judge", _once),
+        (Judge, "look", _by_weights),
+        (Judge, "render", _by_weights),
+        (export_onnx, "_trace", _by_weights),
+    ):
         setattr(owner, name, remember(getattr(owner, name)))
     work(base / "first")
     folders = kill_over_and_over(
-        work, base, kills, seed, left, lambda out, reference: same_files(out, reference, _timeless),
-        armed=UNFINISHED, finished_share=0.2,
-    )  # fmt: skip
+        work,
+        base,
+        kills,
+        seed,
+        left,
+        lambda out, reference: same_files(out, reference, _timeless),
+        armed=UNFINISHED,
+        finished_share=0.2,
+    )
     print(f"{kills} of {kills} kills, {folders} folders finished, each as if never interrupted")
 
 

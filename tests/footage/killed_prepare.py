@@ -36,10 +36,13 @@ def main(source: Path, base: Path, kills: int, seed: int) -> None:
     preparing._pack_all = packed_before  # type: ignore[assignment]
     assert sum(isinstance(result, PackedClip) for result in packed.values()) > 2
     folders = kill_over_and_over(
-        lambda out: _prepare(source, out), base, kills, seed, left, lambda out, reference: (
-            same_files(out, reference, lambda name, content: content)
-        ),
-    )  # fmt: skip
+        lambda out: _prepare(source, out),
+        base,
+        kills,
+        seed,
+        left,
+        lambda out, reference: same_files(out, reference, lambda name, content: content),
+    )
     print(f"{kills} of {kills} kills, {folders} folders finished, each as if never interrupted")
 
 

@@ -222,9 +222,15 @@ def synthesized(
     run_cli: RunCli, out: Path, portrait: Path, track: Path, *more: object
 ) -> CommandResult:
     return run_cli(
-        "synthesize", "--portrait", portrait, "--track", track, "--out", out,
+        "synthesize",
+        "--portrait",
+        portrait,
+        "--track",
+        track,
+        "--out",
+        out,
         *(more or ("--frames", "0-1")),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,12 @@ pytestmark = [
 def kill(script: str, kills: str, *given: Path) -> None:
     command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, given), kills, "7"]
     done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        command,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-5000:]
     assert f"{kills} of {kills} kills" in done.stdout
     print(done.stdout)

@@ -28,8 +28,9 @@ KILLS = int(os.environ.get("LIKENESS_KILLS", "4"))
 def start(*arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "inference", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)  # fmt: skip
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def kill_after(seconds: float, *arguments: object) -> bool:
@@ -54,8 +55,22 @@ def files(folder: Path, pattern: str) -> dict[str, bytes]:
 
 def test_frames_are_whole_whenever_a_synthesis_is_killed(tmp_path: Path) -> None:
     def job(out: Path, gain: float = 1.0) -> tuple[object, ...]:
-        return ("synthesize", "--portrait", PORTRAIT, "--track", TRACK, "--out", out, "--neutral",
-                "12", "--frames", "0-29", "--matte", "--gain-mouth", gain)  # fmt: skip
+        return (
+            "synthesize",
+            "--portrait",
+            PORTRAIT,
+            "--track",
+            TRACK,
+            "--out",
+            out,
+            "--neutral",
+            "12",
+            "--frames",
+            "0-29",
+            "--matte",
+            "--gain-mouth",
+            gain,
+        )
 
     whole = {}
     for gain in (1.0, 0.5):

@@ -72,8 +72,11 @@ def test_a_matte_shows_the_person_and_not_the_background(data: Path) -> None:
         assert matte is not None
         width, height = clip.record.size
         outline = clip.points(40)[list(OVAL), :2] * SIDE / np.array([width, height])
-        columns, rows = np.clip(outline.mean(axis=0) + 0.7 * (outline - outline.mean(axis=0)),
-                                0, SIDE - 1).astype(int).T  # fmt: skip
+        columns, rows = (
+            np.clip(outline.mean(axis=0) + 0.7 * (outline - outline.mean(axis=0)), 0, SIDE - 1)
+            .astype(int)
+            .T
+        )
         assert matte[rows, columns].min() > 240
         # Beside the head, above the shoulders: these three sit before a wall.
         assert matte[: SIDE // 8, [0, 1, -2, -1]].max() < 64

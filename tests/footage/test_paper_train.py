@@ -23,9 +23,16 @@ pytestmark = [pytest.mark.footage, pytest.mark.usefixtures("narrow_paper")]
 @pytest.fixture
 def config(data: Path, tmp_path: Path) -> PaperConfig:
     return PaperConfig(
-        data, tmp_path / "run", clip=PreparedData(data).records[0].name, steps=1, minutes=20,
-        batch=1, shots=1, workers=0, log_every=1,
-    )  # fmt: skip
+        data,
+        tmp_path / "run",
+        clip=PreparedData(data).records[0].name,
+        steps=1,
+        minutes=20,
+        batch=1,
+        shots=1,
+        workers=0,
+        log_every=1,
+    )
 
 
 def test_the_last_fifth_of_a_clip_is_never_trained_on(config: PaperConfig, data: Path) -> None:

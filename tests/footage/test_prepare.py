@@ -53,8 +53,18 @@ def prepared(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(source: Path, out: Path, *more: object) -> list[str]:
-    return [sys.executable, "-m", "export", "prepare", str(source), "--out", str(out),
-            "--processes", "2", *map(str, more)]  # fmt: skip
+    return [
+        sys.executable,
+        "-m",
+        "export",
+        "prepare",
+        str(source),
+        "--out",
+        str(out),
+        "--processes",
+        "2",
+        *map(str, more),
+    ]
 
 
 def run(source: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:

@@ -32,8 +32,24 @@ SHIPPED = MODELS / "warp-draft.onnx"
 @pytest.fixture(scope="module")
 def rounded(everybody: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "warp.int8.onnx"
-    assert main(["onnx", "--tier", "draft", "--weights", "int8", "--checkpoint", str(SHIPPED),
-                 "--data", str(everybody), "--out", str(path)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "onnx",
+                "--tier",
+                "draft",
+                "--weights",
+                "int8",
+                "--checkpoint",
+                str(SHIPPED),
+                "--data",
+                str(everybody),
+                "--out",
+                str(path),
+            ]
+        )
+        == 0
+    )
     return path
 
 
@@ -57,8 +73,13 @@ def test_convolutions_compute_in_integers_and_the_words_stay(rounded: Path) -> N
 
 def test_frames_hardly_change(rounded: Path, samples: Path) -> None:
     track = load_track(samples / "weekly_address.track.npz")
-    job = SynthesizeJob((samples / "eileen_collins.png",), samples / "weekly_address.track.npz",
-                        rounded.parent, provider="cpu", model=SHIPPED)  # fmt: skip
+    job = SynthesizeJob(
+        (samples / "eileen_collins.png",),
+        samples / "weekly_address.track.npz",
+        rounded.parent,
+        provider="cpu",
+        model=SHIPPED,
+    )
     scene, other = build_scene(job, track), load_generator(rounded, "cpu")
     for frame in (20, 60, 120):
         one, alpha = render_frame(scene, frame, StageClock())

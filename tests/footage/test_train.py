@@ -36,10 +36,22 @@ def config(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train
     """Small and exact: one thread, full precision, no worker processes, a short validation."""
     monkeypatch.setattr(feed, "_VALIDATION_EPISODES", 4)
     return TrainConfig(
-        data=data, out=tmp_path / "run", steps=4, minutes=10, batch=4, crop=96, whole_every=1000,
-        most_sources=2, workers=0, log_every=1, grid_every=1000, threads=1, half=False,
-        adversary_from=0, adversary_warm_up=1,
-    )  # fmt: skip
+        data=data,
+        out=tmp_path / "run",
+        steps=4,
+        minutes=10,
+        batch=4,
+        crop=96,
+        whole_every=1000,
+        most_sources=2,
+        workers=0,
+        log_every=1,
+        grid_every=1000,
+        threads=1,
+        half=False,
+        adversary_from=0,
+        adversary_warm_up=1,
+    )
 
 
 def logged(config: TrainConfig, name: str) -> list[float]:
@@ -128,10 +140,21 @@ def test_two_processes_do_what_one_does_with_the_joint_batch(
         encoding="utf-8",
     )
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-         "--master-port", "29531", str(script)],
-        check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            "2",
+            "--master-port",
+            "29531",
+            str(script),
+        ],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
     alone, together = (
         torch.load(checkpoints(folder)[-1], weights_only=True)["resume"]["learner"]
         for folder in (config.out, shared.out)

@@ -95,8 +95,10 @@ def test_nothing_jumps_while_the_head_turns(
     pictures = [
         cv2.blur(performed(portrait, points)[0], (9, 9)).astype(np.float32) for points in steps
     ]
-    changes = np.array([
-        np.abs(after - before).mean(axis=-1).max()
-        for before, after in zip(pictures, pictures[1:], strict=False)
-    ])  # fmt: skip
+    changes = np.array(
+        [
+            np.abs(after - before).mean(axis=-1).max()
+            for before, after in zip(pictures, pictures[1:], strict=False)
+        ]
+    )
     assert changes.max() < 1.6 * np.median(changes), np.round(changes, 1)

@@ -21,8 +21,10 @@ def main() -> int:
         print("no pixel has changed; nothing was written")
         return 0
     if stored_version() == PIXELS_VERSION:
-        print(f"{len(changed)} of {len(CASES)} frames have changed; raise PIXELS_VERSION in "
-              f"inference/sidecar.py above {PIXELS_VERSION}, then run this again")  # fmt: skip
+        print(
+            f"{len(changed)} of {len(CASES)} frames have changed; raise PIXELS_VERSION in "
+            f"inference/sidecar.py above {PIXELS_VERSION}, then run this again"
+        )
         return 2
     for case in CASES:
         rgb, alpha = frames[case]

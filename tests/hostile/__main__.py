@@ -28,8 +28,10 @@ def main() -> int:
         print(f"--- {number}: {finding}", flush=True)
 
     outcome = run_cases(options.seed, numbers, options.family, told)
-    print(f"{sum(outcome.counts.values())} cases, {len(outcome.findings)} findings, "
-          f"{time.monotonic() - start:.0f} s; {dict(outcome.counts)}")  # fmt: skip
+    print(
+        f"{sum(outcome.counts.values())} cases, {len(outcome.findings)} findings, "
+        f"{time.monotonic() - start:.0f} s; {dict(outcome.counts)}"
+    )
     return 1 if outcome.findings else 0
 
 

@@ -47,8 +47,21 @@ def serve(folder: Path) -> None:
     cv2.setNumThreads(1)
     material = make_material(folder)
     _remember_faces()
-    main(["synthesize", "--portrait", str(material.portrait), "--track", str(material.track_file),
-          "--out", str(folder / "warm"), "--frames", "0-0", "--provider", "cpu"])  # fmt: skip
+    main(
+        [
+            "synthesize",
+            "--portrait",
+            str(material.portrait),
+            "--track",
+            str(material.track_file),
+            "--out",
+            str(folder / "warm"),
+            "--frames",
+            "0-0",
+            "--provider",
+            "cpu",
+        ]
+    )
     limit = _memory("VmSize") + _ROOM
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     print(json.dumps({"ready": True}), file=answers, flush=True)

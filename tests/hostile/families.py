@@ -83,10 +83,12 @@ def track(rng: Rng, m: Material, folder: Path) -> Act:
     path.write_bytes(damaged_npz(rng, m.track))
     if rng.random() < 0.15:
         return _synthesis(m, out, "--track", path)
-    options = pick(rng, ((), ("--smooth-pose", "0.5"), ("--fill", "3"), ("--lens", "50"),
-                         ("--neutral", "0")))  # fmt: skip
-    return Act(("performance", str(path), "--out", str(out / "a.performance.npz"), *options),
-               out=out)  # fmt: skip
+    options = pick(
+        rng, ((), ("--smooth-pose", "0.5"), ("--fill", "3"), ("--lens", "50"), ("--neutral", "0"))
+    )
+    return Act(
+        ("performance", str(path), "--out", str(out / "a.performance.npz"), *options), out=out
+    )
 
 
 def performance(rng: Rng, m: Material, folder: Path) -> Act:
@@ -114,9 +116,9 @@ def _take(rng: Rng, m: Material, folder: Path, path: Path) -> Act:
     if rng.random() < 0.15:
         return _synthesis(m, out, "--performance", path)
     name = pick(rng, ("o.performance.npz", "o.csv"))
-    options = pick(rng, (
-        (), ("--mirror",), ("--rate", "50"), ("--speed", "1/3"), ("--frames", "0-2"),
-    ))  # fmt: skip
+    options = pick(
+        rng, ((), ("--mirror",), ("--rate", "50"), ("--speed", "1/3"), ("--frames", "0-2"))
+    )
     more = (str(m.folder / "a.performance.npz"),) if rng.random() < 0.2 else ()
     return Act(("take", str(path), *more, "--out", str(out / name), *options), out=out)
 
@@ -124,9 +126,21 @@ def _take(rng: Rng, m: Material, folder: Path, path: Path) -> Act:
 def _synthesis(m: Material, out: Path, *more: object) -> Act:
     motion = () if {"--track", "--performance"} & set(more) else ("--track", str(m.track_file))
     return Act(
-        ("synthesize", "--portrait", str(m.portrait), *motion, "--out", str(out), "--frames", "0-0",
-         "--provider", "cpu", *map(str, more)), out=out,
-    )  # fmt: skip
+        (
+            "synthesize",
+            "--portrait",
+            str(m.portrait),
+            *motion,
+            "--out",
+            str(out),
+            "--frames",
+            "0-0",
+            "--provider",
+            "cpu",
+            *map(str, more),
+        ),
+        out=out,
+    )
 
 
 def model(rng: Rng, m: Material, folder: Path) -> Act:
@@ -148,8 +162,20 @@ def _damaged_model(rng: Rng, m: Material) -> bytes:
         value = pick(rng, (np.nan, np.inf, -np.inf, 1e30, -1e30, 1e9))
         return generator(**{name: np.full((1, 1, 256, 256), value, np.float32)})
     if kind == 4:
-        shape = pick(rng, ((1, 2, 1, 1), (1, 3, 256, 255), (0, 2, 64, 64), (256,), (), (2, 3),
-                           (1, 1, 256, 256), (1, 3, 256, 256), (1, 1, 1, 256)))  # fmt: skip
+        shape = pick(
+            rng,
+            (
+                (1, 2, 1, 1),
+                (1, 3, 256, 255),
+                (0, 2, 64, 64),
+                (256,),
+                (),
+                (2, 3),
+                (1, 1, 256, 256),
+                (1, 3, 256, 256),
+                (1, 1, 1, 256),
+            ),
+        )
         return generator(**{name: np.zeros(shape, pick(rng, (np.float32, np.float64, np.int64)))})
     return altered(m.model, lambda parsed: _alter(rng, parsed))
 
@@ -340,16 +366,31 @@ def kinds(rng: Rng, m: Material, folder: Path) -> Act:
     elif kind == 6:
         path.write_bytes(pick(rng, (*m.pictures.values(), *m.clips.values())))
     out = folder / "out"
-    return pick(rng, (
-        Act(("capture", str(path), "--out", str(out / "a.track.npz")), out=out),
-        Act(("performance", str(path), "--out", str(out / "a.performance.npz")), out=out),
-        Act(("take", str(path), "--out", str(out / "a.csv")), out=out),
-        _synthesis(m, out, "--track", path), _synthesis(m, out, "--performance", path),
-        _synthesis(m, out, "--model", path), _synthesis(m, out, "--person", path),
-        _synthesis(m, out, "--match", path),
-        replace(_synthesis(m, out), command=("synthesize", "--portrait", str(path), "--track",
-                                             str(m.track_file), "--out", str(out))),
-    ))  # fmt: skip
+    return pick(
+        rng,
+        (
+            Act(("capture", str(path), "--out", str(out / "a.track.npz")), out=out),
+            Act(("performance", str(path), "--out", str(out / "a.performance.npz")), out=out),
+            Act(("take", str(path), "--out", str(out / "a.csv")), out=out),
+            _synthesis(m, out, "--track", path),
+            _synthesis(m, out, "--performance", path),
+            _synthesis(m, out, "--model", path),
+            _synthesis(m, out, "--person", path),
+            _synthesis(m, out, "--match", path),
+            replace(
+                _synthesis(m, out),
+                command=(
+                    "synthesize",
+                    "--portrait",
+                    str(path),
+                    "--track",
+                    str(m.track_file),
+                    "--out",
+                    str(out),
+                ),
+            ),
+        ),
+    )
 
 
 FAMILIES: dict[str, tuple[float, Callable[[Rng, Material, Path], Act]]] = {

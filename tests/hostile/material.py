@@ -103,8 +103,12 @@ def generator(**changes: Any) -> bytes:
     nodes, outputs = [], []
     for name, value in right.items():
         array = changes.get(name, value)
-        shape = helper.make_node("Constant", [], [f"{name}_shape"], value=numpy_helper.from_array(
-            np.array(array.shape, np.int64)))  # fmt: skip
+        shape = helper.make_node(
+            "Constant",
+            [],
+            [f"{name}_shape"],
+            value=numpy_helper.from_array(np.array(array.shape, np.int64)),
+        )
         one = numpy_helper.from_array(array.reshape(-1)[:1])
         nodes += [shape, helper.make_node("ConstantOfShape", [f"{name}_shape"], [name], value=one)]
         outputs.append(helper.make_tensor_value_info(name, one.data_type, list(array.shape)))
@@ -114,8 +118,9 @@ def generator(**changes: Any) -> bytes:
     ]
     model = helper.make_model(
         helper.make_graph(nodes, "g", inputs, outputs),
-        opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
-    )  # fmt: skip
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
     meta = {
         contract.META_KIND: "warp", contract.META_TIER: "draft", contract.META_SIZE: str(size),
         contract.META_TOPOLOGY: TOPOLOGY, contract.META_TRAINING: "untrained",
@@ -149,26 +154,38 @@ def _pictures(small: np.ndarray) -> dict[str, bytes]:
     deep = small.astype(np.uint16) * 257
     clear = np.dstack([small, np.full(small.shape[:2], 200, np.uint8)])
     return {
-        ".png": _encoded(".png", small), ".alpha.png": _encoded(".png", clear),
-        ".deep.png": _encoded(".png", deep), ".jpg": _encoded(".jpg", small),
-        ".grey.jpg": _encoded(".jpg", small[..., 1]), ".tiff": _encoded(".tiff", small),
+        ".png": _encoded(".png", small),
+        ".alpha.png": _encoded(".png", clear),
+        ".deep.png": _encoded(".png", deep),
+        ".jpg": _encoded(".jpg", small),
+        ".grey.jpg": _encoded(".jpg", small[..., 1]),
+        ".tiff": _encoded(".tiff", small),
         ".deep.tiff": _encoded(".tiff", deep, cv2.IMWRITE_TIFF_COMPRESSION, 8),
         ".float.tiff": _encoded(".tiff", small.astype(np.float32) / 255),
-        ".lossless.webp": _encoded(".webp", small), ".bmp": _encoded(".bmp", small),
+        ".lossless.webp": _encoded(".webp", small),
+        ".bmp": _encoded(".bmp", small),
         ".webp": _encoded(".webp", small, cv2.IMWRITE_WEBP_QUALITY, 80),
-        ".jp2": _encoded(".jp2", small), ".ppm": _encoded(".ppm", small),
+        ".jp2": _encoded(".jp2", small),
+        ".ppm": _encoded(".ppm", small),
         ".progressive.jpg": _encoded(".jpg", small, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
-    }  # fmt: skip
+    }
 
 
 def _clips(folder: Path, small: np.ndarray) -> dict[str, bytes]:
     made = {}
     for suffix, form, codec in (
-        (".mp4", "mp4", "libx264"), (".mov", "mov", "mpeg4"), (".mkv", "matroska", "libx264"),
-        (".avi", "avi", "mjpeg"), (".ts", "mpegts", "mpeg2video"), (".webm", "webm", "libvpx"),
-        (".m2v", "mpeg2video", "mpeg2video"), (".mpg", "mpeg", "mpeg1video"),
-        (".flv", "flv", "flv1"), (".gif", "gif", "gif"), (".y4m", "yuv4mpegpipe", "rawvideo"),
-    ):  # fmt: skip
+        (".mp4", "mp4", "libx264"),
+        (".mov", "mov", "mpeg4"),
+        (".mkv", "matroska", "libx264"),
+        (".avi", "avi", "mjpeg"),
+        (".ts", "mpegts", "mpeg2video"),
+        (".webm", "webm", "libvpx"),
+        (".m2v", "mpeg2video", "mpeg2video"),
+        (".mpg", "mpeg", "mpeg1video"),
+        (".flv", "flv", "flv1"),
+        (".gif", "gif", "gif"),
+        (".y4m", "yuv4mpegpipe", "rawvideo"),
+    ):
         path = folder / f"clip{suffix}"
         with av.open(str(path), "w", format=form) as container:
             stream = container.add_stream(codec, rate=Fraction(25))
@@ -185,8 +202,9 @@ def _clips(folder: Path, small: np.ndarray) -> dict[str, bytes]:
 def _livelink() -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["Timecode", "BlendShapeCount", *COEFFICIENTS, "HeadYaw", "HeadPitch",
-                     "HeadRoll"])  # fmt: skip
+    writer.writerow(
+        ["Timecode", "BlendShapeCount", *COEFFICIENTS, "HeadYaw", "HeadPitch", "HeadRoll"]
+    )
     for i in range(_FRAMES):
         values = [f"{0.1 * ((i + c) % 7):.4f}" for c in range(len(COEFFICIENTS) + 3)]
         writer.writerow([f"07:44:57:{2 + i:02d}.944", 61, *values])
@@ -196,25 +214,47 @@ def _livelink() -> str:
 def head_record(frames: int = 3) -> dict[str, Any]:
     """What lies beside head frames, as the add-on reads it."""
     return {
-        "likeness": 1, "portrait": "/somewhere/p.png", "portrait_size": [128, 128],
-        "box": [1, 2, 100, 100], "rate": [30000, 1001], "first": 0, "count": frames,
-        "pattern": "head_%06d.png", "matte": None, "layer": "head", "alpha": "straight",
+        "likeness": 1,
+        "portrait": "/somewhere/p.png",
+        "portrait_size": [128, 128],
+        "box": [1, 2, 100, 100],
+        "rate": [30000, 1001],
+        "first": 0,
+        "count": frames,
+        "pattern": "head_%06d.png",
+        "matte": None,
+        "layer": "head",
+        "alpha": "straight",
         "gaps": [1],
-    }  # fmt: skip
+    }
 
 
 def job_lines() -> list[dict[str, Any]]:
     """One job of every kind; none of their files is there."""
     return [
         {"id": "1", "do": "capture", "footage": "/none/a.mp4", "out": "/none/a.track.npz"},
-        {"id": "2", "do": "performance", "track": "/none/a.track.npz", "fill": 4,
-         "out": "/none/a.performance.npz", "smooth_pose": 0.5},
-        {"id": "3", "do": "synthesize", "portrait": ["/none/p.png"], "track": "/none/a.track.npz",
-         "out": "/none/head", "frames": [0, 3], "gains": {"mouth": 1.5}, "feather": 0.1},
+        {
+            "id": "2",
+            "do": "performance",
+            "track": "/none/a.track.npz",
+            "fill": 4,
+            "out": "/none/a.performance.npz",
+            "smooth_pose": 0.5,
+        },
+        {
+            "id": "3",
+            "do": "synthesize",
+            "portrait": ["/none/p.png"],
+            "track": "/none/a.track.npz",
+            "out": "/none/head",
+            "frames": [0, 3],
+            "gains": {"mouth": 1.5},
+            "feather": 0.1,
+        },
         {"id": "4", "do": "faces", "picture": "/none/p.png", "out": "/none/faces", "frame": 2},
         {"id": "5", "do": "cancel", "job": "1"},
         {"id": "6", "do": "stop"},
-    ]  # fmt: skip
+    ]
 
 
 def event_lines() -> list[dict[str, Any]]:

@@ -85,8 +85,17 @@ def _grown(rng: Rng, data: bytes, _other: bytes) -> bytes:
     return data + rng.bytes(int(rng.integers(1, 3000)))
 
 
-_DAMAGES = (_truncated, _flipped, _flipped, _spliced, _cut_out, _number_set, _number_set, _filled,
-            _grown)  # fmt: skip
+_DAMAGES = (
+    _truncated,
+    _flipped,
+    _flipped,
+    _spliced,
+    _cut_out,
+    _number_set,
+    _number_set,
+    _filled,
+    _grown,
+)
 
 
 def _place(rng: Rng, data: bytes | bytearray) -> int:
@@ -178,12 +187,24 @@ def damaged_npz(rng: Rng, arrays: dict[str, np.ndarray]) -> bytes:
         elif kind == 3:
             how = pick(rng, (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_STORED))
         elif kind == 4:
-            members[name] = npy(pick(rng, (
-                np.array("x" * 5000), np.array(["a\x1b[31m", "b"]), np.array("\udcff a\nb"),
-                np.zeros(0), np.array([2**63 - 1, 1]), np.array([1, 10**18]), np.array(np.nan),
-                np.zeros((3, 478, 3), np.float16), np.zeros((6, 478, 3), ">f4"),
-                np.asfortranarray(np.ones((6, 478, 3), np.float32)), np.ones(6, bool),
-            )))  # fmt: skip
+            members[name] = npy(
+                pick(
+                    rng,
+                    (
+                        np.array("x" * 5000),
+                        np.array(["a\x1b[31m", "b"]),
+                        np.array("\udcff a\nb"),
+                        np.zeros(0),
+                        np.array([2**63 - 1, 1]),
+                        np.array([1, 10**18]),
+                        np.array(np.nan),
+                        np.zeros((3, 478, 3), np.float16),
+                        np.zeros((6, 478, 3), ">f4"),
+                        np.asfortranarray(np.ones((6, 478, 3), np.float32)),
+                        np.ones(6, bool),
+                    ),
+                )
+            )
         else:
             members[name] = npy(spoiled(rng, arrays.get(name, np.zeros(3))))
     data = zipped(members, how)
@@ -220,9 +241,9 @@ def lying_header(rng: Rng, array: np.ndarray) -> bytes:
         "()", "(0,)", "(1.5, 478, 3)", "(" * 4000 + ")" * 4000, "'a'", "None", "(True, 478, 3)",
         "(6, 478, 3,)", "6", "[6]",
     ))  # fmt: skip
-    kind = pick(rng, (
-        "'<f4'", "'|O'", "'<U99999999'", "'f4,f4'", "'<M8[s]'", "7", "'<f4'", "'|b1'",
-    ))  # fmt: skip
+    kind = pick(
+        rng, ("'<f4'", "'|O'", "'<U99999999'", "'f4,f4'", "'<M8[s]'", "7", "'<f4'", "'|b1'")
+    )
     text = f"{{'descr': {kind}, 'fortran_order': {pick(rng, ('False', 'True', '3'))}, "
     text += f"'shape': {shape}, }}\n"
     length = len(text) if rng.random() < 0.8 else int(rng.integers(65536))

@@ -16,8 +16,11 @@ def damaged_picture(rng: Rng, data: bytes) -> bytes:
     if data.startswith(b"\x89PNG"):
         return _png(rng, data)
     if data.startswith(b"\xff\xd8"):
-        at = next(at for at in range(len(data)) if data[at : at + 1] == b"\xff"
-                  and data[at + 1] in (0xC0, 0xC2))  # fmt: skip
+        at = next(
+            at
+            for at in range(len(data))
+            if data[at : at + 1] == b"\xff" and data[at + 1] in (0xC0, 0xC2)
+        )
         sides = struct.pack(">HH", _side(rng, 65535), _side(rng, 65535))
         return data[: at + 5] + sides + data[at + 9 :]
     if data[:4] == b"II*\0":

@@ -48,8 +48,10 @@ def test_a_clip_whose_name_is_no_text_is_captured(
     assert "M\\udcfcller.track.npz" in done.stdout
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".avi", ".ts", ".webm", ".m2v", ".mpg",
-                                    ".flv", ".gif", ".y4m"])  # fmt: skip
+@pytest.mark.parametrize(
+    "suffix",
+    [".mp4", ".mov", ".mkv", ".avi", ".ts", ".webm", ".m2v", ".mpg", ".flv", ".gif", ".y4m"],
+)
 @pytest.mark.parametrize("named", [True, False])
 def test_every_container_is_still_read(
     suffix: str, named: bool, material: Material, tmp_path: Path

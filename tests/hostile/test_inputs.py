@@ -63,8 +63,11 @@ def test_what_is_no_regular_file_is_not_waited_for(
 def test_a_person_s_folder_with_a_pipe_in_it_is_not_waited_for(
     name: str, material: Material, refused: Refused, tmp_path: Path
 ) -> None:
-    files = {"person.json": b'{"likeness_person": 1, "generator_sha256": ""}',
-             "generator.onnx": material.model, "identity.npy": b""}  # fmt: skip
+    files = {
+        "person.json": b'{"likeness_person": 1, "generator_sha256": ""}',
+        "generator.onnx": material.model,
+        "identity.npy": b"",
+    }
     for each, data in files.items():
         (tmp_path / each).write_bytes(data)
     (tmp_path / name).unlink()
@@ -85,8 +88,15 @@ def test_a_take_s_numbers_are_bounded_before_work(
     refused("take", material.folder / "a.performance.npz", *more, out=TAKE)
 
 
-@pytest.mark.parametrize("more", [("--fill", str(10**30)), ("--neutral", str(10**20)),
-                                  ("--lens", "inf"), ("--smooth-pose", "nan")])  # fmt: skip
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--fill", str(10**30)),
+        ("--neutral", str(10**20)),
+        ("--lens", "inf"),
+        ("--smooth-pose", "nan"),
+    ],
+)
 def test_a_performance_s_numbers_are_bounded_before_work(
     more: tuple[str, str], material: Material, refused: Refused
 ) -> None:
@@ -173,8 +183,11 @@ def test_a_zip_of_a_million_members_is_not_listed(tmp_path: Path, refused: Refus
 
 def png(width: int, height: int) -> bytes:
     """The head of a PNG of this size, with the sums that belong to it."""
-    chunks = (b"IHDR", struct.pack(">LLBBBBB", width, height, 8, 2, 0, 0, 0)), (
-        b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")  # fmt: skip
+    chunks = (
+        (b"IHDR", struct.pack(">LLBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(1000))),
+        (b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">L", len(c)) + k + c + struct.pack(">L", zlib.crc32(k + c)) for k, c in chunks
     )

@@ -21,8 +21,9 @@ def test_letters_of_every_script_stay(letters: str) -> None:
     assert one_line(letters) == letters
 
 
-@pytest.mark.parametrize("text", ["\x1b]0;title\x07", "a\nb", "\r", "\x9b31m", "\u202e", "\u2028",
-                                  "\udcff", "\x00"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["\x1b]0;title\x07", "a\nb", "\r", "\x9b31m", "\u202e", "\u2028", "\udcff", "\x00"]
+)
 def test_what_is_no_letter_is_told_by_its_number(text: str) -> None:
     line = one_line(f"before {text} after")
     assert line.isascii() and line.isprintable() and "\\" in line
@@ -35,9 +36,12 @@ def test_a_text_without_end_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", ["a\x1b[31m\nb.track.npz", os.fsdecode(b"\xff.track.npz")])
 def test_a_name_is_printed_as_one_line_whatever_comes_of_it(
-    name: str, material: Material, refused: Refused, tmp_path: Path,
+    name: str,
+    material: Material,
+    refused: Refused,
+    tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     refused("performance", tmp_path / name, out="o.performance.npz")
     path = tmp_path / name
     path.write_bytes(material.track_file.read_bytes())

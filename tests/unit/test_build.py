@@ -321,9 +321,7 @@ class TestCommandLine:
             ran.append(command[2])
             if command[2] == "pytest":
                 assert command[3:] == ["-n", str(os.cpu_count()), "--dist", "loadfile", "-x"]
-                assert variables == {
-                    "LIKENESS_BLENDER_45": ".venv-blender-4.5", **build.ONE_THREAD
-                }  # fmt: skip
+                assert variables == {"LIKENESS_BLENDER_45": ".venv-blender-4.5", **build.ONE_THREAD}
             return codes[command[2]]
 
         monkeypatch.setattr(build, "run", run)

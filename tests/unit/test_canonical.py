@@ -115,8 +115,11 @@ def test_the_mouths_controls_do_what_their_names_say(face: CanonicalFace) -> Non
         corners = at(face, name)[[left, right], 0]
         assert sign * corners[0] > 0.05 and sign * corners[1] < -0.05
     for name, axis, sign in (
-        ("mouth_up", 1, -1), ("mouth_down", 1, 1), ("mouth_left", 0, 1), ("mouth_right", 0, -1),
-    ):  # fmt: skip
+        ("mouth_up", 1, -1),
+        ("mouth_down", 1, 1),
+        ("mouth_left", 0, 1),
+        ("mouth_right", 0, -1),
+    ):
         assert (sign * at(face, name)[[right, left, upper, lower], axis]).min() > 0.03, name
     raised, dropped = at(face, "upper_lip_raise"), at(face, "lower_lip_drop")
     assert raised[13, 1] < -0.08 and abs(raised[14, 1]) < 0.03

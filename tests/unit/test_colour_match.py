@@ -156,8 +156,12 @@ def test_another_person_s_grade_is_taken_and_their_skin_is_not(tmp_path: Path) -
     inside = cv2.fillConvexPoly(np.zeros(picture.shape[:2], np.uint8), outline, 1) > 0
     darker[inside] *= (0.6, 0.5, 0.45)
     # Moved, so that it is another picture.
-    other = cv2.warpAffine(darker[:, ::-1], np.array([[0.8, 0, 60], [0, 0.8, 70]]), (600, 560),
-                           borderMode=cv2.BORDER_REFLECT)  # fmt: skip
+    other = cv2.warpAffine(
+        darker[:, ::-1],
+        np.array([[0.8, 0, 60], [0, 0.8, 70]]),
+        (600, 560),
+        borderMode=cv2.BORDER_REFLECT,
+    )
     plain, _ = rendered(tmp_path, PORTRAIT)
     like, match = rendered(tmp_path, PORTRAIT, match=str(saved(tmp_path / "other.png", other)))
     assert match is not None and match.by == "faces and surroundings"
@@ -343,7 +347,7 @@ def test_a_match_that_cannot_be_is_one_line(tmp_path: Path) -> None:
         ({"match": str(clear)}, "transparent all over"),
         ({"match": "portrait", "match_strength": 1.5}, "strength is 1.5; give 0 to 1"),
         ({"match": "off", "match_strength": float("nan")}, "give 0 to 1"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(InputError, match=words) as caught:
             synthesize(replace(job, **how))
         assert "\n" not in str(caught.value)
@@ -351,7 +355,15 @@ def test_a_match_that_cannot_be_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_worker_s_job_takes_it() -> None:
-    job = parse_job({"do": "synthesize", "portrait": ["a.png"], "track": "t", "out": "o",
-                     "match": "plate.png", "match_strength": 0.5})  # fmt: skip
+    job = parse_job(
+        {
+            "do": "synthesize",
+            "portrait": ["a.png"],
+            "track": "t",
+            "out": "o",
+            "match": "plate.png",
+            "match_strength": 0.5,
+        }
+    )
     assert isinstance(job, SynthesizeJob)
     assert (job.match, job.match_strength) == ("plate.png", 0.5)

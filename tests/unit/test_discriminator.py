@@ -234,9 +234,11 @@ def test_a_verdict_does_not_depend_on_the_batch() -> None:
         for i in range(3):
             part = slice(i, i + 1)
             alone = network(
-                picture[part], landmarks[part], identity[part],
+                picture[part],
+                landmarks[part],
+                identity[part],
                 {name: crop[part] for name, crop in crops.items()},
-            )  # fmt: skip
+            )
             for a, b in zip(together.scores, alone.scores, strict=True):
                 per = len(a) // 3
                 torch.testing.assert_close(a[i * per : (i + 1) * per], b, rtol=1e-4, atol=1e-5)

@@ -385,9 +385,12 @@ def test_a_wrong_checkpoint_gives_one_clear_line(
     ],
 )
 def test_wrong_options_give_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
-    options: list[str], words: str,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    options: list[str],
+    words: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["onnx", *options]) == 2
     printed = capfd.readouterr()

@@ -86,8 +86,17 @@ def test_a_link_of_our_name_is_not_followed(
 
 
 def kept_name(kind: FolderKind, but: str) -> str:
-    names = ("index.jsonl", "shard-00001.bin", "part-001.bin", "log.jsonl", "grid-0000001.png",
-             "result-01.bin", "card.md", "generator.onnx", "identity.npy")  # fmt: skip
+    names = (
+        "index.jsonl",
+        "shard-00001.bin",
+        "part-001.bin",
+        "log.jsonl",
+        "grid-0000001.png",
+        "result-01.bin",
+        "card.md",
+        "generator.onnx",
+        "identity.npy",
+    )
     return next(n for n in names if kind.pattern.fullmatch(n) and n != but)
 
 
@@ -157,8 +166,10 @@ def test_only_checkpoints_of_the_run_are_dropped(tmp_path: Path) -> None:
         (tmp_path / "checkpoint-0000000.pt").symlink_to(tmp_path / "outside" / "weights.pt")
         drop_oldest(folder, 2)
     assert [path.name for path in checkpoints(tmp_path)] == [
-        "checkpoint-0000000.pt", "checkpoint-0000003.pt", "checkpoint-0000004.pt",
-    ]  # fmt: skip
+        "checkpoint-0000000.pt",
+        "checkpoint-0000003.pt",
+        "checkpoint-0000004.pt",
+    ]
     strangers.check()
     outside.check()
 
@@ -250,9 +261,13 @@ def test_the_default_work_is_private_and_found_again(
 )
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_file_that_is_not_ours_is_not_replaced(
-    words: str, file: str, content: bytes, linked: bool, tmp_path: Path,
+    words: str,
+    file: str,
+    content: bytes,
+    linked: bool,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     (tmp_path / "out").mkdir()
     path = precious = tmp_path / "out" / file
     if linked:

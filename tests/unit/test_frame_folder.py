@@ -44,8 +44,9 @@ def run(out: Path, *options: str) -> subprocess.Popen[str]:
         "--track", str(TRACK), "--out", str(out), "--neutral", "12", *options,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)  # fmt: skip
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
@@ -71,8 +72,14 @@ def test_strangers_files_stay_whatever_is_made_beside_them(tmp_path: Path) -> No
         assert synthesize(replace(changed, out=tmp_path)).made == 3
     assert all((tmp_path / name).read_text() == f"mine: {name}" for name in later)
     made = set(contents(tmp_path)) - set(later)
-    assert made == {*(f"head_{i:06d}.png" for i in range(3)), "head.json", "job.json",
-                    "frames.marks", "frames.lock", "likeness.json"}  # fmt: skip
+    assert made == {
+        *(f"head_{i:06d}.png" for i in range(3)),
+        "head.json",
+        "job.json",
+        "frames.marks",
+        "frames.lock",
+        "likeness.json",
+    }
 
 
 @pytest.mark.parametrize(

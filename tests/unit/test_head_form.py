@@ -79,8 +79,9 @@ def test_a_mesh_in_decimetres_is_laid_over_the_canonical_face() -> None:
     own = (face.mean * (1, -1, -1) * 0.6) @ turn.T + (0, 7, 1.4)
     skin = face.triangles.astype(np.int64)
     eyes = {
-        "helper-r-eye": np.array([[468, 469, 470]]), "helper-l-eye": np.array([[473, 474, 475]])
-    }  # fmt: skip
+        "helper-r-eye": np.array([[468, 469, 470]]),
+        "helper-l-eye": np.array([[473, 474, 475]]),
+    }
     aligned = align(BaseMesh(own, {"body": skin, **eyes}), face)
     assert aligned.unit == pytest.approx(0.6, abs=0.03)
     assert np.median(aligned.residuals) < 0.02

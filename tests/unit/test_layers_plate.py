@@ -86,8 +86,12 @@ def test_a_plain_wall_goes_on_with_its_shade_and_grain(
 def test_stripes_go_on_as_stripes(stripes: Picture, alpha: Picture, face: Face) -> None:
     plate = make_plate(before(stripes, alpha), alpha, face)
     inside = alpha == 255
-    away = np.stack([np.abs(plate - colour.astype(float)).max(axis=2) for colour in
-                     (np.array([200, 190, 150]), np.array([60, 80, 70]))]).min(axis=0)  # fmt: skip
+    away = np.stack(
+        [
+            np.abs(plate - colour.astype(float)).max(axis=2)
+            for colour in (np.array([200, 190, 150]), np.array([60, 80, 70]))
+        ]
+    ).min(axis=0)
     assert (away[inside] < 30).mean() > 0.7  # one of both, not their mean
     assert np.abs(plate.astype(float) - stripes)[inside].mean() < 35
 

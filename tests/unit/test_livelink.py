@@ -189,8 +189,11 @@ def test_the_rate_is_read_off_the_timecodes(
 
 def test_dropped_rows_are_gaps(tmp_path: Path) -> None:
     ticks = [tick for tick in range(180) if tick not in (50, 51, 120)]
-    path = write(tmp_path / "d.csv", [{"JawOpen": tick / 180} for tick in ticks],
-                 [timecode(tick) for tick in ticks])  # fmt: skip
+    path = write(
+        tmp_path / "d.csv",
+        [{"JawOpen": tick / 180} for tick in ticks],
+        [timecode(tick) for tick in ticks],
+    )
     performance = load_livelink(path)
     assert list(np.flatnonzero(~performance.valid)) == [50, 51, 120]
     jaw = performance.controls[:, CONTROL_NAMES.index("jaw_open")]
@@ -218,8 +221,9 @@ def test_midnight_is_no_jump(tmp_path: Path) -> None:
     assert performance.valid.all()
 
 
-@pytest.mark.parametrize("codes", [[str(i) for i in range(40)],
-                                   [f"00:00:{i:02}:00.000" for i in range(40)]])  # fmt: skip
+@pytest.mark.parametrize(
+    "codes", [[str(i) for i in range(40)], [f"00:00:{i:02}:00.000" for i in range(40)]]
+)
 def test_a_clock_that_counts_no_frames_leaves_the_order(tmp_path: Path, codes: list[str]) -> None:
     path = write(tmp_path / "o.csv", [{}] * 40, codes)
     assert load_livelink(path).rate == 60
@@ -230,8 +234,9 @@ def test_a_clock_that_counts_no_frames_leaves_the_order(tmp_path: Path, codes: l
 def test_columns_in_another_order_and_camel_case_are_the_same(take: Path, tmp_path: Path) -> None:
     lines = take.read_text().splitlines()
     order = list(range(2, len(COLUMNS) + 2))[::-1]
-    turned = [",".join([*line.split(",")[:2], *(line.split(",")[i] for i in order)])
-              for line in lines]  # fmt: skip
+    turned = [
+        ",".join([*line.split(",")[:2], *(line.split(",")[i] for i in order)]) for line in lines
+    ]
     names = turned[0].split(",")
     turned[0] = ",".join([*names[:2], *(name[0].lower() + name[1:] for name in names[2:])])
     other = tmp_path / "camel.csv"

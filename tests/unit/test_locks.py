@@ -25,8 +25,13 @@ def another_process(call: str) -> subprocess.Popen[str]:
         "    getattr(work, 'share', lambda: None)()\n"
         "    print('in', flush=True); sys.stdin.read()"
     )
-    other = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    other = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert other.stdout is not None
     assert other.stdout.readline() == "in\n"
     return other

@@ -75,8 +75,9 @@ def test_of_two_who_touch_one_is_cut_out_and_the_other_stays(
 
 def test_a_textured_ground_is_not_filled_with_the_neighbour() -> None:
     rng = np.random.default_rng(6)
-    grey = cv2.resize(rng.integers(60, 200, (60, 60), np.uint8), (300, 300),
-                      interpolation=cv2.INTER_NEAREST)  # fmt: skip
+    grey = cv2.resize(
+        rng.integers(60, 200, (60, 60), np.uint8), (300, 300), interpolation=cv2.INTER_NEAREST
+    )
     picture = np.repeat(grey[..., None], 3, axis=2)
     alpha, others = np.zeros((2, 300, 300), np.uint8)
     cv2.ellipse(alpha, (120, 170), (60, 130), 0, 0, 360, 255, -1)

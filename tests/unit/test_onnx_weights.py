@@ -133,7 +133,8 @@ def test_a_file_that_cannot_be_trained_on_is_refused_in_one_line(
 
 def test_an_embedder_of_another_generator_is_refused(tmp_path: Path) -> None:
     path = changed(tmp_path / "m.onnx", contract.META_CHECKPOINT, "0" * 64)
-    shutil.copy(MODELS / f"warp-draft{contract.EMBEDDER_SUFFIX}",
-                tmp_path / f"m{contract.EMBEDDER_SUFFIX}")  # fmt: skip
+    shutil.copy(
+        MODELS / f"warp-draft{contract.EMBEDDER_SUFFIX}", tmp_path / f"m{contract.EMBEDDER_SUFFIX}"
+    )
     with pytest.raises(InputError, match="another generator"):
         load_embedder(path)

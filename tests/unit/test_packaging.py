@@ -84,10 +84,15 @@ def test_a_zip_holds_all_that_runs_and_nothing_else() -> None:
     for name in MODULES:
         assert f"{name.replace('.', '/')}.py" in members
     for name in (
-        "__init__.py", "storage/canonical_face.npz", "LICENSE", "shipped/inference/__main__.py",
-        "shipped/inference/models/warp-draft.onnx", "shipped/inference/face_triangles.csv",
-        "shipped/inference/samples/eileen_collins.png", "shipped/export/personalization/cli.py",
-    ):  # fmt: skip
+        "__init__.py",
+        "storage/canonical_face.npz",
+        "LICENSE",
+        "shipped/inference/__main__.py",
+        "shipped/inference/models/warp-draft.onnx",
+        "shipped/inference/face_triangles.csv",
+        "shipped/inference/samples/eileen_collins.png",
+        "shipped/export/personalization/cli.py",
+    ):
         assert name in members, name
     for name in members:
         assert "__pycache__" not in name and "requirements" not in name, name

@@ -66,9 +66,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     """Four pictures of one person: the sample portrait, and three of it in motion."""
     folder = tmp_path_factory.mktemp("pictures")
-    scene = build_scene(
-        SynthesizeJob((PORTRAIT,), TRACK, folder, layer="full"), load_track(TRACK)
-    )  # fmt: skip
+    scene = build_scene(SynthesizeJob((PORTRAIT,), TRACK, folder, layer="full"), load_track(TRACK))
     paths = [PORTRAIT]
     for frame in (40, 110, 190):
         made, _ = render_frame(scene, frame, StageClock())
@@ -140,8 +138,10 @@ def test_it_is_judged_by_what_is_kept_of_the_answer_at_inference(
     pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
 ) -> None:
     """A generator that paints everything grey: beyond the face it changes nothing."""
-    pairs = Pairs(lay_out(open_pictures(pictures, None, lambda done, total: None)),
-                  plan(pictures, tmp_path, checkpoint))  # fmt: skip
+    pairs = Pairs(
+        lay_out(open_pictures(pictures, None, lambda done, total: None)),
+        plan(pictures, tmp_path, checkpoint),
+    )
     for batch in (*pairs.judging(), *pairs.driven(4)):
         view = view_batch(batch, torch.device("cpu"), None)
         count, size = len(view.target), view.target.shape[-1]
@@ -215,8 +215,10 @@ def test_pictures_are_made_of_what_is_moved_at_inference(
         if target:
             assert drawn.count(0) > 100
     (target,) = pairs.held
-    assert {min(pairs.learnt, key=lambda i: float(np.linalg.norm(found[i] - found[target]))),
-            0} <= set(pairs._judged_from(target))  # fmt: skip
+    assert {
+        min(pairs.learnt, key=lambda i: float(np.linalg.norm(found[i] - found[target]))),
+        0,
+    } <= set(pairs._judged_from(target))
 
 
 def test_batches_are_the_same_from_any_step_on(
@@ -340,8 +342,20 @@ def test_without_a_checkpoint_it_begins_with_the_shipped_model(
     pictures: tuple[Path, ...], tmp_path: Path
 ) -> None:
     out = tmp_path / "her"
-    assert main(["personalize", "--out", str(out), "--steps", "1", "--portrait",
-                 *map(str, pictures[:2])]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "personalize",
+                "--out",
+                str(out),
+                "--steps",
+                "1",
+                "--portrait",
+                *map(str, pictures[:2]),
+            ]
+        )
+        == 0
+    )
     shipped = MODELS / "warp-draft.onnx"
     said = json.loads((out / PERSON).read_text(encoding="utf-8"))
     assert said["checkpoint_sha256"] == hashlib.sha256(shipped.read_bytes()).hexdigest()
@@ -357,8 +371,14 @@ def test_the_folder_holds_everything_and_nothing_unfinished(
     person: Path, pictures: tuple[Path, ...], checkpoint: Path
 ) -> None:
     assert {path.name for path in person.iterdir()} == {
-        RECORD, GENERATOR, IDENTITY, PERSON, "card.md", "before_after.png", *NEAR_MISSES,
-    }  # fmt: skip
+        RECORD,
+        GENERATOR,
+        IDENTITY,
+        PERSON,
+        "card.md",
+        "before_after.png",
+        *NEAR_MISSES,
+    }
     said = json.loads((person / PERSON).read_text(encoding="utf-8"))
     assert [entry["name"] for entry in said["pictures"]] == [p.name for p in pictures[:2]]
     opened = open_pictures(pictures[:2], None, lambda done, total: None)
@@ -429,9 +449,12 @@ def test_a_folder_that_is_not_whole_is_refused_in_one_line(
     ],
 )
 def test_bad_input_is_one_clear_line(
-    arguments: list[object], words: str, checkpoint: Path, tmp_path: Path,
+    arguments: list[object],
+    words: str,
+    checkpoint: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     given = [str(checkpoint if value == "C" else value) for value in arguments]
     assert main(["personalize", "--out", str(tmp_path / "out"), *given]) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]

@@ -244,12 +244,14 @@ def test_rotations_come_back_whole(rng: np.random.Generator) -> None:
     )
     np.testing.assert_allclose(to_vectors(matrices), vectors, atol=1e-7)
     small = vectors[np.linalg.norm(vectors, axis=1) < 1.4]
-    np.testing.assert_allclose(to_matrices(from_angles(to_angles(small))), to_matrices(small),
-                               atol=1e-9)  # fmt: skip
+    np.testing.assert_allclose(
+        to_matrices(from_angles(to_angles(small))), to_matrices(small), atol=1e-9
+    )
     np.testing.assert_allclose(
         mean_rotation(np.array([[0, 0.2, 0], [0, 0.4, 0], [np.nan] * 3])),
-        to_matrices(np.array([[0, 0.3, 0]]))[0], atol=1e-12,
-    )  # fmt: skip
+        to_matrices(np.array([[0, 0.3, 0]]))[0],
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize(

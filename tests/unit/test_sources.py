@@ -68,9 +68,7 @@ def test_where_change_is_free_the_nearest_source_is_taken(faces: Points) -> None
 
 def test_a_mouth_is_borrowed_for_a_wider_one_only(faces: Points) -> None:
     closed, wide = opened(faces[0], 0), opened(faces[0], 0.4)
-    for target, source, lent in (
-        (wide, closed, True), (closed, wide, False), (wide, wide, False),
-    ):  # fmt: skip
+    for target, source, lent in ((wide, closed, True), (closed, wide, False), (wide, wide, False)):
         assert choose_sources(target[None], source[None])[0].mouth is lent
 
 

@@ -133,9 +133,11 @@ def test_hair_and_background_stay_the_warp_s() -> None:
     size = 256
     points = open_portrait(PORTRAIT).crop_points()[:, :2] * size / open_portrait(PORTRAIT).box.width
     everything = GeneratorOutput(
-        np.ones((64, 64, 2), np.float32), np.ones((size, size, 3), np.float32),
-        np.zeros((size, size), np.float32), np.ones((size, size), np.float32),
-    )  # fmt: skip
+        np.ones((64, 64, 2), np.float32),
+        np.ones((size, size, 3), np.float32),
+        np.zeros((size, size), np.float32),
+        np.ones((size, size), np.float32),
+    )
     kept = confine(everything, points)
     nose, chin = points[4].astype(int), points[152].astype(int)
     assert kept.alpha[nose[1], nose[0]] == 0

@@ -34,8 +34,16 @@ def take() -> Performance:
         array[4] = np.nan
         changes[name] = array
     trust = np.where(valid, part.confidence, 0).astype(np.float32)
-    return replace(part, **changes, valid=valid, filled=filled, confidence=trust, cuts=(12, 20),
-                   rate=Fraction(30000, 1001), source='a "b", ç.mp4')  # fmt: skip
+    return replace(
+        part,
+        **changes,
+        valid=valid,
+        filled=filled,
+        confidence=trust,
+        cuts=(12, 20),
+        rate=Fraction(30000, 1001),
+        source='a "b", ç.mp4',
+    )
 
 
 @pytest.fixture
@@ -103,8 +111,7 @@ def as_spreadsheet(text: str) -> str:
 def test_a_spreadsheet_s_own_dialect_is_read(take: Performance, tmp_path: Path) -> None:
     path = tmp_path / "sheet.csv"
     save_table(replace(take, source="a.mp4"), path)
-    path.write_text(as_spreadsheet(path.read_text(encoding="utf-8")), encoding="utf-8",
-                    newline="")  # fmt: skip
+    path.write_text(as_spreadsheet(path.read_text(encoding="utf-8")), encoding="utf-8", newline="")
     again = load_table(path)
     np.testing.assert_allclose(again.controls, take.controls, atol=2e-6)
     assert again.rate == take.rate
@@ -114,8 +121,9 @@ def test_a_hand_made_table_needs_only_what_it_says(tmp_path: Path) -> None:
     columns = [name for name in COLUMNS if name not in ("filled", "confidence", "tz")]
     rows = [f"{i},yes,320,240,90,{i},0,0" + ",0" * len(CONTROL_NAMES) for i in range(3)]
     path = tmp_path / "hand.csv"
-    path.write_text("\n".join(["# likeness performance 1,rate 25,size 640x480",
-                               ",".join(columns), *rows]))  # fmt: skip
+    path.write_text(
+        "\n".join(["# likeness performance 1,rate 25,size 640x480", ",".join(columns), *rows])
+    )
     made = load_table(path)
     assert made.confidence.tolist() == [1, 1, 1]
     assert np.isfinite(compose(made).points).all()

@@ -84,8 +84,9 @@ def test_a_joined_take_follows_the_first_one_s_rate_and_picture(take: Performanc
     joined = join_takes(cut_take(take, 0, 9), other)
     assert joined.rate == take.rate
     assert len(joined) == 10 + 60
-    np.testing.assert_allclose(compose(joined).points[10:], compose(take).points[0:120:2],
-                               atol=1e-2)  # fmt: skip
+    np.testing.assert_allclose(
+        compose(joined).points[10:], compose(take).points[0:120:2], atol=1e-2
+    )
 
 
 def test_retiming_keeps_seconds(take: Performance, tmp_path: Path) -> None:

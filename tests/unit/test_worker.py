@@ -59,9 +59,13 @@ def worker() -> Iterator[Worker]:
 
 def synthesis(name: str, out: Path, **more: object) -> dict[str, object]:
     return {
-        "id": name, "do": "synthesize", "portrait": [str(PORTRAIT)], "track": str(TRACK),
-        "out": str(out), **more,
-    }  # fmt: skip
+        "id": name,
+        "do": "synthesize",
+        "portrait": [str(PORTRAIT)],
+        "track": str(TRACK),
+        "out": str(out),
+        **more,
+    }
 
 
 @pytest.mark.parametrize(
@@ -181,10 +185,16 @@ def test_a_job_that_fails_says_why_in_one_line_and_the_next_runs(
 
 def test_a_performance_is_made_and_performed(worker: Worker, tmp_path: Path) -> None:
     out = tmp_path / "a.performance.npz"
-    worker.send({
-        "id": "1", "do": "performance", "track": str(TRACK), "out": str(out), "smooth_pose": 0.5,
-        "fill": 4,
-    })  # fmt: skip
+    worker.send(
+        {
+            "id": "1",
+            "do": "performance",
+            "track": str(TRACK),
+            "out": str(out),
+            "smooth_pose": 0.5,
+            "fill": 4,
+        }
+    )
     made = worker.until("done", "error")
     assert made["event"] == "done", made
     assert (made["result"]["frames"], made["result"]["gaps"]) == (240, 0)

@@ -52,9 +52,17 @@ def tool(footage: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory)
     made.fresh_home()
     out = work / "zip"
     subprocess.run(
-        [sys.executable, ROOT / "blender_addon" / "packaging" / "extension.py",
-         "--runtime", "none", "--out", out], check=True, timeout=300,
-    )  # fmt: skip
+        [
+            sys.executable,
+            ROOT / "blender_addon" / "packaging" / "extension.py",
+            "--runtime",
+            "none",
+            "--out",
+            out,
+        ],
+        check=True,
+        timeout=300,
+    )
     (zipped,) = out.glob("*.zip")
     said = made.call(
         "cli", "--command", "extension", "install-file", "-r", "user_default", "-e", zipped
@@ -78,9 +86,13 @@ def template_window(tool: Tool, footage: Path, tmp_path: Path) -> Iterator[Windo
 def _opened(tool: Tool, footage: Path, folder: Path, template: str = "") -> Iterator[Window]:
     sample = footage / "sample"
     opened = open_window(
-        tool, folder, sys.executable, movie=sample / "s_grid_female_ccby4.mp4",
-        picture=sample / "s_mona_lisa_pd.jpg", template=template,
-    )  # fmt: skip
+        tool,
+        folder,
+        sys.executable,
+        movie=sample / "s_grid_female_ccby4.mp4",
+        picture=sample / "s_mona_lisa_pd.jpg",
+        template=template,
+    )
     try:
         yield opened
     finally:

@@ -210,5 +210,7 @@ def test_the_overlay_is_switched(window: Window, reactions: dict[str, float]) ->
         window.shot(f"overlay, {name} switched")
     shown = "bpy.context.scene.likeness_overlay"
     assert window.ask(f"[getattr({shown}, name) for name in {list(TOGGLES)!r}]") == [
-        False, True, False,
-    ]  # fmt: skip
+        False,
+        True,
+        False,
+    ]

@@ -40,9 +40,14 @@ class Tool:
         words = ["bash", str(self.script), verb, str(self.folder), *map(str, arguments)]
         environment = {**os.environ, "BLENDER_BIND": ":".join(map(str, self.binds))}
         done = subprocess.run(
-            words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=timeout, check=False,
-        )  # fmt: skip
+            words,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         assert done.returncode == 0, f"{verb}: {done.stdout[-3000:]}"
         return done.stdout
 
@@ -205,9 +210,12 @@ class Window:
 
     def _xdotool(self, *words: object) -> None:
         subprocess.run(
-            ["xdotool", *map(str, words)], env={**os.environ, "DISPLAY": self.display}, check=True,
-            timeout=60, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            ["xdotool", *map(str, words)],
+            env={**os.environ, "DISPLAY": self.display},
+            check=True,
+            timeout=60,
+            stdout=subprocess.DEVNULL,
+        )
 
     def _until(
         self, true: Callable[[], bool], timeout: float, what: str, pause: float = 0.01

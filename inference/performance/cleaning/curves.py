@@ -128,11 +128,13 @@ def region_motion(region: str, shape: Array) -> Array:
     if region == "eyes":
         return np.hstack([_apart(shape, up[1:-1], low[1:-1]) for up, low, _ in EYES])
     if region == "mouth":
-        return np.hstack([
-            _apart(shape, MOUTH_UPPER[1:-1], MOUTH_LOWER[1:-1]),
-            _apart(shape, LIPS_UPPER[1:-1], LIPS_LOWER[1:-1]),
-            shape[:, LIP_CORNERS, :2].reshape(len(shape), 4),
-        ])  # fmt: skip
+        return np.hstack(
+            [
+                _apart(shape, MOUTH_UPPER[1:-1], MOUTH_LOWER[1:-1]),
+                _apart(shape, LIPS_UPPER[1:-1], LIPS_LOWER[1:-1]),
+                shape[:, LIP_CORNERS, :2].reshape(len(shape), 4),
+            ]
+        )
     points = shape[:, list(_BROWS if region == "brows" else region_points(region))]
     return points.reshape(len(points), -1)
 

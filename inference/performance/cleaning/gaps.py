@@ -53,9 +53,11 @@ def fill_performance(performance: Performance, longest: int) -> Performance:
     if bool((filled == p.filled).all()):
         return p
     done = replace(
-        curves, pose=arrays[0], controls=_within_ends(arrays[1], curves, filled & ~p.valid),
+        curves,
+        pose=arrays[0],
+        controls=_within_ends(arrays[1], curves, filled & ~p.valid),
         residual=arrays[2],
-    )  # fmt: skip
+    )
     whole = with_curves(p, done, valid=p.valid | filled, filled=filled)
     return replace(whole, confidence=frame_confidence(whole))
 
@@ -110,9 +112,10 @@ def _speed(
     """The change a frame next to a gap, from the frames on the far side of `frame`."""
     last = frame
     while (
-        abs(last - frame) < _LOOK and shot.start <= last + direction < shot.stop
+        abs(last - frame) < _LOOK
+        and shot.start <= last + direction < shot.stop
         and valid[last + direction]
-    ):  # fmt: skip
+    ):
         last += direction
     if last == frame:
         return np.zeros_like(array[frame])

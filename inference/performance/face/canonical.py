@@ -71,8 +71,9 @@ def canonical_face() -> CanonicalFace:
 def control_index(name: str) -> int:
     """Where a control stands in every array of controls. Raises InputError for unknown names."""
     if name not in CONTROL_NAMES:
-        raise InputError(f"there is no control '{name}'; the controls are "
-                         f"{', '.join(CONTROL_NAMES)}")  # fmt: skip
+        raise InputError(
+            f"there is no control '{name}'; the controls are {', '.join(CONTROL_NAMES)}"
+        )
     return CONTROL_NAMES.index(name)
 
 
@@ -102,8 +103,10 @@ def load_face(path: Path) -> CanonicalFace:
             version = arrays.whole("format"), arrays.text("topology")
             names = arrays.texts("controls", 256)
             if version != (_FORMAT, TOPOLOGY) or names != CONTROL_NAMES:
-                raise InputError(f"{path}: a canonical face of another version; make it again with "
-                                 "python -m export face")  # fmt: skip
+                raise InputError(
+                    f"{path}: a canonical face of another version; make it again with "
+                    "python -m export face"
+                )
             face = CanonicalFace(
                 mean=arrays.read("mean", np.float32, (POINT_COUNT, 3)),
                 triangles=_triangles(arrays, "triangles"),

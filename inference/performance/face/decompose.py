@@ -159,8 +159,10 @@ def _compose(p: Performance, frames: NDArray[np.intp]) -> NDArray[np.float32]:
 def _from_camera(points: Array, size: tuple[int, int], focal: float) -> Array:
     """Picture points (F, 478, 3) led back along the camera's rays to their own depth."""
     if not focal > 0 or not (focal + points[..., 2] > 0.1 * focal).all():
-        raise InputError(f"the focal length of {focal:g} pixels is too short for this face; give "
-                         "the camera's own, in pixels of the footage")  # fmt: skip
+        raise InputError(
+            f"the focal length of {focal:g} pixels is too short for this face; give "
+            "the camera's own, in pixels of the footage"
+        )
     middle = np.array(size) / 2
     away = (focal + points[..., 2:]) / focal
     return np.concatenate([middle + (points[..., :2] - middle) * away, points[..., 2:]], axis=-1)

@@ -120,9 +120,12 @@ def _across(source: NDArray[np.floating]) -> Array:
 
 
 def _without_lips(
-    poses: Poses, source: NDArray[np.floating], targets: NDArray[np.floating], center: Array,
+    poses: Poses,
+    source: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    center: Array,
     lips_turn: float,
-) -> Poses:  # fmt: skip
+) -> Poses:
     """Turn each head back by what the lips' opening, against the source's, turned the fit."""
     across = _across(source)
     opened = lips_opened(source, targets, poses)

@@ -61,10 +61,14 @@ def openings(portrait: Points, neutral: Points, size: float) -> Openings:
     own *= float(_smoothstep((own / unit - _OWN_CLOSED) / (_OWN_PARTED - _OWN_CLOSED)))
     room = 1 - own / (_WIDEST_MOUTH * unit)
     return Openings(
-        face, np.asarray(neutral, np.float64), unit, own, _above_contact(neutral, unit),
+        face,
+        np.asarray(neutral, np.float64),
+        unit,
+        own,
+        _above_contact(neutral, unit),
         size * float(np.clip(room, 0.25, 1)),
         (lid_gap(neutral, 0), lid_gap(neutral, 1)),
-    )  # fmt: skip
+    )
 
 
 def keep_lips(moved: Face, driver: Face, rest: Openings, gain: float) -> Face:

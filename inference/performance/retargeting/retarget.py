@@ -133,8 +133,10 @@ def retarget_absolute(portrait: Points, track: LandmarkTrack) -> Retarget:
 def _drawable(points: Face, middle: NDArray[np.floating], unit: float, frame: int) -> Points:
     """The points as they go on. Raises InputError for what no pixel counts any more."""
     if not np.abs(points - middle).max() < _FARTHEST * unit:
-        raise InputError(f"frame {frame} of the motion leads the portrait's face out of all "
-                         "bounds; leave it out, or fix the take")  # fmt: skip
+        raise InputError(
+            f"frame {frame} of the motion leads the portrait's face out of all "
+            "bounds; leave it out, or fix the take"
+        )
     return points.astype(np.float32)
 
 

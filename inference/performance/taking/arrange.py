@@ -31,8 +31,15 @@ from inference.performance.face.controls import CONTROL_NAMES, CONTROLS
 from inference.performance.taking.performance import Performance
 
 _PER_FRAME = (
-    "controls", "rotation", "translation", "scale", "residual", "valid", "filled", "confidence",
-)  # fmt: skip
+    "controls",
+    "rotation",
+    "translation",
+    "scale",
+    "residual",
+    "valid",
+    "filled",
+    "confidence",
+)
 _MOST_SPEED = 1000
 _AT_ONCE = 1024  # frames: what is reckoned between takes no memory of the whole result's size
 MIXED = ("pose", *REGIONS)  # what can have a weight of its own
@@ -57,8 +64,9 @@ def join_takes(first: Performance, *others: Performance) -> Performance:
     fitted = [first, *(_fitted(other, first) for other in others)]
     total = sum(len(p) for p in fitted)
     if total > MOST_FRAMES:
-        raise InputError(f"joined, the takes have {total} frames; a take may have {MOST_FRAMES} "
-                         "at most")  # fmt: skip
+        raise InputError(
+            f"joined, the takes have {total} frames; a take may have {MOST_FRAMES} at most"
+        )
     arrays = {name: np.concatenate([getattr(p, name) for p in fitted]) for name in _PER_FRAME}
     cuts: list[int] = []
     start = 0
@@ -66,8 +74,13 @@ def join_takes(first: Performance, *others: Performance) -> Performance:
         cuts += [start + cut for cut in ((0,) if start else ()) + p.cuts]
         start += len(p)
     sources = dict.fromkeys(p.source for p in fitted if p.source)
-    return replace(first, **arrays, cuts=tuple(cuts), source=", ".join(sources),
-                   source_sha256=first.source_sha256 if len(sources) < 2 else "")  # fmt: skip
+    return replace(
+        first,
+        **arrays,
+        cuts=tuple(cuts),
+        source=", ".join(sources),
+        source_sha256=first.source_sha256 if len(sources) < 2 else "",
+    )
 
 
 def retime(performance: Performance, rate: Fraction, speed: Fraction = Fraction(1)) -> Performance:
@@ -80,17 +93,20 @@ def retime(performance: Performance, rate: Fraction, speed: Fraction = Fraction(
     try:
         rate = checked_rate(rate.numerator, rate.denominator)
     except ValueError:
-        raise InputError("a take has a rate of 0.1 to 1000 frames a second; name one of these, it "
-                         "must be positive") from None  # fmt: skip
+        raise InputError(
+            "a take has a rate of 0.1 to 1000 frames a second; name one of these, it "
+            "must be positive"
+        ) from None
     if not 1 / _MOST_SPEED <= speed <= _MOST_SPEED:
-        raise InputError(f"a take's speed goes from 1/{_MOST_SPEED} to {_MOST_SPEED}; name one of "
-                         "these, it must be positive")  # fmt: skip
+        raise InputError(
+            f"a take's speed goes from 1/{_MOST_SPEED} to {_MOST_SPEED}; name one of "
+            "these, it must be positive"
+        )
     p = performance
     step = p.rate * speed / rate  # frames of the take for each of the result
     count = max(1, ceil(len(p) / step))
     if count > MOST_FRAMES:
-        raise InputError(f"retimed, the take has {count} frames; it may have {MOST_FRAMES} at "
-                         "most")  # fmt: skip
+        raise InputError(f"retimed, the take has {count} frames; it may have {MOST_FRAMES} at most")
     if step == 1:
         return replace(p, rate=rate)
     curves = to_curves(p)
@@ -186,9 +202,12 @@ def mix_takes(
     cuts = {*(a_take.cuts if needs_a else ()), *(b_take.cuts if needs_b else ())}
     filled = (needs_a & a_take.filled) | (needs_b & b_take.filled)
     mixed = with_curves(
-        a_take, replace(a, pose=pose, controls=controls, residual=residual),
-        valid=~missing, filled=filled & ~missing, cuts=tuple(sorted(cuts)),
-    )  # fmt: skip
+        a_take,
+        replace(a, pose=pose, controls=controls, residual=residual),
+        valid=~missing,
+        filled=filled & ~missing,
+        cuts=tuple(sorted(cuts)),
+    )
     return replace(mixed, confidence=frame_confidence(mixed))
 
 

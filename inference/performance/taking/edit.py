@@ -46,8 +46,9 @@ def edit_takes(takes: list[Path], out: Path, edit: Edit) -> Performance:
     Raises InputError for what the user can fix, LikenessError for a full disk.
     """
     if not out.name.endswith((SUFFIX, TABLE_SUFFIX)):
-        raise InputError(f"{out}: a take's name ends in {SUFFIX} or {TABLE_SUFFIX}; choose such a "
-                         "name")  # fmt: skip
+        raise InputError(
+            f"{out}: a take's name ends in {SUFFIX} or {TABLE_SUFFIX}; choose such a name"
+        )
     table = out.name.endswith(TABLE_SUFFIX)
     beside = [path.with_name(path.stem + SUFFIX) for path in takes]  # which a table goes on with
     refuse_inputs([out], [*takes, *beside])

@@ -60,34 +60,44 @@ def load_livelink(path: Path, rate: Fraction | None = None) -> Performance:
     lines = [line for line, _ in body]
     for line, cells in body:
         if len(cells) < len(rows[0][1]):
-            raise InputError(f"{path}: line {line} has {len(cells)} cells, the header has "
-                             f"{len(rows[0][1])}; the recording broke off there")  # fmt: skip
+            raise InputError(
+                f"{path}: line {line} has {len(cells)} cells, the header has "
+                f"{len(rows[0][1])}; the recording broke off there"
+            )
     values = {
         name: np.array(
-            [cell_number(cells[i].strip(), rows[0][1][i].strip(), line, path)
-             for line, cells in body]
+            [
+                cell_number(cells[i].strip(), rows[0][1][i].strip(), line, path)
+                for line, cells in body
+            ]
         )
         for name, i in columns.items()
         if name != _FIRST_COLUMN
-    }  # fmt: skip
+    }
     for name, _ in HEAD:
         far = np.abs(values.get(name.lower(), np.zeros(1))) > _MOST_TURN
         if far.any():
-            raise InputError(f"{path}: {name} in line {lines[int(np.argmax(far))]} is no angle in "
-                             "radians; fix it")  # fmt: skip
+            raise InputError(
+                f"{path}: {name} in line {lines[int(np.argmax(far))]} is no angle in "
+                "radians; fix it"
+            )
     codes = [cells[columns[_FIRST_COLUMN]].strip() for _, cells in body]
     places, told = _places(codes, lines, rate, path)
     count = int(places[-1]) + 1
     if count > min(MOST_FRAMES, _MOST_DROPPED + _SPARSEST * len(body)):
-        raise InputError(f"{path}: its {len(body)} rows are spread over {count} frames; split the "
-                         "takes where the timecode jumps")  # fmt: skip
+        raise InputError(
+            f"{path}: its {len(body)} rows are spread over {count} frames; split the "
+            "takes where the timecode jumps"
+        )
     valid = np.zeros(count, bool)
     valid[places] = True
     controls = np.full((count, len(CONTROL_NAMES)), np.nan)
     controls[places] = map_coefficients(values)
     angles = np.full((count, 3), np.nan)
-    turned = [np.degrees(values[name.lower()]) * sign if name.lower() in values
-              else np.zeros(len(body)) for name, sign in HEAD]  # fmt: skip
+    turned = [
+        np.degrees(values[name.lower()]) * sign if name.lower() in values else np.zeros(len(body))
+        for name, sign in HEAD
+    ]
     angles[places] = np.stack(turned, axis=1)
     middle = np.array([_SIZE[0] / 2, _SIZE[1] / 2, 0.0])
     return still_performance(
@@ -119,12 +129,16 @@ def _columns(header: list[str], path: Path) -> dict[str, int]:
     """Where each column lies, by its name in small letters."""
     columns = {name.strip().lower(): i for i, name in enumerate(header)}
     if _FIRST_COLUMN not in columns:
-        raise InputError(f"{path}: not a Live Link Face take, there is no column 'Timecode'; "
-                         "record one with the app's ARKit mode")  # fmt: skip
+        raise InputError(
+            f"{path}: not a Live Link Face take, there is no column 'Timecode'; "
+            "record one with the app's ARKit mode"
+        )
     for name in COEFFICIENTS:
         if name.lower() not in columns:
-            raise InputError(f"{path}: the column '{name}' is missing; record with the app's "
-                             "ARKit mode and export all columns")  # fmt: skip
+            raise InputError(
+                f"{path}: the column '{name}' is missing; record with the app's "
+                "ARKit mode and export all columns"
+            )
     wanted = {_FIRST_COLUMN, *(name.lower() for name in COEFFICIENTS)}
     wanted |= {name.lower() for name, _ in HEAD}
     return {name: i for name, i in columns.items() if name in wanted}
@@ -145,8 +159,10 @@ def _places(
     steps = np.diff(seconds)
     for step, line in zip(steps, lines[1:], strict=True):
         if step < -0.5 / clock or step > _LONGEST_PAUSE:
-            raise InputError(f"{path}: the timecode in line {line} jumps by {step:.1f} seconds; "
-                             "split the takes there")  # fmt: skip
+            raise InputError(
+                f"{path}: the timecode in line {line} jumps by {step:.1f} seconds; "
+                "split the takes there"
+            )
     ticks = max(1, round(float(np.median(steps)) * clock))  # the clock's ticks a row
     told = Fraction(clock, ticks)
     if any(dropping for _, _, dropping in parsed):
@@ -183,8 +199,9 @@ def _parse(code: str, line: int, path: Path) -> tuple[int, float, bool]:
         hours, minutes, second, frame = 0, 0, 0, float("nan")
     known = 0 <= hours < 100 and 0 <= minutes < 60 and 0 <= second <= 60
     if not (known and 0 <= frame < _MOST_FRAME):
-        raise InputError(f"{path}: '{code}' in line {line} is not a timecode such as "
-                         "07:44:57:02.944; fix it")  # fmt: skip
+        raise InputError(
+            f"{path}: '{code}' in line {line} is not a timecode such as 07:44:57:02.944; fix it"
+        )
     return (hours * 60 + minutes) * 60 + second, frame, dropping
 
 

@@ -136,8 +136,9 @@ def load_performance(path: Path) -> Performance:
     except WrongArray as error:
         raise InputError(f"{path}: {error}; make the performance again") from None
     except UNREADABLE:
-        raise InputError(f"{path}: not a performance, or a damaged one; make it again from its "
-                         "track") from None  # fmt: skip
+        raise InputError(
+            f"{path}: not a performance, or a damaged one; make it again from its track"
+        ) from None
     _check(performance, path)
     return performance
 
@@ -170,15 +171,20 @@ _POSE_AND_SHAPE = ("controls", "rotation", "translation", "scale", "residual", "
 def _check_version(arrays: Arrays, path: Path) -> None:
     version, topology = arrays.whole("format"), arrays.text("topology")
     if version != _FORMAT or topology != TOPOLOGY:
-        raise InputError(f"{path}: a performance of another version (format {version}, topology "
-                         f"'{topology}'); make it again from its track")  # fmt: skip
+        raise InputError(
+            f"{path}: a performance of another version (format {version}, topology "
+            f"'{topology}'); make it again from its track"
+        )
     names = arrays.texts("controls_names", _MOST_NAMES)
     if names != CONTROL_NAMES:
-        raise InputError(f"{path}: its controls are not those of this version "
-                         f"({_difference(names)}); make it again from its track")  # fmt: skip
+        raise InputError(
+            f"{path}: its controls are not those of this version "
+            f"({_difference(names)}); make it again from its track"
+        )
     if arrays.text("canonical") != canonical_face().digest:
-        raise InputError(f"{path}: its controls belong to another canonical face; make it again "
-                         "from its track")  # fmt: skip
+        raise InputError(
+            f"{path}: its controls belong to another canonical face; make it again from its track"
+        )
 
 
 def check_motion(p: Performance) -> str | None:
@@ -219,8 +225,10 @@ def _check(p: Performance, path: Path) -> None:
         wrong = ~np.isfinite(getattr(p, name)[p.valid]).reshape(int(p.valid.sum()), -1).all(axis=1)
         if wrong.any():
             frame = int(np.flatnonzero(p.valid)[np.argmax(wrong)])
-            raise InputError(f"{path}: {name} holds a value that is not a number in frame {frame}; "
-                             "make the performance again")  # fmt: skip
+            raise InputError(
+                f"{path}: {name} holds a value that is not a number in frame {frame}; "
+                "make the performance again"
+            )
     wrong = check_motion(p)
     if wrong:
         raise InputError(f"{path}: {wrong}; make the performance again")
@@ -231,5 +239,7 @@ def _check(p: Performance, path: Path) -> None:
         or (p.camera == "perspective") != (p.focal > 0)
         or not p.focal <= _LONGEST_FOCAL
     ):
-        raise InputError(f"{path}: the camera '{p.camera}' with a focal length of {p.focal:g} is "
-                         "unknown; make the performance again")  # fmt: skip
+        raise InputError(
+            f"{path}: the camera '{p.camera}' with a focal length of {p.focal:g} is "
+            "unknown; make the performance again"
+        )

@@ -27,8 +27,10 @@ def read_performance(path: Path) -> Performance:
     if is_livelink(first):
         return load_livelink(path)
     if not is_table(first):
-        raise InputError(f"{path}: neither a performance's table nor a Live Link Face take: line 1 "
-                         f"begins with '{first[0].strip()[:40]}'; export it again")  # fmt: skip
+        raise InputError(
+            f"{path}: neither a performance's table nor a Live Link Face take: line 1 "
+            f"begins with '{first[0].strip()[:40]}'; export it again"
+        )
     beside = whole_file(path)
     return load_table(path, load_performance(beside) if beside else None)
 

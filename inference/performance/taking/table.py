@@ -53,11 +53,16 @@ def save_table(performance: Performance, path: Path) -> None:
     p = performance
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([
-        f"# {_TITLE} {_VERSION}", f"rate {p.rate.numerator}/{p.rate.denominator}",
-        f"size {p.size[0]}x{p.size[1]}", f"camera {p.camera} {p.focal:.6g}",
-        f"cuts {' '.join(map(str, p.cuts))}".strip(), f"source {p.source_sha256} {p.source}",
-    ])  # fmt: skip
+    writer.writerow(
+        [
+            f"# {_TITLE} {_VERSION}",
+            f"rate {p.rate.numerator}/{p.rate.denominator}",
+            f"size {p.size[0]}x{p.size[1]}",
+            f"camera {p.camera} {p.focal:.6g}",
+            f"cuts {' '.join(map(str, p.cuts))}".strip(),
+            f"source {p.source_sha256} {p.source}",
+        ]
+    )
     writer.writerow(COLUMNS)
     angles = to_angles(p.rotation)
     for frame in range(len(p)):
@@ -65,11 +70,16 @@ def save_table(performance: Performance, path: Path) -> None:
             writer.writerow([frame, 0, *[""] * (len(COLUMNS) - 2)])
             continue
         pose = [*p.translation[frame], p.scale[frame], *angles[frame]]
-        writer.writerow([
-            frame, 1, int(p.filled[frame]), f"{p.confidence[frame]:.4f}",
-            *(f"{value:.6f}" for value in pose),
-            *(f"{value:.6f}" for value in p.controls[frame]),
-        ])  # fmt: skip
+        writer.writerow(
+            [
+                frame,
+                1,
+                int(p.filled[frame]),
+                f"{p.confidence[frame]:.4f}",
+                *(f"{value:.6f}" for value in pose),
+                *(f"{value:.6f}" for value in p.controls[frame]),
+            ]
+        )
     with written_whole(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8", newline="")
 
@@ -92,8 +102,10 @@ def load_table(path: Path, beside: Performance | None = None) -> Performance:
     table = {name: [""] * len(body) for name in COLUMNS}
     for i, (line, cells) in enumerate(body):
         if len(cells) != len(header):
-            raise InputError(f"{path}: line {line} has {len(cells)} cells, the header has "
-                             f"{len(header)}; fix that line")  # fmt: skip
+            raise InputError(
+                f"{path}: line {line} has {len(cells)} cells, the header has "
+                f"{len(header)}; fix that line"
+            )
         for name, cell in zip(header, cells, strict=True):
             table[name][i] = cell.strip()
     lines = [line for line, _ in body]
@@ -129,10 +141,15 @@ def load_table(path: Path, beside: Performance | None = None) -> Performance:
         size=told.size,
     )
     performance = replace(
-        performance, filled=filled, confidence=trust.astype(np.float32),
-        cuts=told.cuts(len(valid), path), camera=told.camera, focal=told.focal,
-        source=told.source, source_sha256=told.source_sha256,
-    )  # fmt: skip
+        performance,
+        filled=filled,
+        confidence=trust.astype(np.float32),
+        cuts=told.cuts(len(valid), path),
+        camera=told.camera,
+        focal=told.focal,
+        source=told.source,
+        source_sha256=told.source_sha256,
+    )
     if beside is not None:
         performance = _with_face(performance, beside, path)
     wrong = check_motion(performance)
@@ -248,25 +265,32 @@ class _Told:
 def _told(first: list[str], path: Path) -> _Told:
     title = first[0].strip().lower()
     if not is_table(first):
-        raise InputError(f"{path}: not a performance's table: line 1 must begin with "
-                         f"'# {_TITLE} {_VERSION}'; export one to see how it looks")  # fmt: skip
+        raise InputError(
+            f"{path}: not a performance's table: line 1 must begin with "
+            f"'# {_TITLE} {_VERSION}'; export one to see how it looks"
+        )
     if title != f"# {_TITLE} {_VERSION}":
-        raise InputError(f"{path}: a table of another version ({title.split()[-1]}), this one "
-                         f"reads {_VERSION}; export it again")  # fmt: skip
+        raise InputError(
+            f"{path}: a table of another version ({title.split()[-1]}), this one "
+            f"reads {_VERSION}; export it again"
+        )
     words = dict(cell.strip().partition(" ")[::2] for cell in first[1:])
     try:
         return _Told(words)
     except (ValueError, KeyError):
-        raise InputError(f"{path}: line 1 must tell 'rate 25/1' and 'size 1920x1080', cuts and "
-                         "camera as exported; fix it") from None  # fmt: skip
+        raise InputError(
+            f"{path}: line 1 must tell 'rate 25/1' and 'size 1920x1080', cuts and "
+            "camera as exported; fix it"
+        ) from None
 
 
 def _check_header(header: list[str], path: Path) -> None:
     strange = [name for name in header if name not in COLUMNS]
     lacking = [name for name in COLUMNS if name not in header and name not in _MAY_LACK]
     if lacking:
-        raise InputError(f"{path}: the column '{lacking[0]}' is missing; the columns are "
-                         f"{', '.join(COLUMNS)}")  # fmt: skip
+        raise InputError(
+            f"{path}: the column '{lacking[0]}' is missing; the columns are {', '.join(COLUMNS)}"
+        )
     if strange:
         raise InputError(f"{path}: the column '{strange[0]}' is unknown; take it out")
     if len(set(header)) < len(header):
@@ -277,15 +301,18 @@ def _check_header(header: list[str], path: Path) -> None:
 def _check_frames(cells: list[str], lines: list[int], path: Path) -> None:
     for frame, (cell, line) in enumerate(zip(cells, lines, strict=True)):
         if cell != str(frame):
-            raise InputError(f"{path}: line {line} should be frame {frame}, it says '{cell}'; "
-                             "every frame has one row, in order, from 0")  # fmt: skip
+            raise InputError(
+                f"{path}: line {line} should be frame {frame}, it says '{cell}'; "
+                "every frame has one row, in order, from 0"
+            )
 
 
 def _flags(cells: list[str], name: str, lines: list[int], path: Path) -> NDArray[np.bool_]:
     for cell, line in zip(cells, lines, strict=True):
         if cell.lower() not in _FLAGS:
-            raise InputError(f"{path}: '{cell}' in line {line}, column '{name}', is neither 0 "
-                             "nor 1; fix it")  # fmt: skip
+            raise InputError(
+                f"{path}: '{cell}' in line {line}, column '{name}', is neither 0 nor 1; fix it"
+            )
     return np.array([_FLAGS[cell.lower()] for cell in cells])
 
 
@@ -306,11 +333,14 @@ def cell_number(cell: str, column: str, line: int, path: Path) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{path}: '{cell}' in line {line}, column '{column}', is not a number; "
-                         "fix it")  # fmt: skip
+        raise InputError(
+            f"{path}: '{cell}' in line {line}, column '{column}', is not a number; fix it"
+        )
     if abs(value) > _LARGEST_CELL:
-        raise InputError(f"{path}: {value:g} in line {line}, column '{column}', is larger than "
-                         "anything of a face can be; fix it")  # fmt: skip
+        raise InputError(
+            f"{path}: {value:g} in line {line}, column '{column}', is larger than "
+            "anything of a face can be; fix it"
+        )
     return value
 
 
@@ -326,15 +356,19 @@ def _check_ranges(
     for control in CONTROLS:
         far = np.flatnonzero(np.abs(np.nan_to_num(numbers[control.name])) > _FARTHEST)
         if len(far):
-            raise InputError(f"{path}: {control.name} in line {lines[far[0]]} is "
-                             f"{numbers[control.name][far[0]]:g}; controls go from "
-                             f"{control.low:g} to {control.high:g}")  # fmt: skip
+            raise InputError(
+                f"{path}: {control.name} in line {lines[far[0]]} is "
+                f"{numbers[control.name][far[0]]:g}; controls go from "
+                f"{control.low:g} to {control.high:g}"
+            )
 
 
 def _with_face(table: Performance, beside: Performance, path: Path) -> Performance:
     if len(table) != len(beside):
-        raise InputError(f"{path}: the table has {len(table)} frames, the performance it is read "
-                         f"with has {len(beside)}; take the one it was exported from")  # fmt: skip
+        raise InputError(
+            f"{path}: the table has {len(table)} frames, the performance it is read "
+            f"with has {len(beside)}; take the one it was exported from"
+        )
     residual = beside.residual.copy()
     residual[table.valid & ~beside.valid] = 0
     residual[~table.valid] = np.nan

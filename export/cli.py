@@ -8,13 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from export import persons
+from export import personalize_cli, persons
 from export.data import cli as data
 from export.evaluation import cli as evaluation
 from export.face import cli as face
 from export.head import cli as head
 from export.paper import cli as paper
-from export.personalization import cli as personalization
 from export.training import cli as training
 from inference.errors import InputError, LikenessError
 from inference.generator.contract import SIZES, TIERS
@@ -65,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     onnx.add_argument("--out", type=Path, required=True, metavar="F.onnx")
     onnx.set_defaults(run=_onnx)
-    for package in (data, training, paper, evaluation, personalization, face, head, persons):
+    for package in (data, training, paper, evaluation, personalize_cli, face, head, persons):
         package.add_commands(commands)
     return parser
 

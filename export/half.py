@@ -17,7 +17,7 @@ from export.export_onnx import store_as_half, strip_traces
 from inference.errors import InputError, LikenessError
 from inference.files import written_whole
 from inference.generator import contract
-from inference.generator.model import open_session
+from inference.sessions import open_session
 
 # Largest difference of any answer from the float32 file's.
 TOLERANCE = 5e-3

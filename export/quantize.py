@@ -32,7 +32,8 @@ from inference.errors import InputError, LikenessError
 from inference.files import written_whole
 from inference.generator import contract
 from inference.generator.identity import embedder_path
-from inference.generator.model import load_generator, open_session
+from inference.generator.model import load_generator
+from inference.sessions import open_session
 
 Feed = dict[str, NDArray[np.float32]]
 

@@ -15,7 +15,6 @@ from typing import NoReturn, TextIO
 from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.frames import FORMATS
 from inference.generator.contract import TIERS
-from inference.generator.model import PROVIDERS
 from inference.inputs import parse_ratio
 from inference.jobs import (
     LAYERS,
@@ -31,6 +30,7 @@ from inference.jobs import (
 from inference.mouth.look import MEAN, RANGES, TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
+from inference.sessions import PROVIDERS
 
 _GAINS = tuple(field.name for field in fields(Gains))
 

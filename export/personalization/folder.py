@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from export.checkpoint import state_hash
 from export.export_onnx import Port, export_onnx
-from export.paper.person import PaperPersonalized
 from export.personalization.card import write_card
 from export.personalization.config import PersonalizeConfig
 from export.personalization.judge import LOOKED_AT
@@ -73,7 +73,20 @@ def write_person(made: Personalized, config: PersonalizeConfig) -> None:
     folder.file(UNFINISHED).unlink(missing_ok=True)
 
 
-def kept_line(folder: Path, made: Personalized | PaperPersonalized, count: int) -> str:
+class Run(Protocol):
+    """What is said of a run; see `Personalized`."""
+
+    @property
+    def better(self) -> bool: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+def kept_line(folder: Path, made: Run, count: int) -> str:
     """What came of a run on so many pictures."""
     what = f"step {made.step} of {made.steps}" if made.better else "the feed-forward weights"
     return (

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inference.generator.model import MODELS, open_session
+from inference.sessions import MODELS, open_session
 
 MODEL = MODELS / "person.onnx"
 SIDE = 256  # pixels that the model sees, whatever the picture's shape

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from inference.errors import InputError, LikenessError
 from inference.generator import contract
 from inference.generator.inputs import landmark_channels
-from inference.generator.model import Generator, metadata, open_session, run_session
+from inference.generator.model import Generator
 from inference.portrait import Portrait
+from inference.sessions import metadata, open_session, run_session
 
 
 def embedder_path(model: Path) -> Path:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from inference.arrays import UNREADABLE, read_array
 from inference.errors import InputError
 from inference.generator.contract import IDENTITY_SIZE
-from inference.generator.model import LARGEST
 from inference.inputs import read_bytes, read_json
 from inference.outputs import FolderKind
+from inference.sessions import LARGEST
 
 VERSION = 1
 PERSON, GENERATOR, IDENTITY = "person.json", "generator.onnx", "identity.npy"

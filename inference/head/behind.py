@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.forms import linear_forms
 from inference.head.shell import Shell
 from inference.warp.contour import sample
-from inference.warp.forms import linear_forms
 from inference.warp.raster import SHIFT
 
 Points = NDArray[np.float32]

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.forms import linear_forms
 from inference.landmarks import LIP_MIDDLES
 from inference.mouth.arches import Arch, lower_arch, upper_arch
 from inference.mouth.look import MEAN, TeethLook
 from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.pose import Pose, fit_pose
-from inference.warp.forms import linear_forms
 
 Points = NDArray[np.floating]
 Array = NDArray[np.float64]

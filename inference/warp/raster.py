@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.warp.forms import linear_forms
+from inference.forms import linear_forms
 from inference.warp.mesh import MovedMesh, WarpMesh, mesh_triangles, ring_triangle_count
 
 Points = NDArray[np.float32]

@@ -32,8 +32,8 @@ from export.personalization.personalize import fine_tune, read_files
 from export.personalization.pictures import PersonPictures, open_pictures
 from export.training.render import View
 from inference.files import PART_SUFFIX
-from inference.generator.model import MODELS
 from inference.generator.person import PERSON, PERSON_FOLDER, UNFINISHED, open_person
+from inference.sessions import MODELS
 from tests.killing import kill_over_and_over, same_files
 
 

@@ -18,10 +18,11 @@ from export.quantize import quantize
 from inference.errors import InputError, LikenessError
 from inference.generator import contract
 from inference.generator.identity import embedder_path
-from inference.generator.model import MODELS, Generator, load_generator
+from inference.generator.model import Generator, load_generator
 from inference.jobs import SynthesizeJob
 from inference.render import StageClock, render_frame
 from inference.scene import build_scene
+from inference.sessions import MODELS
 from inference.track import load_track
 
 pytestmark = pytest.mark.footage

@@ -19,9 +19,9 @@ from export.paper.person_kind import PAPER_FOLDER
 from export.training.folder import TRAINING, checkpoints, drop_oldest
 from export.training.results import RESULTS
 from inference.errors import InputError
-from inference.generator.model import MODELS
 from inference.generator.person import PERSON_FOLDER
 from inference.outputs import RECORD, FolderKind
+from inference.sessions import MODELS
 from tests.strangers import plant
 
 SAMPLES = Path(__file__).resolve().parents[2] / "inference" / "samples"

@@ -18,8 +18,8 @@ from export.networks.embedder import WarpEmbedder
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from inference.errors import InputError
 from inference.generator import contract
-from inference.generator.model import MODELS
 from inference.generator.person import META_PERSON
+from inference.sessions import MODELS
 
 SHIPPED = MODELS / "warp-draft.onnx"
 

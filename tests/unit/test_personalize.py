@@ -30,12 +30,13 @@ from export.training.render import render, view_batch
 from inference.composite import confine
 from inference.errors import InputError
 from inference.frames import encode_frame
-from inference.generator.model import MODELS, GeneratorOutput, load_generator
+from inference.generator.model import GeneratorOutput, load_generator
 from inference.generator.person import GENERATOR, IDENTITY, PERSON, UNFINISHED, open_person
 from inference.jobs import SynthesizeJob
 from inference.outputs import RECORD
 from inference.render import StageClock, render_frame
 from inference.scene import build_scene
+from inference.sessions import MODELS
 from inference.sources import looks
 from inference.synthesis import synthesize
 from inference.track import load_track

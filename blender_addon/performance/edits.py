@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -12,7 +13,7 @@ from ..properties import active_take
 from ..storage import folders, recordings
 from ..storage.canonical import read_face
 from . import curves, markers, take_overlay, takes
-from .clips import load_clip
+from .clips import find_clip, load_clip
 
 EDITED = ".edited" + recordings.PERFORMANCE_SUFFIX
 MARKED = ".marked" + recordings.TRACK_SUFFIX
@@ -28,9 +29,17 @@ def load_curves(context: Any, scene: Any) -> str:
         _select(context, there)
         return f"{there.name}: its curves are there already, in the Graph Editor"
     pace = 1 / takes.pace_of(scene, take)
-    empty = curves.load_curves(scene, path, f"{take.name} face", take.start, pace, read_face())
-    _select(context, empty)
+    empty = show_curves(context, scene, path, f"{take.name} face", take.start, pace)
     return f"{empty.name}: edit its curves in the Graph Editor, then Keep Edits"
+
+
+def show_curves(
+    context: Any, scene: Any, path: Path, name: str = "", start: float = 1, pace: float = 1
+) -> Any:
+    """A performance on a new Empty, which becomes the active object; see `curves.load_curves`."""
+    empty = curves.load_curves(scene, path, name, start, pace, read_face())
+    _select(context, empty)
+    return empty
 
 
 def keep_curves(scene: Any) -> str:
@@ -87,6 +96,12 @@ def apply_markers(context: Any, scene: Any) -> str:
     take_overlay.show_on_clip(scene, take, clip)
     takes.clean(context, take)
     return f"{len(changed)} frames were moved"
+
+
+def remove_markers(context: Any, clip_name: str) -> str:
+    """Take the markers off the named clip, "": the one that is shown."""
+    clip = find_clip(context, clip_name)
+    return f"{clip.name}: {markers.remove_markers(clip)} tracks removed"
 
 
 def has_markers(take: Any) -> bool:

@@ -179,12 +179,12 @@ def apply_clean(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any])
     return f"{take.name}: {_seen(take.gaps)}{bridged}{aside}"
 
 
-def recorded(kind: str, path: Path, first: int, rate: Fraction) -> None:
+def recorded(path: Path, first: int, rate: Fraction) -> None:
     """What was captured from the viewport becomes a take: a track at once, a movie by detection."""
     context = bpy.context
     scene = versions.sequencer_scene(context)
     name = _free_name(scene, path.name.partition(".")[0])
-    if kind == "movie":
+    if path.suffix == ".mp4":
         capture(context, Footage(path, name, first, 1.0))
         return
     take = add_take(scene, name, path, first)

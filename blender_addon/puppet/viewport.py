@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A face in the scene, seen through a camera: its vertices as a landmark track, without detection.
 
-For any other character there is the camera's picture: `render_settings` sets the scene up for
+For any other character there is the camera's picture: `set_footage_render` sets the scene up for
 footage of it, in which the worker then finds the face.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -145,7 +144,7 @@ def look(
 def capture_frames(
     scene_name: str, object_name: str, camera_name: str, first: int, last: int,
     rigid: NDArray[np.integer] | None = None,
-) -> Iterator[Seen]:  # fmt: skip
+) -> Generator[Seen]:  # fmt: skip
     """What the camera sees of the face at each frame of the scene, `first` to `last`.
 
     Takes its time between frames if it is asked to: it keeps names alone. However it ends, the
@@ -204,7 +203,7 @@ def find_camera(scene: Any, name: str = "") -> Any:
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """What `render_settings` changes in a scene, as it was: values and names, no references."""
+    """What `set_footage_render` changes in a scene, as it was: values and names, no references."""
 
     values: tuple[tuple[str, Any], ...]
     media: str
@@ -257,18 +256,6 @@ def put_back(scene: Any, kept: RenderSettings) -> None:
         _set(scene, name, value)
     scene.camera = scene.objects.get(kept.camera)
     scene.frame_set(kept.frame)
-
-
-@contextlib.contextmanager
-def footage_render(
-    scene: Any, path: Path, camera_name: str, first: int, last: int
-) -> Iterator[None]:
-    """`set_footage_render` for as long as the block lasts."""
-    kept = set_footage_render(scene, path, camera_name, first, last)
-    try:
-        yield
-    finally:
-        put_back(scene, kept)
 
 
 # In the order in which they are put back: the format decides which modes there are.

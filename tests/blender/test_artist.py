@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from blender_addon.errors import InputError
 from blender_addon.overlay import drawing
 from blender_addon.overlay import layers as overlay
 from blender_addon.overlay.recordings import recording_of
-from blender_addon.puppet import operators as viewport_operators
+from blender_addon.performance import takes
 from blender_addon.sequencer import head_strip, output, placement
 from blender_addon.storage import recordings
 from tests.blender import material
@@ -247,17 +248,17 @@ def test_a_recording_that_is_no_take_is_kept_and_told(
 ) -> None:
     """The puppet was recorded, but what should become of it failed."""
     stage()
-    out = tmp_path / "speech.track.npz"
-    heard: list[str] = []
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    heard: list[tuple[Any, ...]] = []
 
-    def fails(*_what: Any) -> None:
+    def fails(*what: Any) -> None:
+        heard.append(what)
         raise InputError("the disk\nis full")
 
-    monkeypatch.setattr(
-        viewport_operators, "finished", [fails, lambda kind, path, *_: heard.append(path.name)]
-    )
-    line = refused(ops.viewport_capture, filepath=str(out))
-    assert line == "the disk is full (the recording speech.track.npz is kept)"
-    assert heard == [out.name]  # the others hear of it all the same
+    monkeypatch.setattr(takes, "recorded", fails)
+    line = refused(ops.capture_viewport, what="PUPPET", name="speech")
+    (out,) = tmp_path.rglob("*.npz")
+    assert out.name.startswith("speech.") and out.name.endswith(".track.npz")
+    assert line == f"the disk is full (the recording {out.name} is kept)"
+    assert heard == [(out, 1, Fraction(24))]
     assert len(recordings.load_track(out)) == 6
-    assert [path.name for path in tmp_path.glob("*.npz")] == [out.name]

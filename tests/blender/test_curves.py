@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
-from blender_addon.performance import curves
+from blender_addon.errors import InputError
+from blender_addon.performance import curves, edits
 from blender_addon.performance.head_pose import from_eulers, rotation_vectors, to_eulers
 from blender_addon.storage import recordings
 from inference.performance.face.controls import CONTROL_NAMES
@@ -19,7 +20,7 @@ from inference.performance.face.decompose import compose
 from inference.performance.face.rotations import to_matrices
 from inference.performance.taking.performance import Performance, load_performance, save_performance
 from tests.blender.performances import real_performance
-from tests.blender.shoot import ops, refused, reopened
+from tests.blender.shoot import reopened
 
 pytestmark = pytest.mark.blender
 
@@ -48,13 +49,13 @@ def changed(one: Performance, two: Performance) -> dict[str, list[int]]:
 def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path: Path) -> None:
     """Loaded, edited by hand, saved, opened again, and saved once more."""
     untouched, out = tmp_path / "same.performance.npz", tmp_path / "new.performance.npz"
-    ops.curves_load(filepath=str(take), start=101, pace=1.25, name="take")
-    empty = bpy.data.objects["take"]
+    beside = tmp_path / "take é.edited.performance.npz"
+    empty = edits.show_curves(bpy.context, scene, take, "take", start=101, pace=1.25)
     # The Graph Editor shows what is selected, and a drag moves the keys that are.
     assert empty.select_get() and bpy.context.view_layer.objects.active == empty
     assert not any(key.select_control_point for key in _keys(empty))
     assert curves.edited_frames(empty) == []
-    ops.curves_save(filepath=str(untouched))
+    curves.save_curves(empty, untouched)
     source = load_performance(take)
     assert changed(source, load_performance(untouched)) == {}
     assert len(versions.channelbag(empty).fcurves) == len(CONTROL_NAMES) + 9
@@ -74,14 +75,13 @@ def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path:
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     reopened()
     assert curves.edited_frames(bpy.data.objects["take"]) == [4, 6, 8, 23]
-    ops.curves_save(filepath=str(out))
-    ops.curves_save()
+    for path in (out, beside):
+        curves.save_curves(bpy.data.objects["take"], path)
     new = load_performance(out)
     assert changed(source, new) == {
         "controls": [4], "translation": [6], "scale": [8], "rotation": [23]
     }  # fmt: skip
-    beside = load_performance(tmp_path / "take é.edited.performance.npz")
-    assert changed(new, beside) == {}
+    assert changed(new, load_performance(beside)) == {}
 
     jaw = CONTROL_NAMES.index("jaw_open")
     assert new.controls[4, jaw] == pytest.approx(source.controls[4, jaw] + 0.25, abs=1e-6)
@@ -104,8 +104,7 @@ def _keys(empty: Any) -> Any:
 def test_saving_over_the_source_settles_and_a_strange_source_is_refused(
     scene: Any, take: Path, tmp_path: Path
 ) -> None:
-    ops.curves_load(filepath=str(take), name="take")
-    empty = bpy.data.objects["take"]
+    empty = curves.load_curves(scene, take, "take")
     curve = versions.channelbag(empty).fcurves.find("rotation_euler", index=2)
     curve.keyframe_points[3].co.y += 0.1
     curve.update()
@@ -116,16 +115,19 @@ def test_saving_over_the_source_settles_and_a_strange_source_is_refused(
     take.write_bytes(bits)
     assert recordings.load_performance(take).rotation.tobytes() == settled.rotation.tobytes()
 
-    ops.curves_load(filepath=str(take), name="again")
+    again = curves.load_curves(scene, take, "again")
     other, out = take.with_name("other.performance.npz"), tmp_path / "new.performance.npz"
     recordings.save_performance(settled, other)
     take.write_bytes(other.read_bytes() + b" ")
-    save = {"filepath": str(out)}
-    assert "load them again" in refused(ops.curves_save, controls="again", **save)
+    with pytest.raises(InputError, match="load them again"):
+        curves.save_curves(again, out)
     take.unlink()
-    assert "no such performance" in refused(ops.curves_save, controls="again", **save)
-    assert "nobody" in refused(ops.curves_save, controls="nobody", **save)
-    assert "no such performance" in refused(ops.curves_load, filepath=str(take))
+    with pytest.raises(InputError, match="no such performance"):
+        curves.save_curves(again, out)
+    with pytest.raises(InputError, match="nobody"):
+        curves.find_controls(scene, "nobody")
+    with pytest.raises(InputError, match="no such performance"):
+        curves.load_curves(scene, take)
     assert not out.exists()
 
 

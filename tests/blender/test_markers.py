@@ -11,12 +11,14 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.performance import markers
+from blender_addon.errors import InputError
+from blender_addon.performance import clips, markers
 from blender_addon.performance.markers import POINTS, _shares
+from blender_addon.storage import recordings
 from blender_addon.storage.canonical import read_face
 from inference.track import load_track, save_track
 from tests.blender.performances import real_track
-from tests.blender.shoot import ops, refused, reopened
+from tests.blender.shoot import reopened
 from tests.movies import read_clip
 
 FRAMES, GAP, OFFSET = 12, (5, 6), 3
@@ -32,10 +34,10 @@ def test_moved_markers_move_their_frames_alone(
     track = replace(real_track(samples, FRAMES, GAP), size=(width, height))
     path, same, out = (tmp_path / f"{name}.track.npz" for name in ("take", "same", "new"))
     save_track(track, path)
-    given = {"filepath": str(path), "offset": OFFSET}
-    ops.markers_add(footage=str(clip), **given)
+    ours = recordings.load_track(path)
+    markers.add_markers(clips.load_clip(clip), ours, OFFSET)
     bpy.data.movieclips[0].tracking.tracks.new(name="the artist's own", frame=1)
-    ops.markers_apply(out=str(same), **given)
+    recordings.save_track(markers.moved(bpy.data.movieclips[0], ours, OFFSET)[0], same)
     assert load_track(same).points.tobytes() == track.points.tobytes()
 
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
@@ -47,7 +49,9 @@ def test_moved_markers_move_their_frames_alone(
     for name, frame, x, y in (("mouth corner left", 2, 0.01, 0.02), ("chin", 8, 0, -0.01)):
         marker = tracks[f"Likeness {name}"].markers.find_frame(frame + OFFSET + 1)
         marker.co = (marker.co[0] + x, marker.co[1] + y)
-    ops.markers_apply(out=str(out), **given)
+    edited, changed = markers.moved(bpy.data.movieclips[0], ours, OFFSET)
+    assert changed == [2, 8]
+    recordings.save_track(edited, out)
     moved = load_track(out)
     pairs = zip(track.points, moved.points, strict=True)
     assert [f for f, (a, b) in enumerate(pairs) if a.tobytes() != b.tobytes()] == [2, 8]
@@ -60,10 +64,10 @@ def test_moved_markers_move_their_frames_alone(
 
     assert markers.remove_markers(bpy.data.movieclips[0]) == len(POINTS)
     assert [each.name for each in tracks if not each.hide] == ["the artist's own"]
-    line = refused(ops.markers_apply, filepath=str(path), out=str(out))
-    assert "no Likeness markers" in line
+    with pytest.raises(InputError, match="no Likeness markers"):
+        markers.moved(bpy.data.movieclips[0], ours)
     # Once more, after they were removed: as they were the first time.
-    ops.markers_add(**given)
+    markers.add_markers(bpy.data.movieclips[0], ours, OFFSET)
     again = {marker.frame: marker.mute for marker in tracks["Likeness chin"].markers}
     seen = [frame for frame in range(FRAMES) if frame not in GAP]
     wanted = {frame + OFFSET + 1: False for frame in seen}

@@ -16,6 +16,8 @@ import pytest
 
 from blender_addon import preferences, versions
 from blender_addon.composite import synthesis
+from blender_addon.errors import InputError
+from blender_addon.puppet.recording import RenderRecording
 from blender_addon.sequencer import head_strip
 from blender_addon.storage import folders, recordings
 from blender_addon.worker import pump
@@ -144,8 +146,8 @@ def test_recordings_and_movies_replace_nothing_else(scene: Any, tmp_path: Path) 
     movie = tmp_path / "movie.mp4"
     movie.write_bytes(b"mine")
     scene.camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    line = refused(ops.viewport_render, filepath=str(movie), first=1, last=2)
-    assert "is there already" in line
+    with pytest.raises(InputError, match="is there already"):
+        RenderRecording(bpy.context, movie, "", (1, 2))
     assert victim.read_bytes() == movie.read_bytes() == b"mine"
     assert _names(tmp_path) == [
         "link.track.npz", "movie.mp4", "own.track.npz", "victim.track.npz",

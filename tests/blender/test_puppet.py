@@ -15,18 +15,21 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
+from blender_addon.errors import InputError
 from blender_addon.performance import curves
-from blender_addon.puppet import operators as viewport_operators
 from blender_addon.puppet import puppet, viewport
+from blender_addon.puppet import recording as viewport_recording
+from blender_addon.puppet.recording import PuppetRecording, RenderRecording, frames_of
 from blender_addon.sequencer import output
 from blender_addon.storage import recordings
+from blender_addon.storage.canonical import read_face
 from inference.landmarks import face_triangles
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.decompose import compose
 from inference.performance.taking.performance import save_performance
 from inference.track import LandmarkTrack, load_track
 from tests.blender.performances import real_performance
-from tests.blender.shoot import ops, refused, says_no
+from tests.blender.shoot import ops, says_no
 from tests.blender.stage import SIZE, seen_by_blender, stage
 from tests.movies import read_clip
 
@@ -39,9 +42,14 @@ def out(scene: Any, tmp_path: Path) -> Path:
     return tmp_path / "puppet é.track.npz"
 
 
-def _captured(out: Path, **how: Any) -> LandmarkTrack:
+def _captured(
+    out: Path, first: int = 0, last: int = -1, puppet_name: str = "", camera: str = ""
+) -> LandmarkTrack:
     """What is captured, as the worker reads it."""
-    ops.viewport_capture(filepath=str(out), **how)
+    frames = frames_of(bpy.context.scene, first, last)
+    recording = PuppetRecording(bpy.context, out, puppet_name, camera, frames)
+    recording.run()
+    recording.finish()
     return load_track(out)
 
 
@@ -130,15 +138,15 @@ def test_a_puppet_bound_to_a_character_is_captured_as_deformed(add_on: None) -> 
 
 def test_what_cannot_be_captured_is_refused_in_one_line(out: Path) -> None:
     def refuses(words: str, **how: Any) -> None:
-        says_no(words, ops.viewport_capture, **{"filepath": str(out), **how})
+        with pytest.raises(InputError, match=words) as refusal:
+            _captured(out, **how)
+        assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 300
 
     refuses("no puppet in the scene")
     scene, face = stage()
     camera = scene.camera
-    refuses("Suzanne", object="Suzanne")
-    refuses("478 vertices", object="camera")
-    refuses(".track.npz", filepath=f"{out}.mp4")
-    refuses("", filepath="")
+    refuses("Suzanne", puppet_name="Suzanne")
+    refuses("478 vertices", puppet_name="camera")
     modifier = face.modifiers.new("finer", "SUBSURF")
     refuses("modifier")
     face.modifiers.remove(modifier)
@@ -155,7 +163,7 @@ def test_what_cannot_be_captured_is_refused_in_one_line(out: Path) -> None:
     assert not out.exists() and scene.frame_current == 1
 
 
-def test_another_camera_begins_another_shot(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_camera_begins_another_shot(out: Path) -> None:
     """From frame 4 on, by a marker on the timeline; one frame shows no face."""
     scene, _ = stage()
     other = scene.camera.copy()
@@ -166,12 +174,25 @@ def test_another_camera_begins_another_shot(out: Path, monkeypatch: pytest.Monke
     other.keyframe_insert("location", frame=5)
     other.location.y += 9
     other.keyframe_insert("location", frame=6)
-    heard: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(viewport_operators, "finished", [lambda *what: heard.append(what)])
     track = _captured(out)
     assert list(track.cuts) == [3]
     assert track.valid.tolist() == [True] * 5 + [False]  # it has moved through the face
-    assert heard == [("track", out, 1, Fraction(24))]
+
+
+def test_a_capture_that_is_ended_early_leaves_nothing(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by ESC in a window, a frame at a time."""
+    scene, _ = stage()
+    scene.frame_set(2)
+    monkeypatch.setattr(viewport_recording, "_SLICE", 0)
+    recording = PuppetRecording(bpy.context, out, "", "", (4, 6))
+    recording.begin()
+    assert recording.go_on() and recording.go_on()
+    assert recording.words().startswith("Capturing frame 2 of 3")
+    assert scene.frame_current == 5
+    recording.stop()
+    assert scene.frame_current == 2 and not out.exists()
 
 
 def test_the_face_camera_sees_the_face_straight_and_whole(scene: Any, out: Path) -> None:
@@ -204,9 +225,7 @@ def test_a_reloaded_puppet_is_captured_alike(out: Path, tmp_path: Path) -> None:
     assert before.points.tobytes() == after.points.tobytes()
 
 
-def test_the_scene_is_rendered_as_footage_without_its_strips(
-    add_on: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_scene_is_rendered_as_footage_without_its_strips(add_on: None, tmp_path: Path) -> None:
     scene, _ = stage()
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising = 1, False
@@ -222,10 +241,11 @@ def test_the_scene_is_rendered_as_footage_without_its_strips(
     )  # fmt: skip
     before = _settings(scene)
     out = tmp_path / "any é.mp4"
-    monkeypatch.setattr(viewport_operators, "finished", [])  # nobody looks for faces in it
-    ops.viewport_render(filepath=str(out), first=2, last=4)
-    how = {"filepath": str(tmp_path / "any e.mp4" / "x.mp4"), "first": 2, "last": 4}
-    assert "none" in refused(ops.viewport_render, camera="none", **how)
+    recording = RenderRecording(bpy.context, out, "", (2, 4))
+    recording.run()
+    assert recording.finish() == "3 frames rendered as footage"
+    with pytest.raises(InputError, match="none"):
+        RenderRecording(bpy.context, tmp_path / "any e.mp4" / "x.mp4", "none", (2, 4))
     assert _settings(scene) == before  # every render setting is back
     pictures = read_clip(out)
     assert len(pictures) == 3
@@ -261,8 +281,7 @@ def test_a_puppet_that_follows_curves_is_seen_where_the_performance_says(
     save_performance(performance, path)
 
     scene, face = stage()
-    ops.curves_load(filepath=str(path), start=10, pace=1)
-    empty = curves.control_empties(scene)[0]
+    empty = curves.load_curves(scene, path, start=10, face=read_face())
     kept = recordings.load_performance(path)
     width, height = kept.size
     scene.render.resolution_x, scene.render.resolution_y = width, height

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one room that knows how Blender 4.5, 5.0, 5.1 and 5.2 differ in what Likeness uses.
 
-Everything else asks here. Features are looked for on the object, not by version number, so that
-a later Blender works as long as it keeps the newer name.
+Everything else asks here. Features are looked for on the object, so that a later Blender works as
+long as it keeps the newer name; by the version's number only where an object shows no difference.
 """
 
 from __future__ import annotations
@@ -84,6 +84,12 @@ def new_effect(editor: Any, kind: str, source: Any, name: str, channel: int) -> 
     return strips(editor).new_effect(
         name=name, type=kind, channel=channel, frame_start=start, **length, **first
     )
+
+
+def pivot_share(percentage: int) -> float:
+    """How much of a pivot's distance from the picture's centre is left at a render percentage."""
+    # 5.2 shrinks it with the picture. Nothing on a strip tells, so here the number must.
+    return percentage / 100 if bpy.app.version >= (5, 2) else 1
 
 
 def edit_in_every_workspace(scene: Any) -> None:

@@ -27,6 +27,7 @@ class StripPlace:
     size: of the picture; out: of the frame, both in pixels. offset in pixels, y up; origin in
     shares of the picture, y up; rotation in radians; flip: whether the frame is mirrored.
     percentage: of the frame's size at which Blender puts it together, to show it at full size.
+    pivot_share: how much of the pivot's distance from the picture's centre is kept at that.
     """
 
     size: tuple[int, int]
@@ -37,6 +38,7 @@ class StripPlace:
     origin: tuple[float, float] = (0.5, 0.5)
     flip: tuple[bool, bool] = (False, False)
     percentage: int = 100
+    pivot_share: float = 1
 
 
 def on_frame(points: NDArray[np.floating], place: StripPlace) -> Points:
@@ -55,7 +57,8 @@ def on_frame(points: NDArray[np.floating], place: StripPlace) -> Points:
     )
     # Blender halves the difference in whole numbers.
     moved = np.array(place.offset) + turned
-    placed = pivot + np.trunc((out - size) / 2) + share * moved
+    held = size / 2 + place.pivot_share * (pivot - size / 2)
+    placed = held + np.trunc((out - size) / 2) + share * moved
     return np.asarray((placed - out / 2) / share * np.where(place.flip, -1, 1))
 
 

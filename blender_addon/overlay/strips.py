@@ -36,12 +36,13 @@ def size_of(strip: Any) -> tuple[int, int] | None:
 def place_of(strip: Any, size: tuple[int, int], render: Any, space: Any) -> geometry.StripPlace:
     """How a sequencer shows a strip's picture of `size`. space: whose preview it is, or None."""
     shown_at = getattr(space, "proxy_render_size", "SCENE")
+    percentage = _SHARES.get(shown_at, render.resolution_percentage)
     transform = strip.transform
     return geometry.StripPlace(
         size, (render.resolution_x, render.resolution_y),
         (transform.offset_x, transform.offset_y), (transform.scale_x, transform.scale_y),
         transform.rotation, tuple(transform.origin), (strip.use_flip_x, strip.use_flip_y),
-        _SHARES.get(shown_at, render.resolution_percentage),
+        percentage, versions.pivot_share(percentage),
     )  # fmt: skip
 
 

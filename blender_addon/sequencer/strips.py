@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The strips that Likeness puts on a sequencer: portrait, head frames above it, driver in a corner.
 
-How Blender places a strip's picture (4.5 and 5.0 measured): with `size` the picture's and `out` the
+How Blender places a strip's picture (4.5 to 5.2 measured): with `size` the picture's and `out` the
 render's size in pixels, s the render percentage / 100, y up,
     pivot = origin * size
-    p -> pivot + trunc((out - size) / 2) + s * offset + s * R(rotation) S(scale) (p - pivot)
-Two things in it are easily missed: the division is truncated towards zero, and the pivot's distance
-from the picture's centre does not shrink with s.
+    held = size / 2 + h * (pivot - size / 2), h being 1, from 5.2 on s
+    p -> held + trunc((out - size) / 2) + s * offset + s * R(rotation) S(scale) (p - pivot)
+Two things in it are easily missed: the division is truncated towards zero, and before 5.2 the
+pivot's distance from the picture's centre does not shrink with s.
 """
 
 from __future__ import annotations

@@ -164,7 +164,8 @@ def _finished(
         if scene.layer == "head":
             return person, scene.alpha * frame.alpha
         return _in_whole(scene, ground.layers.person, ground.layers.alpha, person, frame.alpha)
-    cover = scene.alpha * np.maximum(ground.cover, np.minimum(frame.alpha * (1 / _SHOWN), 1))
+    hidden = ground.hole + np.float32(frame.still) * (ground.cover - ground.hole)
+    cover = scene.alpha * np.maximum(hidden, np.minimum(frame.alpha * (1 / _SHOWN), 1))
     if scene.layer == "head":
         return made, cover
     return lay_over(portrait, made, cover)[0], None

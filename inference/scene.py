@@ -24,7 +24,7 @@ from inference.head.source import HeadSource, build_head, crop_of, resized, rgb8
 from inference.jobs import LAYERS, MATTES, TRANSFERS, SynthesizeJob
 from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
-from inference.layers.plate import hole_cover
+from inference.layers.plate import find_hole, hole_cover
 from inference.layers.trimap import make_face
 from inference.mattes import PartLabels, label_parts
 from inference.mouth.look import MEAN, TeethLook, check_teeth
@@ -54,7 +54,8 @@ class Ground:
     full, small: the head at the crop's own size and at the network's. plate, small_plate: what lies
     behind it, (H, W, 3) and (S, S, 3) uint8. small_missed: as `HeadSource.missed`, at S. cover:
     (H, W) float32, 0 to 1, where the portrait below must be hidden, since it shows the person
-    there. layers: of the whole portrait. is_there: False for a cut-out portrait, without ground.
+    there; hole: (H, W) float32, 1 where it must be hidden once the head has moved. layers: of the
+    whole portrait. is_there: False for a cut-out portrait, without ground.
     """
 
     full: HeadSource
@@ -63,6 +64,7 @@ class Ground:
     small_plate: NDArray[np.uint8]
     small_missed: Plane
     cover: Plane
+    hole: Plane
     layers: Layers
     is_there: bool
 
@@ -225,6 +227,7 @@ def build_ground(
         small_plate=small_plate,
         small_missed=cv2.resize(missed, (side, side), interpolation=cv2.INTER_AREA),
         cover=crop_of(hole_cover(layers.alpha, face), portrait.box),
+        hole=crop_of(find_hole(layers.alpha, face).astype(np.float32), portrait.box),
         layers=layers,
         is_there=layers.has_ground,
     )

@@ -29,10 +29,10 @@ Array = NDArray[np.float64]
 
 # Where the anchors lie: by angle between the seam (0) and the outline (1), ...
 _INSIDE = (0.0, 0.22, 0.45, 0.68, 0.88, 1.0)
-# ... then outside of it, in eye distances, where hair's fringe is carried along; the last ring
-# is the border.
+# ... then outside of it, in eye distances, where hair's fringe is carried along as it is; the last
+# ring is the border, towards which it takes at most this share of the way.
 _OUTSIDE = (0.2, 0.7)
-_FRINGE = (1.0, 0.3)  # with what share of the outline's motion
+_TOWARDS_BORDER = 0.6
 # Over these turns (degrees) the flat rings' motion gives way to the head's.
 _TURN = (3.0, 8.0)
 # Motion of the outline, in eye distances, over which the portrait's own edge gives way.
@@ -177,10 +177,13 @@ def _on_head(
     moved[:, :inner] = placed(short)
     turned = pose.rotation[:2, :2] @ np.stack([np.cos(shell.azimuth), np.sin(shell.azimuth)])
     turned = (turned / np.maximum(np.linalg.norm(turned, axis=0), 1e-6)).T
-    for ring, follows in enumerate(_FRINGE, inner):
+    outwards = np.stack([np.cos(shell.azimuth), np.sin(shell.azimuth)], axis=1)
+    for ring in range(inner, inner + len(_OUTSIDE)):
         out = np.linalg.norm(rest[:, ring, :2] - rest[:, inner - 1, :2], axis=1)
-        beside = moved[:, inner - 1, :2] + pose.scale * out[:, None] * turned
-        moved[:, ring, :2] = rest[:, ring, :2] + follows * (beside - rest[:, ring, :2])
+        motion = moved[:, inner - 1, :2] + pose.scale * out[:, None] * turned - rest[:, ring, :2]
+        room = np.linalg.norm(rest[:, -1, :2] - rest[:, ring, :2], axis=1) * _TOWARDS_BORDER
+        too_far = np.maximum((motion * outwards).sum(axis=1) - room, 0)
+        moved[:, ring, :2] = rest[:, ring, :2] + motion - too_far[:, None] * outwards
         moved[:, ring, 2] = moved[:, inner - 1, 2]
     skull = replace(shell, ratio_outline=mesh.skull)
     angle = (shell.seam + full)[:, None]

@@ -29,23 +29,32 @@ _MIDDLE = len(_OFFSETS) // 2
 
 
 def closed_form(
-    picture: Plane, known: Plane, open_: Mask, step: Callable[[], None] = lambda: None
+    picture: Plane,
+    known: Plane,
+    open_: Mask,
+    step: Callable[[], None] = lambda: None,
+    trust: Plane | None = None,
 ) -> Plane:
     """Alpha (H, W) in [0, 1].
 
     picture: (H, W, 3) in [0, 1]. known: (H, W) in [0, 1], heeded where `open_` (H, W) is false.
-    step: called before every step of the solver; what it raises goes through.
+    step: called before every step of the solver; what it raises goes through. trust: (H, W), how
+    much `known` is heeded where `open_` is true, against the picture's colours; None: not at all.
     """
-    first = _first_guess(picture, known, open_, step)
+    first = _first_guess(picture, known, open_, step, trust)
     if not open_.any():
         return known.astype(np.float32)
     system = _System(picture, open_)
+    if trust is not None:
+        system.add(trust, known)
     alpha = np.where(open_, 0, known).astype(np.float32)
     alpha[open_] = system.solve(alpha, first[open_], step)
     return np.clip(alpha, 0, 1)
 
 
-def _first_guess(picture: Plane, known: Plane, open_: Mask, step: Callable[[], None]) -> Plane:
+def _first_guess(
+    picture: Plane, known: Plane, open_: Mask, step: Callable[[], None], trust: Plane | None
+) -> Plane:
     height, width = open_.shape
     if max(height, width) <= 2 * _SMALLEST or min(height, width) < 12:
         return np.full(open_.shape, 0.5, np.float32)
@@ -54,7 +63,8 @@ def _first_guess(picture: Plane, known: Plane, open_: Mask, step: Callable[[], N
     def shrink(plane: NDArray) -> Plane:
         return cv2.resize(plane.astype(np.float32), half, interpolation=cv2.INTER_AREA)
 
-    coarse = closed_form(shrink(picture), shrink(known), shrink(open_) > 0, step)
+    less = None if trust is None else shrink(trust)
+    coarse = closed_form(shrink(picture), shrink(known), shrink(open_) > 0, step, less)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
@@ -75,6 +85,14 @@ class _System:
         self._neighbours = [number[self._at + shift] for shift in shifts]
         self._shifts = shifts
         self._buffer = np.empty(count, np.float32)
+        self._open = open_
+        self._pull = np.zeros(count, np.float32)
+
+    def add(self, trust: Plane, wanted: Plane) -> None:
+        """Pull each open pixel to what is wanted of it; both (H, W)."""
+        weight = trust[self._open].astype(np.float32)
+        self._rows[_MIDDLE] += weight
+        self._pull += weight * wanted[self._open]
 
     def _assemble(
         self, picture: Plane, open_: Mask, number: NDArray, shifts: list[int], count: int
@@ -124,7 +142,7 @@ class _System:
         padded = np.zeros(self._shape, np.float32)
         padded[2:-2, 2:-2] = known
         padded = padded.ravel()
-        right = np.zeros(self._at.size, np.float32)
+        right = self._pull.copy()
         for row, shift in zip(self._rows, self._shifts, strict=True):
             right -= row * padded[self._at + shift]
         inverse = 1 / np.maximum(self._rows[_MIDDLE], 1e-6)

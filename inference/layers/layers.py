@@ -28,7 +28,7 @@ from inference.progress import Progress
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Plane = NDArray[np.float32]
 
-_VERSION = 3  # of what is made: another number makes all layers again
+_VERSION = 4  # of what is made: another number makes all layers again
 _STEPS = 100
 _MATTE, _COLOURS = 50, 75  # of these steps, when each is done
 

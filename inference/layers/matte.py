@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inference.layers.closed_form import closed_form
 from inference.layers.silhouette import LONGEST, find_silhouette, likely_person
-from inference.layers.trimap import Face, open_band
+from inference.layers.trimap import Face, beside_edge, open_band
 
 Plane = NDArray[np.float32]
 
@@ -49,7 +49,8 @@ def make_matte(
     person = cv2.resize(person.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
     known, open_ = open_band(person, face)
     colours = picture.astype(np.float32) * np.float32(1 / 255)
-    alpha = closed_form(colours, known, open_, step)
+    guess, trust = beside_edge(colours, known, open_, face)
+    alpha = closed_form(colours, guess, open_, step, trust)
     low, high = _LEVELS
     alpha = np.clip((alpha - low) / (high - low), 0, 1)
     return without_islands(alpha, face), cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR)

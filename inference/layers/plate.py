@@ -42,9 +42,12 @@ def find_hole(alpha: Pixels, face: Face) -> Mask:
 
 
 def hole_cover(alpha: Pixels, face: Face) -> Plane:
-    """How far the plate must hide the picture, (H, W), 0 to 1: whole where the person shows, and
-    nothing a little beyond. The rim of the hole is ground that the picture shows itself, and what
-    is made up there must not be seen around a head that hardly moves. Arguments as of `find_hole`.
+    """How far the plate must hide the picture before a head at rest, (H, W), 0 to 1.
+
+    Whole where the person shows, and nothing a little beyond. The rim of the hole is ground that
+    the picture shows itself, and what is made up there must not be seen around a head that hardly
+    moves. One that has moved leaves strands in the rim: then all of `find_hole` is hidden.
+    Arguments as there.
     """
     near = np.clip(1 - _FADES * _beyond(alpha, face, _GROWN_HEAD), 0, 1).astype(np.float32)
     return near * near * (3 - 2 * near)

@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -131,6 +132,26 @@ def test_ears_leave_no_hole_either() -> None:
             across = np.flatnonzero(solid[row])
             assert np.ptp(across) + 1 - len(across) < 0.03 * solid.shape[1]
         assert (made.layer == BACK).any()
+
+
+def test_a_soft_fringe_goes_with_the_crown_and_is_not_drawn_out(person: DrawnPerson) -> None:
+    fringe = cv2.dilate(person.alpha, np.ones((37, 37), np.uint8))
+    soft = np.maximum(person.alpha, 0.35 * cv2.GaussianBlur(fringe, (0, 0), 2))
+    source = DrawnPerson(person.portrait, soft, person.person, person.plate).head()
+
+    def height(target: np.ndarray) -> int:
+        """Rows from the fringe's beginning to the crown's."""
+        alpha = frame(source, target).alpha
+        middle = alpha.shape[1] // 2
+        column = alpha[:, middle - 20 : middle + 20].mean(axis=1)
+        return int(np.argmax(column > 0.9) - np.argmax(column > 0.05))
+
+    own = height(turned(person, 0))
+    assert own > 15
+    for pitch, down in ((-15, 45), (15, 45), (12, 60)):
+        nodded = turned(person, 0, pitch)
+        nodded[:, 1] += down
+        assert height(nodded) < 1.5 * own
 
 
 def test_a_slow_turn_neither_pops_nor_flickers(person: DrawnPerson) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inference.layers.closed_form import closed_form
 from inference.layers.colours import separate, settle
 from inference.layers.enlarge import AlphaEnlarger, enlarged, strips
-from inference.layers.trimap import make_face, open_band
+from inference.layers.trimap import beside_edge, make_face, open_band
 
 Plane = NDArray[np.float32]
 SIZE = 128
@@ -170,3 +170,35 @@ def test_the_band_is_wide_at_the_hair_and_narrow_at_the_body() -> None:
     assert not open_[face.filled(person.shape, -0.06)].any()
     assert known[110:130, 190:210].all()
     assert not open_[399, 150:250].any()  # the picture's edge is no outline
+
+
+def test_ground_that_the_edge_cuts_off_is_told_from_hair_by_its_colour() -> None:
+    rng = np.random.default_rng(0)
+
+    def grain(strength: float) -> Plane:
+        return cv2.GaussianBlur(rng.normal(0, strength, (SIZE, SIZE, 3)), (0, 0), 1).astype("f4")
+
+    hair, wall = painted(rng, (0.5, 0.38, 0.3)), painted(rng, (0.45, 0.5, 0.6))
+    # A crown just below the upper edge: above it the band has no known ground on its other side.
+    face = make_face(np.array([[40, 40], [88, 40], [88, 100], [40, 100]], np.float32))
+    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
+    alpha = np.clip(56 - np.hypot(columns - 64, rows - 58), 0, 1).astype(np.float32)
+    picture = mix(hair + grain(0.5), wall + grain(0.2), alpha)
+    known, open_ = open_band(alpha > 0.5, face)
+    cut_off = open_[0] & (alpha[0] == 0)
+    assert cut_off.sum() > 20
+    guess, trust = beside_edge(picture, known, open_, face)
+    assert trust is not None
+    found = closed_form(picture, guess, open_, trust=trust)
+    without = closed_form(picture, known, open_)
+    assert found[0][cut_off].mean() < 0.6 * without[0][cut_off].mean()
+    assert np.abs(found - alpha)[open_].mean() < np.abs(without - alpha)[open_].mean()
+
+
+def test_a_band_with_ground_beyond_it_is_left_to_the_matting(person: Plane, ground: Plane) -> None:
+    face = make_face(np.array([[44, 44], [84, 44], [84, 92], [44, 92]], np.float32))
+    alpha = soft_disc(SIZE, 40, 5)
+    known, open_ = open_band(alpha > 0.5, face)
+    guess, trust = beside_edge(mix(person, ground, alpha), known, open_, face)
+    assert trust is None
+    np.testing.assert_array_equal(guess, known)

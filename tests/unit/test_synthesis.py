@@ -22,13 +22,16 @@ from inference.frames import encode_frame
 from inference.generator.model import GeneratorOutput, load_generator
 from inference.job_motion import open_motion
 from inference.jobs import PerformanceJob, SynthesizeJob
+from inference.landmarks import OVAL
+from inference.layers.plate import find_hole, hole_cover
+from inference.layers.trimap import make_face
 from inference.performance.face.canonical import control_index
 from inference.performance.retargeting.gains import Gains
 from inference.performance.retargeting.retarget import retarget_motion, retarget_relative
 from inference.performance.taking.performance import load_performance, save_performance
 from inference.performance_job import run_performance
 from inference.pictures import read_picture
-from inference.portrait import open_portrait
+from inference.portrait import Portrait, open_portrait
 from inference.render import StageClock, render_frame
 from inference.scene import build_scene
 from inference.synthesis import synthesize
@@ -42,6 +45,15 @@ def own_track(path: Path, points: np.ndarray, size: tuple[int, int]) -> Path:
     track = LandmarkTrack(points[None], np.ones(1, bool), Fraction(25), size)
     save_track(track, path)
     return path
+
+
+def feathered(portrait: Portrait) -> np.ndarray:
+    """The head layer's own alpha in the whole picture (H, W)."""
+    left, top, right, bottom = portrait.visible()
+    box, whole = portrait.box, np.zeros(portrait.picture.rgb.shape[:2], np.float32)
+    here = np.s_[box.y + top : box.y + bottom, box.x + left : box.x + right]
+    whole[here] = feather(portrait)[top:bottom, left:right]
+    return whole
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -126,6 +138,29 @@ def test_a_trained_answer_shows_in_the_frame(tmp_path: Path, monkeypatch) -> Non
     outside = np.ones(painted.shape[:2], bool)
     outside[int(96 * zoom) : int(144 * zoom), int(96 * zoom) : int(144 * zoom)] = False
     assert np.abs(painted[outside].astype(int) - plain[outside]).max() <= 1
+
+
+def test_a_head_that_has_moved_leaves_no_strand_behind(tmp_path: Path) -> None:
+    portrait = open_portrait(PORTRAIT)
+    down = np.array([0, 0.1 * np.ptp(portrait.points[:, 1]), 0], np.float32)
+    points = np.stack([portrait.points, portrait.points + down])
+    track = tmp_path / "moved.track.npz"
+    seen = np.ones(2, bool)
+    save_track(LandmarkTrack(points, seen, Fraction(25), portrait.picture.size), track)
+    job = SynthesizeJob((PORTRAIT,), track, tmp_path, neutral=0, provider="cpu")
+    full, person = (
+        build_scene(replace(job, layer=layer), load_track(track)) for layer in ("full", "person")
+    )
+    assert full.ground is not None
+    layers, face = full.ground.layers, make_face(portrait.points[list(OVAL), :2])
+    alpha = render_frame(person, 1, StageClock())[1]
+    rim = find_hole(layers.alpha, face) & (hole_cover(layers.alpha, face) < 0.5)
+    shown = rim & (alpha == 0) & (feathered(portrait) == 1)
+    assert shown.sum() > 200
+    made = render_frame(full, 1, StageClock())[0]
+    off = np.abs(made[shown].astype(int) - layers.plate[shown])
+    print(off.max(), off.mean())
+    assert off.max() <= 1
 
 
 def test_hair_and_background_stay_the_warp_s() -> None:

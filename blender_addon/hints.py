@@ -6,16 +6,16 @@ The panels show it beside a button that is switched off, so that nobody has to p
 
 from __future__ import annotations
 
-from typing import Any
+import bpy
 
 from .performance import takes as performance
 from .portrait import portraits as portrait
-from .properties import settings
+from .properties import LikenessPortrait, LikenessTake, settings
 from .sequencer import head_strip
 from .sequencer.timing import Timing
 
 
-def for_portrait_strip(scene: Any) -> str:
+def for_portrait_strip(scene: bpy.types.Scene) -> str:
     """Why no portrait can be taken from the active strip."""
     strip = _active_strip(scene)
     if strip is None or strip.type not in {"IMAGE", "MOVIE"}:
@@ -25,7 +25,7 @@ def for_portrait_strip(scene: Any) -> str:
     return ""
 
 
-def for_capture(scene: Any) -> str:
+def for_capture(scene: bpy.types.Scene) -> str:
     """Why footage cannot be captured from the source that is chosen."""
     chosen = settings(scene)
     if chosen.source == "STRIP":
@@ -34,7 +34,7 @@ def for_capture(scene: Any) -> str:
     return "Choose a clip" if chosen.source == "CLIP" and chosen.clip is None else ""
 
 
-def for_frames(scene: Any) -> str:
+def for_frames(scene: bpy.types.Scene) -> str:
     """Why no head frame can be made."""
     missing = [
         words
@@ -47,31 +47,31 @@ def for_frames(scene: Any) -> str:
     return f"Needs {' and '.join(missing)} first" if missing else ""
 
 
-def for_output(scene: Any, active: Any) -> str:
+def for_output(scene: bpy.types.Scene, active: LikenessPortrait | None) -> str:
     """Why no frames may be rendered of the active portrait, None where there is none."""
     missing = portrait.consent_missing(active) if active is not None else ""
     return for_frames(scene) or (f"{missing}: see Portrait" if missing else "")
 
 
-def for_take(take: Any) -> str:
+def for_take(take: LikenessTake) -> str:
     """Why the take is not as its sliders say."""
     changed = take.cleaned and take.cleaned != performance.cleaning(take)
     return "Changed: press Update Take" if changed else ""
 
 
-def found_neutral(scene: Any, take: Any) -> str:
+def found_neutral(scene: bpy.types.Scene, take: LikenessTake) -> str:
     """The neutral frame that was found: as the take counts, and where that is on the timeline."""
     found = take.neutral_found
     due = Timing(take.start, performance.pace_of(scene, take), found, found)
     return f"Found: {found} (timeline {due.span()[0]})"
 
 
-def used_frames(scene: Any, take: Any) -> str:
+def used_frames(scene: bpy.types.Scene, take: LikenessTake) -> str:
     """Where the take's in and out lie on the timeline."""
     begin, end = performance.timing_of(scene, take).span()
     return f"In and out: timeline {begin} to {end - 1}"
 
 
-def _active_strip(scene: Any) -> Any:
+def _active_strip(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     editor = scene.sequence_editor
     return editor.active_strip if editor is not None else None

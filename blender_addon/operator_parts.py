@@ -13,7 +13,7 @@ from .errors import InputError, JobError, RenderError
 from .sequencer import prefetch
 from .worker import undo_steps
 
-UNDO = {"REGISTER", "UNDO"}
+UNDO: Any = {"REGISTER", "UNDO"}
 
 
 class StepOperator(bpy.types.Operator):
@@ -22,11 +22,11 @@ class StepOperator(bpy.types.Operator):
     bl_options = UNDO
 
     @classmethod
-    def poll(cls, context: Any) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         return versions.sequencer_scene(context) is not None
 
 
-def attempt(operator: Any, work: Callable[..., str], *arguments: Any) -> set[str]:
+def attempt(operator: bpy.types.Operator, work: Callable[..., str], *arguments: Any) -> set[str]:
     """Run an operator's work and report the line that it returns, or its refusal.
 
     What jobs that it starts will bring belongs to the operator's undo step.

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import bpy
 
 from . import versions
+
+Item = TypeVar("Item", bound=bpy.types.PropertyGroup)
 
 
 class StepPanel(bpy.types.Panel):
@@ -18,16 +20,18 @@ class StepPanel(bpy.types.Panel):
     bl_category = "Likeness"
 
     @classmethod
-    def poll(cls, context: Any) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         return versions.sequencer_scene(context) is not None
 
 
-def active_of(collection: Any, index: int) -> Any:
+def active_of(collection: bpy.types.bpy_prop_collection[Item], index: int) -> Item | None:
     """The chosen item; None where there is none."""
     return collection[min(max(index, 0), len(collection) - 1)] if collection else None
 
 
-def draw_list(layout: Any, what: str, owner: Any, index: str, remove: str) -> None:
+def draw_list(
+    layout: bpy.types.UILayout, what: str, owner: bpy.types.PropertyGroup, index: str, remove: str
+) -> None:
     """A list of the portraits, pictures or takes, and the button that takes one off it."""
     row = layout.row()
     rows = min(len(getattr(owner, what)), 4)
@@ -35,7 +39,9 @@ def draw_list(layout: Any, what: str, owner: Any, index: str, remove: str) -> No
     row.column(align=True).operator(remove, text="", icon="REMOVE")
 
 
-def big_button(layout: Any, operator: str, icon: str, missing: str) -> Any:
+def big_button(
+    layout: bpy.types.UILayout, operator: str, icon: Any, missing: str
+) -> bpy.types.UILayout:
     """The step's main button, off while something is lacking; returns its row."""
     row = layout.row(align=True)
     row.scale_y = 1.4
@@ -45,7 +51,7 @@ def big_button(layout: Any, operator: str, icon: str, missing: str) -> Any:
     return row
 
 
-def draw_hint(layout: Any, words: str) -> None:
+def draw_hint(layout: bpy.types.UILayout, words: str) -> None:
     """A line with what is lacking; nothing for ""."""
     if words:
         layout.label(text=words, icon="INFO")

@@ -70,7 +70,7 @@ CHECK = Check()
 
 def settings() -> Settings:
     """What the person chose; the defaults where the add-on runs without being installed."""
-    addon = bpy.context.preferences.addons.get(PACKAGE)
+    addon: bpy.types.Addon | None = bpy.context.preferences.addons.get(PACKAGE)
     chosen = getattr(addon, "preferences", None)
     if chosen is None or not hasattr(chosen, "where"):
         return Settings()
@@ -213,7 +213,7 @@ def _counted_size() -> int:
     return int(_counted["bytes"])
 
 
-def _changed(_self: Any, _context: Any) -> None:
+def _changed(_self: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
     _looked_for_torch["at"] = -_COUNT_SECONDS
     for tell in on_change:
         tell()
@@ -249,18 +249,18 @@ class LikenessPreferences(bpy.types.AddonPreferences):
         description="After so many minutes without a job the worker ends and frees the GPU",
     )  # fmt: skip
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         draw_preferences(self.layout, self, letters(context))
 
 
-def letters(context: Any) -> int:
+def letters(context: bpy.types.Context) -> int:
     """How many letters fit into a line of the region, about."""
     region = getattr(context, "region", None)
     scale = bpy.context.preferences.system.ui_scale
     return max(24, int(region.width / (7.5 * scale)) - 6) if region else 60
 
 
-def draw_preferences(layout: Any, chosen: Any, width: int = 90) -> None:
+def draw_preferences(layout: bpy.types.UILayout, chosen: Any, width: int = 90) -> None:
     """The preferences' panel, top to bottom: where it runs, the check, on what, its files."""
     layout.use_property_split = True
     layout.use_property_decorate = False
@@ -292,7 +292,7 @@ def draw_preferences(layout: Any, chosen: Any, width: int = 90) -> None:
     row.operator("likeness.cache_clean", icon="TRASH")
 
 
-def draw_lines(layout: Any, text: str, icon: str, width: int = 90) -> None:
+def draw_lines(layout: bpy.types.UILayout, text: str, icon: Any, width: int = 90) -> None:
     """A long line in several labels: Blender cuts labels off."""
     for k, line in enumerate(textwrap.wrap(text, width)):
         layout.label(text=line, icon=icon if k == 0 else "BLANK1")
@@ -304,7 +304,7 @@ class LIKENESS_OT_cache_clean(bpy.types.Operator):
     bl_idname = "likeness.cache_clean"
     bl_label = "Clean"
 
-    def execute(self, _context: Any) -> set[str]:
+    def execute(self, _context: bpy.types.Context) -> set[str]:
         if any(busy() for busy in at_work):
             self.report({"ERROR"}, "A job is running: clean the cache when it has ended")
             return {"CANCELLED"}

@@ -323,9 +323,9 @@ class LikenessSettings(PropertyGroup):
     )
 
 
-def settings(scene: Any) -> Any:
+def settings(scene: bpy.types.Scene) -> LikenessSettings:
     """The scene's LikenessSettings."""
-    return scene.likeness
+    return scene.likeness  # type: ignore[attr-defined]
 
 
 def new_uid() -> str:
@@ -333,7 +333,7 @@ def new_uid() -> str:
     return uuid4().hex[:8]
 
 
-def active_portrait(scene: Any) -> Any:
+def active_portrait(scene: bpy.types.Scene) -> LikenessPortrait:
     """The chosen portrait. InputError when there is none."""
     found = settings(scene).portraits
     if not found:
@@ -341,7 +341,7 @@ def active_portrait(scene: Any) -> Any:
     return found[min(max(settings(scene).portrait_index, 0), len(found) - 1)]
 
 
-def active_take(scene: Any) -> Any:
+def active_take(scene: bpy.types.Scene) -> LikenessTake:
     """The chosen take. InputError when there is none."""
     found = settings(scene).takes
     if not found:
@@ -349,7 +349,7 @@ def active_take(scene: Any) -> Any:
     return found[min(max(settings(scene).take_index, 0), len(found) - 1)]
 
 
-def find_portrait(uid: str) -> Any:
+def find_portrait(uid: str) -> LikenessPortrait:
     """The portrait with this tag, wherever its scene is now. InputError when it is gone."""
     for scene in bpy.data.scenes:
         for portrait in settings(scene).portraits:
@@ -358,7 +358,7 @@ def find_portrait(uid: str) -> Any:
     raise InputError("the portrait that this was for was removed meanwhile; nothing was changed")
 
 
-def find_take(uid: str) -> Any:
+def find_take(uid: str) -> LikenessTake:
     """The take with this tag, wherever its scene is now. InputError when it is gone."""
     for scene in bpy.data.scenes:
         for take in settings(scene).takes:
@@ -367,9 +367,9 @@ def find_take(uid: str) -> Any:
     raise InputError("the take that this was for was removed meanwhile; nothing was changed")
 
 
-def scene_of(thing: Any) -> Any:
+def scene_of(thing: LikenessPortrait | LikenessTake) -> bpy.types.Scene:
     """The scene that holds a portrait or a take."""
-    return thing.id_data
+    return thing.id_data  # type: ignore[return-value]
 
 
 CLASSES = (LikenessFace, LikenessPicture, LikenessPortrait, LikenessTake, LikenessSettings)
@@ -378,7 +378,7 @@ CLASSES = (LikenessFace, LikenessPicture, LikenessPortrait, LikenessTake, Likene
 def register() -> None:
     """Register the properties on the scene."""
     registration.register_classes(*CLASSES)
-    bpy.types.Scene.likeness = PointerProperty(type=LikenessSettings)
+    bpy.types.Scene.likeness = PointerProperty(type=LikenessSettings)  # type: ignore[attr-defined, func-returns-value]
 
 
 def unregister() -> None:

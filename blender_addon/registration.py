@@ -8,14 +8,14 @@ from typing import Any
 import bpy
 
 
-def register_classes(*classes: Any) -> None:
+def register_classes(*classes: type[Any]) -> None:
     """Register Blender classes in their order; those that are registered already stay so."""
     for each in classes:
         if not each.is_registered:
             bpy.utils.register_class(each)
 
 
-def unregister_classes(*classes: Any) -> None:
+def unregister_classes(*classes: type[Any]) -> None:
     """Unregister in the opposite order; those that are not registered are passed over."""
     for each in reversed(classes):
         if each.is_registered:

@@ -14,25 +14,27 @@ from typing import Any
 
 import bpy
 
+from .overlay import drawing
+from .properties import settings
 from .storage import folders
 
 _PREFIX = "//"
 _absolute: list[Path] = []
 
 
-def paths(scene: Any) -> Iterator[tuple[Any, str]]:
+def paths(scene: bpy.types.Scene) -> Iterator[tuple[bpy.types.PropertyGroup, str]]:
     """Every path of Likeness in a scene, as its owner and the property's name."""
-    for portrait in scene.likeness.portraits:
+    for portrait in settings(scene).portraits:
         yield portrait, "person"
         for picture in portrait.pictures:
             yield picture, "path"
             for face in picture.faces:
                 yield face, "thumbnail"
                 yield face, "points"
-    for take in scene.likeness.takes:
+    for take in settings(scene).takes:
         for name in ("source", "track", "performance", "edited"):
             yield take, name
-    for layer in scene.likeness_overlay.layers:
+    for layer in drawing.chosen(scene).layers:
         yield layer, "path"
 
 
@@ -50,7 +52,7 @@ def _from(path: Path, folder: Path) -> str:
         return str(path)
 
 
-def _relative_ones() -> list[tuple[Any, str]]:
+def _relative_ones() -> list[tuple[bpy.types.PropertyGroup, str]]:
     return [
         (owner, name)
         for scene in bpy.data.scenes

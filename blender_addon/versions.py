@@ -12,20 +12,20 @@ from typing import Any
 import bpy
 
 
-def strips(editor: Any) -> Any:
-    """The strips of a sequence editor, top level only."""
+def strips(editor: bpy.types.SequenceEditor) -> Any:
+    """The strips of a sequence editor, top level only, each of its own kind."""
     # Never `editor.strips or editor.sequences`: an empty collection is falsy.
-    return editor.strips if hasattr(editor, "strips") else editor.sequences
+    return editor.strips if hasattr(editor, "strips") else editor.sequences  # type: ignore[attr-defined]
 
 
-def span(strip: Any) -> tuple[int, int]:
+def span(strip: bpy.types.Strip) -> tuple[int, int]:
     """First frame of a strip on the timeline, and the frame after its last."""
     if hasattr(strip, "left_handle"):  # 5.1
-        return int(strip.left_handle), int(strip.right_handle)
+        return int(strip.left_handle), int(strip.right_handle)  # type: ignore[attr-defined]
     return strip.frame_final_start, strip.frame_final_end
 
 
-def set_span(strip: Any, begin: int, end: int) -> None:
+def set_span(strip: bpy.types.Strip, begin: int, end: int) -> None:
     """Let a strip show the frames from `begin` to before `end`; its content stays where it is."""
     if span(strip) == (begin, end):
         return  # a handle that is set where it is costs the strip its cached frames
@@ -43,39 +43,41 @@ def set_span(strip: Any, begin: int, end: int) -> None:
         setattr(strip, last, end)
 
 
-def content_start(strip: Any) -> float:
+def content_start(strip: bpy.types.Strip) -> float:
     """Where the first picture of a strip's content lies on the timeline, shown or not."""
     return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
 
 
-def set_content_start(strip: Any, start: float) -> None:
+def set_content_start(strip: bpy.types.Strip, start: float) -> None:
     """Move a strip with its handles, so that its first picture lies at `start`."""
     if content_start(strip) != start:
         setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", start)
 
 
-def sequencer_scene(context: Any) -> Any:
+def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene whose sequencer is edited; before 5.0 there is but one."""
     scene = getattr(context, "sequencer_scene", None)  # 5.0; may be None
     return scene if scene is not None else context.scene
 
 
-def set_end(strip: Any, end: int) -> None:
+def set_end(strip: bpy.types.Strip, end: int) -> None:
     """Let a strip last until the frame before `end`; past its content the last picture holds."""
-    if hasattr(strip, "right_handle"):
+    if hasattr(strip, "right_handle"):  # 5.1
         strip.right_handle = end
     else:
         strip.frame_final_end = end
 
 
-def content_length(strip: Any) -> int:
+def content_length(strip: bpy.types.Strip) -> int:
     """How many pictures the file or the sequence behind a strip has."""
     if hasattr(strip, "content_duration"):  # 5.1
         return int(strip.content_duration)
     return strip.frame_duration
 
 
-def new_effect(editor: Any, kind: str, source: Any, name: str, channel: int) -> Any:
+def new_effect(
+    editor: bpy.types.SequenceEditor, kind: str, source: bpy.types.Strip, name: str, channel: int
+) -> Any:
     """An effect strip over `source`, as long as it."""
     start, end = span(source)
     functions = strips(editor).bl_rna.functions["new_effect"].parameters
@@ -92,39 +94,40 @@ def pivot_share(percentage: int) -> float:
     return percentage / 100 if bpy.app.version >= (5, 2) else 1
 
 
-def edit_in_every_workspace(scene: Any) -> None:
+def edit_in_every_workspace(scene: bpy.types.Scene) -> None:
     """Show `scene` in the sequencers; without it 5.0 and later open them empty."""
     for workspace in bpy.data.workspaces:
         if hasattr(workspace, "sequencer_scene"):  # 5.0
             workspace.sequencer_scene = scene
 
 
-def set_file_format(image_settings: Any, kind: str, file_format: str) -> None:
+def set_file_format(
+    image_settings: bpy.types.ImageFormatSettings, kind: Any, file_format: Any
+) -> None:
     """Choose what a render writes: kind "IMAGE" or "VIDEO", then the format."""
     if hasattr(image_settings, "media_type"):  # 5.0: decides which formats can be chosen
         image_settings.media_type = kind
     image_settings.file_format = file_format
 
 
-def new_channelbag(owner: Any, name: str) -> Any:
+def new_channelbag(owner: bpy.types.Object, name: str) -> bpy.types.ActionChannelbag:
     """A new action for `owner` (an ID), and the bag in it that takes the owner's F-curves."""
     action = bpy.data.actions.new(name)
     # 4.4 brought slots and layers, 5.0 took away what was before: this is in both.
     slot = action.slots.new(id_type=owner.id_type, name=owner.name)
-    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    strip: Any = action.layers.new("Layer").strips.new(type="KEYFRAME")
     data = owner.animation_data or owner.animation_data_create()
     data.action = action
     data.action_slot = slot
-    return strip.channelbag(slot, ensure=True)
+    bag: bpy.types.ActionChannelbag = strip.channelbag(slot, ensure=True)
+    return bag
 
 
-def channelbag(owner: Any) -> Any:
+def channelbag(owner: bpy.types.Object) -> bpy.types.ActionChannelbag | None:
     """The bag of the F-curves that animate `owner`, or None."""
     data = owner.animation_data
     if data is None or data.action is None or data.action_slot is None:
         return None
-    for layer in data.action.layers:
-        for strip in layer.strips:
-            if (bag := strip.channelbag(data.action_slot)) is not None:
-                return bag
-    return None
+    strips: list[Any] = [strip for layer in data.action.layers for strip in layer.strips]
+    bags = (strip.channelbag(data.action_slot) for strip in strips)
+    return next((bag for bag in bags if bag is not None), None)

@@ -12,7 +12,17 @@ from .. import versions
 from ..errors import InputError
 from ..performance import takes as performance
 from ..portrait import portraits
-from ..properties import active_portrait, active_take, find_portrait, find_take, scene_of, settings
+from ..properties import (
+    LikenessPortrait,
+    LikenessSettings,
+    LikenessTake,
+    active_portrait,
+    active_take,
+    find_portrait,
+    find_take,
+    scene_of,
+    settings,
+)
 from ..sequencer import head_strip, strips, timing
 from ..sequencer.placement import Placement, read_placement
 from ..storage import folders
@@ -25,7 +35,12 @@ TEETH = ("seen", "brightness", "warmth", "size")
 
 
 def request(
-    scene: Any, portrait: Any, take: Any, out: Path, frames: tuple[int, int], final: bool
+    scene: bpy.types.Scene,
+    portrait: LikenessPortrait,
+    take: LikenessTake,
+    out: Path,
+    frames: tuple[int, int],
+    final: bool,
 ) -> dict[str, Any]:
     """The worker's job for frames of the take, both included, as the scene's choices say.
 
@@ -54,7 +69,7 @@ def request(
     return {**job, "tier": chosen.tier}
 
 
-def layer_of(chosen: Any) -> dict[str, Any]:
+def layer_of(chosen: LikenessSettings) -> dict[str, Any]:
     """The layer, and pictures of the artist's own for it, as the job says them.
 
     InputError when one of these is gone.
@@ -64,7 +79,7 @@ def layer_of(chosen: Any) -> dict[str, Any]:
     return {"layer": chosen.layer, **own_pictures(chosen)}
 
 
-def own_pictures(chosen: Any) -> dict[str, Any]:
+def own_pictures(chosen: LikenessSettings) -> dict[str, Any]:
     """The artist's own matte and plate, as the job says them. InputError when one is gone."""
     job: dict[str, Any] = {}
     for name, own, what in (
@@ -75,7 +90,7 @@ def own_pictures(chosen: Any) -> dict[str, Any]:
     return job
 
 
-def matched_to(chosen: Any) -> str:
+def matched_to(chosen: LikenessSettings) -> str:
     """What the head's colours are to agree with, as the job says it. InputError without a file."""
     if chosen.match != "picture":
         return str(chosen.match)
@@ -87,7 +102,7 @@ def matched_to(chosen: Any) -> str:
     return str(path)
 
 
-def test_frame(context: Any) -> str:
+def test_frame(context: bpy.types.Context) -> str:
     """Let the worker make the frame at the playhead, for a look; needs no consent."""
     scene = versions.sequencer_scene(context)
     portrait, take = active_portrait(scene), active_take(scene)
@@ -110,7 +125,12 @@ def test_frame(context: Any) -> str:
     return ""
 
 
-def apply_test(_context: Any, _scene: Any, ticket: Any, _result: dict[str, Any]) -> str:
+def apply_test(
+    _context: bpy.types.Context,
+    _scene: bpy.types.Scene,
+    ticket: jobs.Ticket,
+    _result: dict[str, Any],
+) -> str:
     """Show the frame at its place on the timeline, above the portrait."""
     portrait = find_portrait(ticket.notes["portrait"])
     scene, frame, index = scene_of(portrait), ticket.notes["frame"], ticket.notes["index"]
@@ -122,26 +142,30 @@ def apply_test(_context: Any, _scene: Any, ticket: Any, _result: dict[str, Any])
     return f"Frame {frame} is shown; the cross takes it away"
 
 
-def clear_test(scene: Any) -> str:
+def clear_test(scene: bpy.types.Scene) -> str:
     """Take the test frame off the sequencer."""
     if not head_strip.remove(scene, test_tag(active_portrait(scene))):
         raise InputError("there is no test frame to clear")
     return ""
 
 
-def test_tag(portrait: Any) -> str:
+def test_tag(portrait: LikenessPortrait) -> str:
     """The tag of the strip that shows a portrait's test frame."""
     return f"test:{portrait.uid}"
 
 
-def has_strip(scene: Any, portrait: Any) -> bool:
+def has_strip(scene: bpy.types.Scene, portrait: LikenessPortrait) -> bool:
     """Does the portrait lie on the sequencer?"""
     return portraits.strip_of(scene, portrait) is not None
 
 
 def portrait_strip(
-    scene: Any, portrait: Any, placement: Placement, take: Any, had_strip: bool
-) -> Any:
+    scene: bpy.types.Scene,
+    portrait: LikenessPortrait,
+    placement: Placement,
+    take: LikenessTake,
+    had_strip: bool,
+) -> strips.PictureStrip:
     """The strip below the head: the portrait's own, or a new one as long as the take.
 
     had_strip: there was one when the job began. InputError when that was deleted, and when the
@@ -169,11 +193,11 @@ def portrait_strip(
     return strip
 
 
-def _shown_size(strip: Any, portrait: Path) -> tuple[int, int]:
+def _shown_size(strip: strips.PictureStrip, portrait: Path) -> tuple[int, int]:
     """Width and height of the strip's picture in pixels."""
     element = strip.elements[0]
     noted = element.orig_width, element.orig_height
-    if strip.type != "IMAGE":
+    if not isinstance(strip, bpy.types.ImageStrip):
         return noted
     path = folders.absolute(strip.directory) / element.filename
     if path == portrait:
@@ -186,12 +210,14 @@ def _shown_size(strip: Any, portrait: Path) -> tuple[int, int]:
             f"{path}: the picture of the strip '{strip.name}' cannot be read; put it back or "
             "choose another"
         ) from None
-    size = tuple(image.size)
+    size = image.size[0], image.size[1]
     bpy.data.images.remove(image)
     return size if all(size) else noted
 
 
-def seen_span(scene: Any, portrait: Any, take: Any) -> tuple[int, int]:
+def seen_span(
+    scene: bpy.types.Scene, portrait: LikenessPortrait, take: LikenessTake
+) -> tuple[int, int]:
     """Frames [begin, end) of the timeline that the chosen range and the take share."""
     whole = performance.timing_of(scene, take).span()
     wanted, words = whole, "take"

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 
 from .. import registration, versions
@@ -21,7 +19,7 @@ class LIKENESS_OT_test_frame(StepOperator):
     bl_idname = "likeness.test_frame"
     bl_label = "Test This Frame"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, frames.test_frame, context)
 
 
@@ -31,7 +29,7 @@ class LIKENESS_OT_test_clear(StepOperator):
     bl_idname = "likeness.test_clear"
     bl_label = "Clear"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, frames.clear_test, versions.sequencer_scene(context))
 
 
@@ -41,7 +39,7 @@ class LIKENESS_OT_personalize(StepOperator):
     bl_idname = "likeness.personalize"
     bl_label = "Personalize"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, person.personalize, context)
 
 
@@ -51,10 +49,10 @@ class LIKENESS_OT_person_remove(StepOperator):
     bl_idname = "likeness.person_remove"
     bl_label = "Delete Personalized Model"
 
-    def invoke(self, context: Any, event: Any) -> set[str]:
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return set(context.window_manager.invoke_confirm(self, event))
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, person.drop_person, versions.sequencer_scene(context))
 
 
@@ -64,10 +62,10 @@ class LIKENESS_OT_before_after(bpy.types.Operator):
     bl_idname = "likeness.before_after"
     bl_label = "Before / After"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, self._open, context)
 
-    def _open(self, context: Any) -> str:
+    def _open(self, context: bpy.types.Context) -> str:
         path = person.before_after(active_portrait(versions.sequencer_scene(context)))
         if path is None:
             raise InputError("there is no comparison yet; personalize first")

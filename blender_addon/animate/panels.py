@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import bpy
 
 from .. import hints, preferences, registration, versions
 from ..panel_parts import StepPanel, active_of, big_button, draw_hint
-from ..properties import settings
+from ..properties import LikenessPortrait, settings
 from ..sequencer import head_strip
-from ..worker import status
+from ..worker import jobs, status
 from . import frames, person
 
 
@@ -17,7 +17,7 @@ class LIKENESS_PT_animate(StepPanel):
     bl_label = "Animate"
     bl_order = 2
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, versions.sequencer_scene(context)
         chosen = settings(scene)
         layout.label(text="How strongly it follows the actor:")
@@ -43,11 +43,11 @@ class LIKENESS_PT_animate(StepPanel):
             status.draw_jobs(layout, context, (person.PERSONALIZE,))
 
 
-def _all_done(scene: Any, kind: str) -> bool:
-    return all(job.state == "DONE" for job in scene.likeness_jobs if job.kind == kind)
+def _all_done(scene: bpy.types.Scene, kind: str) -> bool:
+    return all(job.state == "DONE" for job in jobs.listed(scene) if job.kind == kind)
 
 
-def _draw_person(layout: Any, active: Any) -> None:
+def _draw_person(layout: bpy.types.UILayout, active: LikenessPortrait) -> None:
     row = layout.row(align=True)
     row.enabled = preferences.has_torch()
     row.operator("likeness.personalize", icon="USER")
@@ -66,7 +66,7 @@ class LIKENESS_PT_mouth(StepPanel):
     bl_parent_id = "LIKENESS_PT_animate"
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         chosen = settings(versions.sequencer_scene(context))
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False

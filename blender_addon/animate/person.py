@@ -6,10 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import bpy
+
 from .. import preferences, versions
 from ..errors import InputError
 from ..portrait import portraits
-from ..properties import active_portrait, find_portrait, settings
+from ..properties import LikenessPortrait, active_portrait, find_portrait, settings
 from ..storage import folders, ownership
 from ..worker import jobs
 
@@ -18,7 +20,7 @@ PERSON = "person.json"
 BEFORE_AFTER = "before_after.png"
 
 
-def person_of(portrait: Any) -> Path | None:
+def person_of(portrait: LikenessPortrait) -> Path | None:
     """The folder of the portrait's personalized model, where there is one."""
     if not portrait.person:
         return None
@@ -26,14 +28,14 @@ def person_of(portrait: Any) -> Path | None:
     return folder if (folder / PERSON).is_file() else None
 
 
-def before_after(portrait: Any) -> Path | None:
+def before_after(portrait: LikenessPortrait) -> Path | None:
     """The picture that compares the personalized model with the general one."""
     person = person_of(portrait)
     path = person / BEFORE_AFTER if person else None
     return path if path and path.is_file() else None
 
 
-def personalize(context: Any) -> str:
+def personalize(context: bpy.types.Context) -> str:
     """Fine-tune the network on the active portrait's pictures."""
     scene = versions.sequencer_scene(context)
     portrait = active_portrait(scene)
@@ -53,7 +55,12 @@ def personalize(context: Any) -> str:
     return ""
 
 
-def apply_personalize(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
+def apply_personalize(
+    _context: bpy.types.Context,
+    _scene: bpy.types.Scene,
+    ticket: jobs.Ticket,
+    result: dict[str, Any],
+) -> str:
     """The portrait gets its model."""
     portrait = find_portrait(ticket.notes["portrait"])
     out = Path(ticket.notes["out"])
@@ -66,7 +73,7 @@ def apply_personalize(_context: Any, _scene: Any, ticket: Any, result: dict[str,
     return said[-1].partition(";")[0] if said else "personalized"
 
 
-def drop_person(scene: Any) -> str:
+def drop_person(scene: bpy.types.Scene) -> str:
     """Remove the active portrait's personalized model from the disk."""
     portrait = active_portrait(scene)
     person = person_of(portrait)

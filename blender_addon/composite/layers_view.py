@@ -8,11 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import bpy
+
 from .. import versions
 from ..animate import frames as animate
 from ..errors import InputError
 from ..portrait import portraits
-from ..properties import active_portrait, find_portrait, scene_of, settings
+from ..properties import LikenessPortrait, active_portrait, find_portrait, scene_of, settings
 from ..sequencer import head_strip
 from ..sequencer.placement import Placement
 from ..storage import folders
@@ -26,18 +28,18 @@ VIEWS = (
 )
 
 
-def view_tag(portrait: Any) -> str:
+def view_tag(portrait: LikenessPortrait) -> str:
     """The tag of the strip that shows one of a portrait's layers."""
     return f"view:{portrait.uid}"
 
 
-def shown(scene: Any, portrait: Any) -> str:
+def shown(scene: bpy.types.Scene, portrait: LikenessPortrait) -> str:
     """Which of `VIEWS` lies over the portrait; "" for none."""
     strip = head_strip.find(scene, view_tag(portrait))
     return str(strip.get("likeness_view", "")) if strip is not None else ""
 
 
-def toggle(context: Any, view: str) -> str:
+def toggle(context: bpy.types.Context, view: str) -> str:
     """Show a layer over the portrait, or take it away where it is shown."""
     scene = versions.sequencer_scene(context)
     portrait = active_portrait(scene)
@@ -59,7 +61,12 @@ def toggle(context: Any, view: str) -> str:
     return ""
 
 
-def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
+def apply(
+    _context: bpy.types.Context,
+    _scene: bpy.types.Scene,
+    ticket: jobs.Ticket,
+    result: dict[str, Any],
+) -> str:
     """Lay the picture over the portrait, and keep what was said of the matte."""
     notes = ticket.notes
     portrait, view = find_portrait(notes["portrait"]), notes["view"]
@@ -82,19 +89,19 @@ def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> st
     return portrait.layers_words or "Nothing stands out in the matte"
 
 
-def made_of(scene: Any, portrait: Any) -> str:
+def made_of(scene: bpy.types.Scene, portrait: LikenessPortrait) -> str:
     """What a portrait's layers are made of, to tell whether words are of these."""
     chosen, picture = settings(scene), portrait.pictures[0]
     own = [] if chosen.layer == "box" else [chosen.own_matte, chosen.own_plate]
     return json.dumps([picture.sha256, picture.face, *own])
 
 
-def keep_words(portrait: Any, made_of: str, words: str) -> None:
+def keep_words(portrait: LikenessPortrait, made_of: str, words: str) -> None:
     """Remember what is to be looked at in a portrait's matte."""
     portrait.layers_of, portrait.layers_words = made_of, words
 
 
-def words_of(scene: Any, portrait: Any) -> str | None:
+def words_of(scene: bpy.types.Scene, portrait: LikenessPortrait) -> str | None:
     """What is to be looked at in the matte as it is now; None: it was not made yet."""
     if not portrait.pictures or portrait.layers_of != made_of(scene, portrait):
         return None

@@ -22,7 +22,7 @@ class LIKENESS_OT_synthesize(StepOperator):
     bl_idname = "likeness.synthesize"
     bl_label = "Synthesize"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, synthesis.synthesize, context)
 
 
@@ -32,7 +32,7 @@ class LIKENESS_OT_align(StepOperator):
     bl_idname = "likeness.align"
     bl_label = "Align to Portrait"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, synthesis.align, versions.sequencer_scene(context))
 
 
@@ -47,11 +47,11 @@ class LIKENESS_OT_layer_view(StepOperator):
     )
 
     @classmethod
-    def description(cls, _context: Any, properties: Any) -> str:
+    def description(cls, _context: bpy.types.Context, properties: Any) -> str:
         words = next(words for name, _, words in layers_view.VIEWS if name == properties.view)
         return f"{words}. Lies over the portrait until it is pressed again"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, layers_view.toggle, context, self.view)
 
 
@@ -61,10 +61,10 @@ class LIKENESS_OT_open_output(bpy.types.Operator):
     bl_idname = "likeness.open_output"
     bl_label = "Open Output Folder"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, self._open, context)
 
-    def _open(self, context: Any) -> str:
+    def _open(self, context: bpy.types.Context) -> str:
         scene = versions.sequencer_scene(context)
         folder = synthesis.head_folder(active_portrait(scene), active_take(scene))
         if not folder.is_dir():

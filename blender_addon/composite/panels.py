@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 
 from .. import hints, preferences, registration, versions
 from ..panel_parts import StepPanel, active_of, big_button, draw_hint
 from ..portrait import portraits
-from ..properties import settings
+from ..properties import LikenessSettings, settings
 from ..sequencer import head_strip
 from ..worker import status
 from . import layers_view, synthesis
@@ -20,7 +18,7 @@ class LIKENESS_PT_composite(StepPanel):
     bl_label = "Composite"
     bl_order = 3
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, versions.sequencer_scene(context)
         chosen = settings(scene)
         column = layout.column()
@@ -56,7 +54,12 @@ class LIKENESS_PT_composite(StepPanel):
                 row.operator("likeness.open_output", text="", icon="FILE_FOLDER")
 
 
-def _draw_layers(layout: Any, context: Any, scene: Any, chosen: Any) -> None:
+def _draw_layers(
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    chosen: LikenessSettings,
+) -> None:
     """The matte and the plate to look at, and what was said of them."""
     portrait = active_of(chosen.portraits, chosen.portrait_index)
     if portrait is None or not portrait.pictures:

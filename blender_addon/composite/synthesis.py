@@ -16,7 +16,16 @@ from ..animate import frames as animate
 from ..errors import InputError
 from ..performance import takes as performance
 from ..portrait import portraits as portraits
-from ..properties import active_portrait, active_take, find_portrait, find_take, scene_of, settings
+from ..properties import (
+    LikenessPortrait,
+    LikenessTake,
+    active_portrait,
+    active_take,
+    find_portrait,
+    find_take,
+    scene_of,
+    settings,
+)
 from ..sequencer import head_strip, strips, timing
 from ..sequencer.placement import FILE_NAME, read_placement
 from ..storage import folders
@@ -32,22 +41,22 @@ _MUTED = "likeness_muted"  # of a portrait's strip: it was muted for its cut-out
 _due: dict[str, float] = {}  # job -> when its frames are shown next
 
 
-def head_tag(portrait: Any, take: Any) -> str:
+def head_tag(portrait: LikenessPortrait, take: LikenessTake) -> str:
     """The tag of the strip on which this portrait performs this take."""
     return f"head:{portrait.uid}:{take.uid}"
 
 
-def matte_tag(portrait: Any, take: Any) -> str:
+def matte_tag(portrait: LikenessPortrait, take: LikenessTake) -> str:
     """The tag of the strip with the mattes of these head frames."""
     return f"matte:{portrait.uid}:{take.uid}"
 
 
-def head_folder(portrait: Any, take: Any) -> Path:
+def head_folder(portrait: LikenessPortrait, take: LikenessTake) -> Path:
     """Where the head frames of a portrait performing a take lie."""
     return folders.project() / portrait.slug / take.slug
 
 
-def synthesize(context: Any) -> str:
+def synthesize(context: bpy.types.Context) -> str:
     """Let the worker make the chosen range; frames appear on the head strip as they are made."""
     scene = versions.sequencer_scene(context)
     portrait, take = active_portrait(scene), active_take(scene)
@@ -71,7 +80,7 @@ def synthesize(context: Any) -> str:
     return ""
 
 
-def wanted_mattes(scene: Any, strip: Any) -> str:
+def wanted_mattes(scene: bpy.types.Scene, strip: bpy.types.ImageStrip | None) -> str:
     """What the job is to write beside the frames. strip: the mattes' own, or None."""
     chosen = settings(scene)
     kind = str(chosen.matte_kind) if chosen.matte else "off"
@@ -81,7 +90,7 @@ def wanted_mattes(scene: Any, strip: Any) -> str:
     return "face" if kind == "channels" and chosen.layer == "box" else kind
 
 
-def running(portrait: Any, take: Any) -> bool:
+def running(portrait: LikenessPortrait, take: LikenessTake) -> bool:
     """Is this portrait's performance of this take being made now?"""
     wanted = {"portrait": portrait.uid, "take": take.uid}
     for scene in bpy.data.scenes:
@@ -91,7 +100,7 @@ def running(portrait: Any, take: Any) -> bool:
     return False
 
 
-def arrived(scene: Any, ticket: Any, event: dict[str, Any]) -> None:
+def arrived(scene: bpy.types.Scene, ticket: jobs.Ticket, event: dict[str, Any]) -> None:
     """Now and then while frames are made, show those that are there, in the job's undo step."""
     now = time.monotonic()
     if event["event"] != "progress" or "stage" in event or jobs.inline():
@@ -136,7 +145,12 @@ def show(
     return laid
 
 
-def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
+def apply(
+    _context: bpy.types.Context,
+    _scene: bpy.types.Scene,
+    ticket: jobs.Ticket,
+    result: dict[str, Any],
+) -> str:
     """All frames are there: lay them, and put the sound beside them."""
     _due.pop(ticket.id, None)
     notes = ticket.notes
@@ -156,7 +170,13 @@ def apply(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> st
     )
 
 
-def ended(_context: Any, _scene: Any, ticket: Any, _state: str, _message: str) -> None:
+def ended(
+    _context: bpy.types.Context,
+    _scene: bpy.types.Scene,
+    ticket: jobs.Ticket,
+    _state: str,
+    _message: str,
+) -> None:
     """Cancelled or failed: what is whole is shown and kept."""
     _due.pop(ticket.id, None)
     folder = Path(ticket.request["out"])
@@ -165,7 +185,7 @@ def ended(_context: Any, _scene: Any, ticket: Any, _state: str, _message: str) -
         show(notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"])
 
 
-def align(scene: Any) -> str:
+def align(scene: bpy.types.Scene) -> str:
     """Lay the head strip over the portrait strip again, as that is placed now."""
     portrait, take = active_portrait(scene), active_take(scene)
     head = head_strip.find(scene, head_tag(portrait, take))
@@ -179,7 +199,7 @@ def align(scene: Any) -> str:
     return ""
 
 
-def add_sound(scene: Any, take: Any, head: Any) -> bool:
+def add_sound(scene: bpy.types.Scene, take: LikenessTake, head: bpy.types.Strip) -> bool:
     """The footage's sound on a free channel above the head, in step with it. Was it added?
 
     Not where the sequencer has that sound already, where the footage has none, or where the take
@@ -210,12 +230,12 @@ def add_sound(scene: Any, take: Any, head: Any) -> bool:
     return True
 
 
-def _is_real_time(scene: Any, take: Any) -> bool:
+def _is_real_time(scene: bpy.types.Scene, take: LikenessTake) -> bool:
     own = take.rate[0] / max(1, take.rate[1]) / float(performance.rate_of(scene))
     return abs(take.pace - own) < 1e-3
 
 
-def _has_sound(scene: Any, path: Path) -> bool:
+def _has_sound(scene: bpy.types.Scene, path: Path) -> bool:
     return any(
         strip.type == "SOUND"
         and strip.sound is not None
@@ -224,7 +244,7 @@ def _has_sound(scene: Any, path: Path) -> bool:
     )
 
 
-def _show_portrait(under: Any, shown: bool) -> None:
+def _show_portrait(under: bpy.types.Strip, shown: bool) -> None:
     """The cut-out person replaces the portrait: its strip is muted, and shown again afterwards."""
     if not shown and not under.mute:
         under.mute = True
@@ -234,7 +254,9 @@ def _show_portrait(under: Any, shown: bool) -> None:
         del under[_MUTED]
 
 
-def _mute_others(scene: Any, portrait: Any, newest: Any) -> None:
+def _mute_others(
+    scene: bpy.types.Scene, portrait: LikenessPortrait, newest: bpy.types.Strip
+) -> None:
     """Two heads on one neck: earlier takes of this portrait step back where they overlap."""
     span = versions.span(newest)
     for strip in versions.strips(scene.sequence_editor):

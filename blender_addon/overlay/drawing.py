@@ -31,7 +31,7 @@ _LETTERS, _SMALL, _MARGIN = 13, 11, 16  # likewise
 _FAR = 1000.0  # view units: where the view is measured, far apart as Blender rounds to pixels
 
 Colour = tuple[float, float, float]
-Layers = Callable[[Any, str], Iterable[Any]]
+Layers = Callable[[bpy.types.Scene, str], Iterable[Any]]
 
 # (space's type, what draw_handler_add returned, region's type)
 _handlers: list[tuple[Any, Any, str]] = []
@@ -86,11 +86,17 @@ def draw(which: str, layers: Layers) -> None:
         print(f"Likeness: the overlay is off: {type(error).__name__}: {error}", file=sys.stderr)
 
 
-def _draw_preview(context: Any, layers: Layers) -> None:
+def chosen(scene: bpy.types.Scene) -> Any:
+    """The scene's LikenessOverlay."""
+    return scene.likeness_overlay  # type: ignore[attr-defined]
+
+
+def _draw_preview(context: bpy.types.Context, layers: Layers) -> None:
     scene = versions.sequencer_scene(context)
-    shown = scene.likeness_overlay
+    shown = chosen(scene)
     if not shown.preview or scene.sequence_editor is None:
         return
+    space: Any = context.space_data
     view = _measured(context.region.view2d, _FAR)
     # Blender stretches the frame to the pixels' shape.
     view[0, 0] *= scene.render.pixel_aspect_x / scene.render.pixel_aspect_y
@@ -111,10 +117,10 @@ def _draw_preview(context: Any, layers: Layers) -> None:
         )
         if index is None:
             continue
-        place = place_of(strip, size, scene.render, context.space_data)
+        place = place_of(strip, size, scene.render, space)
         zoom = np.array(size) / (recording.size or size)
         points = geometry.on_frame(recording.points(index) * zoom, place)
-        above = hidden_by(scene, strip, points, context.space_data)
+        above = hidden_by(scene, strip, points, space)
         if above is not None:
             # Over another face the points would look like a wrong detection.
             words.lines.append((f"{strip.name}: hidden by {above.name}", geometry.PLAIN))
@@ -128,19 +134,20 @@ def _draw_preview(context: Any, layers: Layers) -> None:
     words.write()
 
 
-def start_of(layer: Any, strip: Any) -> float:
+def start_of(layer: Any, strip: bpy.types.Strip) -> float:
     """The frame of the timeline on which a layer begins: a take goes along with its strip."""
     return float(layer.start + (versions.content_start(strip) if layer.take else 0))
 
 
-def _draw_clip(context: Any, layers: Layers) -> None:
+def _draw_clip(context: bpy.types.Context, layers: Layers) -> None:
     scene = versions.sequencer_scene(context)
-    shown, clip = scene.likeness_overlay, context.space_data.clip
+    space: Any = context.space_data
+    shown, clip = chosen(scene), space.clip
     if not shown.clip or clip is None:
         return
     view = _measured(context.region.view2d, 1.0)
     # The clip's own pictures, from 0, whatever the scene's rate.
-    picture = context.space_data.clip_user.frame_current - clip.frame_start
+    picture = space.clip_user.frame_current - clip.frame_start
     words = _Words()
     for layer in layers(scene, "CLIP"):
         recording = _recording(layer) if layer.target in (clip.get(TAG), clip.name) else None
@@ -153,10 +160,11 @@ def _draw_clip(context: Any, layers: Layers) -> None:
     words.write()
 
 
-def _draw_view3d(context: Any, _layers: Layers) -> None:
+def _draw_view3d(context: bpy.types.Context, _layers: Layers) -> None:
     scene = context.scene
-    shown = scene.likeness_overlay
-    if not shown.view3d or not context.space_data.overlay.show_overlays:
+    shown = chosen(scene)
+    space: Any = context.space_data
+    if not shown.view3d or not space.overlay.show_overlays:
         return
     region, words = context.region, _Words()
     matrix = np.array(context.region_data.perspective_matrix, np.float64)
@@ -210,7 +218,13 @@ class _Words:
             blf.draw(0, text)
 
 
-def _paint(shown: Any, points: Any, confidence: Any, index: int, words: _Words) -> None:
+def _paint(
+    shown: Any,
+    points: geometry.Points,
+    confidence: NDArray[np.floating] | None,
+    index: int,
+    words: _Words,
+) -> None:
     """Draw one face, (478, 2) in pixels of the region; where it is none, say so."""
     sure = None
     if shown.confidence and confidence is not None:
@@ -230,7 +244,7 @@ def _paint(shown: Any, points: Any, confidence: Any, index: int, words: _Words) 
         words.lines.append((f"Confidence {round(100 * sure)}%", colour))
 
 
-def _paint_crop(corners: Any) -> None:
+def _paint_crop(corners: geometry.Points) -> None:
     """Draw the crop's frame, corners (4, 2) in pixels of the region: light, seen on light too."""
     scale = bpy.context.preferences.system.ui_scale
     _batch("TRIS", geometry.frame(corners, _SHADE * scale), (0, 0, 0, 0.5))
@@ -244,26 +258,28 @@ def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return geometry.edges(face.triangles), geometry.contour_edges(face)
 
 
-def _batch(kind: str, corners: Any, colour: tuple[float, ...]) -> None:
+def _batch(kind: str, corners: NDArray[np.floating], colour: tuple[float, ...]) -> None:
     import gpu  # not to be had without a window
 
-    shape = gpu.types.GPUVertFormat()
+    types: Any = gpu.types  # these are made by calls that their own types do not have
+
+    shape = types.GPUVertFormat()
     shape.attr_add(id="pos", comp_type="F32", len=2, fetch_mode="FLOAT")
-    buffer = gpu.types.GPUVertBuf(shape, len(corners))
+    buffer = types.GPUVertBuf(shape, len(corners))
     buffer.attr_fill("pos", np.ascontiguousarray(corners))
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     shader.uniform_float("color", colour)
     gpu.state.blend_set("ALPHA")
     try:
-        gpu.types.GPUBatch(type=kind, buf=buffer).draw(shader)
+        types.GPUBatch(type=kind, buf=buffer).draw(shader)
     finally:
         gpu.state.blend_set("NONE")
 
 
-def _measured(view2d: Any, at: float) -> Any:
+def _measured(view2d: bpy.types.View2D, at: float) -> geometry.Points:
     low = view2d.view_to_region(-at, -at, clip=False)
     high = view2d.view_to_region(at, at, clip=False)
-    return geometry.affine(low, high, at)
+    return geometry.affine((low[0], low[1]), (high[0], high[1]), at)
 
 
 def _recording(layer: Any) -> Recording | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import bpy
 from bpy.props import (
@@ -23,6 +22,7 @@ from bpy.props import (
 )
 
 from .. import versions
+from ..properties import settings
 from ..registration import register_classes, unregister_classes
 from ..storage import folders
 from . import drawing, recordings
@@ -35,7 +35,7 @@ _KINDS = (
 _ROWS = (("landmarks", "mesh"), ("confidence", "crop"), ("preview", "clip", "view3d"))
 
 
-def _redraw(_self: Any, _context: Any) -> None:
+def _redraw(_self: LikenessOverlay, _context: bpy.types.Context) -> None:
     drawing.redraw()
 
 
@@ -86,17 +86,24 @@ class LikenessOverlay(bpy.types.PropertyGroup):
 
 
 def set_layer(
-    scene: Any, name: str, path: str | Path, target: str, kind: str = "STRIP", start: float = 1,
-    pace: float = 1.0, size: tuple[int, int] = (0, 0),
-    crop: tuple[int, int, int, int] = (0, 0, 0, 0), take: str = "",
-) -> None:  # fmt: skip
+    scene: bpy.types.Scene,
+    name: str,
+    path: str | Path,
+    target: str,
+    kind: str = "STRIP",
+    start: float = 1,
+    pace: float = 1.0,
+    size: tuple[int, int] = (0, 0),
+    crop: tuple[int, int, int, int] = (0, 0, 0, 0),
+    take: str = "",
+) -> None:
     """Show a recording over a strip or clip; a layer of that name is replaced.
 
     path: a track, a performance, or an .npy of points (478, 2 or 3) in pixels of a picture of
     `size`. start, pace: where it begins, and the scene's frames in one of its own; of a take from
     the strip's or clip's first picture on. crop: in pixels of that picture; no width: none.
     """
-    layers = scene.likeness_overlay.layers
+    layers = drawing.chosen(scene).layers
     layer = layers.get(name) or layers.add()
     layer.name, layer.path, layer.target = name, folders.stored(Path(path)), target
     layer.kind, layer.start, layer.pace, layer.size = kind, start, pace, size
@@ -104,29 +111,29 @@ def set_layer(
     drawing.redraw()
 
 
-def show_take_as(scene: Any, take: str, path: Path) -> None:
+def show_take_as(scene: bpy.types.Scene, take: str, path: Path) -> None:
     """Another file says from now on what a take looks like, wherever it is drawn."""
-    for layer in scene.likeness_overlay.layers:
+    for layer in drawing.chosen(scene).layers:
         if layer.take == take:
             layer.path = folders.stored(path)
     drawing.redraw()
 
 
-def remove_layer(scene: Any, name: str) -> None:
+def remove_layer(scene: bpy.types.Scene, name: str) -> None:
     """Take a layer away; nothing happens when there is none of that name."""
-    layers = scene.likeness_overlay.layers
+    layers = drawing.chosen(scene).layers
     if (index := layers.find(name)) >= 0:
         layers.remove(index)
         drawing.redraw()
 
 
-def layers_of(scene: Any, kind: str) -> Iterator[Any]:
+def layers_of(scene: bpy.types.Scene, kind: str) -> Iterator[LikenessOverlayLayer]:
     """The layers to draw. Of several takes on one strip or clip the active one, else the newest."""
-    known = scene.likeness.takes
-    index = min(max(scene.likeness.take_index, 0), len(known) - 1)
+    known = settings(scene).takes
+    index = min(max(settings(scene).take_index, 0), len(known) - 1)
     active = known[index].uid if known else ""
-    takes: dict[str, Any] = {}
-    for layer in scene.likeness_overlay.layers:
+    takes: dict[str, LikenessOverlayLayer] = {}
+    for layer in drawing.chosen(scene).layers:
         if layer.kind == kind and not layer.take:
             yield layer
         elif layer.kind == kind and (layer.target not in takes or layer.take == active
@@ -135,9 +142,9 @@ def layers_of(scene: Any, kind: str) -> Iterator[Any]:
     yield from takes.values()
 
 
-def draw_toggles(layout: Any, context: Any) -> None:
+def draw_toggles(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Rows of toggles, for a panel: what is drawn, and where."""
-    shown = versions.sequencer_scene(context).likeness_overlay
+    shown = drawing.chosen(versions.sequencer_scene(context))
     for names in _ROWS:
         row = layout.row(align=True)
         for name in names:
@@ -149,7 +156,7 @@ _CLASSES = (LikenessOverlayLayer, LikenessOverlay)
 
 def register() -> None:
     register_classes(*_CLASSES)
-    bpy.types.Scene.likeness_overlay = PointerProperty(type=LikenessOverlay)
+    bpy.types.Scene.likeness_overlay = PointerProperty(type=LikenessOverlay)  # type: ignore[attr-defined, func-returns-value]
     drawing.add_handlers(layers_of)
 
 

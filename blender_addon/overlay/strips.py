@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import NDArray
+import bpy
 
 from .. import versions
 from ..sequencer.head_strip import TAG
+from ..sequencer.strips import PictureStrip
 from . import geometry
 
 _SHARES = {"PROXY_25": 25, "PROXY_50": 50, "PROXY_75": 75, "PROXY_100": 100}
@@ -18,14 +19,14 @@ _HIDDEN = 0.5  # share of a face's points that must be covered
 _SEE_THROUGH = ("head:", "test:", "matte:")
 
 
-def strip_of(scene: Any, target: str) -> Any:
+def strip_of(scene: bpy.types.Scene, target: str) -> PictureStrip | None:
     """The strip with that tag, else of that name; None where there is none."""
     found = list(versions.strips(scene.sequence_editor))
     tagged = [strip for strip in found if strip.get(TAG) == target]
     return next(iter(tagged or [strip for strip in found if strip.name == target]), None)
 
 
-def size_of(strip: Any) -> tuple[int, int] | None:
+def size_of(strip: bpy.types.Strip) -> tuple[int, int] | None:
     """Width and height of a strip's picture in pixels; None where it has none of its own."""
     elements = getattr(strip, "elements", None)
     if not elements or not elements[0].orig_width:
@@ -33,7 +34,12 @@ def size_of(strip: Any) -> tuple[int, int] | None:
     return elements[0].orig_width, elements[0].orig_height
 
 
-def place_of(strip: Any, size: tuple[int, int], render: Any, space: Any) -> geometry.StripPlace:
+def place_of(
+    strip: PictureStrip,
+    size: tuple[int, int],
+    render: bpy.types.RenderSettings,
+    space: bpy.types.SpaceSequenceEditor | None,
+) -> geometry.StripPlace:
     """How a sequencer shows a strip's picture of `size`. space: whose preview it is, or None."""
     shown_at = getattr(space, "proxy_render_size", "SCENE")
     percentage = _SHARES.get(shown_at, render.resolution_percentage)
@@ -41,19 +47,25 @@ def place_of(strip: Any, size: tuple[int, int], render: Any, space: Any) -> geom
     return geometry.StripPlace(
         size, (render.resolution_x, render.resolution_y),
         (transform.offset_x, transform.offset_y), (transform.scale_x, transform.scale_y),
-        transform.rotation, tuple(transform.origin), (strip.use_flip_x, strip.use_flip_y),
+        transform.rotation, (transform.origin[0], transform.origin[1]),
+        (strip.use_flip_x, strip.use_flip_y),
         percentage, versions.pivot_share(percentage),
     )  # fmt: skip
 
 
-def is_due(scene: Any, strip: Any) -> bool:
+def is_due(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
     """Is the strip shown at the current frame, as far as the strip itself goes?"""
     begin, end = versions.span(strip)
     off = strip.mute or scene.sequence_editor.channels[strip.channel].mute
     return not off and begin <= scene.frame_current < end
 
 
-def hidden_by(scene: Any, strip: Any, points: NDArray[Any], space: Any = None) -> Any:
+def hidden_by(
+    scene: bpy.types.Scene,
+    strip: bpy.types.Strip,
+    points: geometry.Points,
+    space: bpy.types.SpaceSequenceEditor | None = None,
+) -> bpy.types.Strip | None:
     """The lowest strip above that hides most of these points, or None.
 
     points: (N, 2) as `overlay_geometry.on_frame` gives them. Strips whose pixels cannot be told
@@ -66,7 +78,12 @@ def hidden_by(scene: Any, strip: Any, points: NDArray[Any], space: Any = None) -
     return None
 
 
-def _covers(strip: Any, points: NDArray[Any], render: Any, space: Any) -> bool:
+def _covers(
+    strip: Any,
+    points: geometry.Points,
+    render: bpy.types.RenderSettings,
+    space: bpy.types.SpaceSequenceEditor | None,
+) -> bool:
     if strip.type not in {"IMAGE", "MOVIE", "COLOR"} or strip.blend_alpha < _OPAQUE:
         return False
     if str(strip.get(TAG, "")).startswith(_SEE_THROUGH):

@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import bpy
 
 from ..errors import InputError
 
 
-def find_clip(context: Any, name: str = "") -> Any:
+def find_clip(context: bpy.types.Context, name: str = "") -> bpy.types.MovieClip:
     """The movie clip of that name; without one the clip editor's, else the only one."""
     if name:
-        clip = bpy.data.movieclips.get(name)
+        clip: bpy.types.MovieClip | None = bpy.data.movieclips.get(name)
         if clip is None:
             raise InputError(f"{name}: there is no such movie clip; open the footage as one")
         return clip
@@ -24,7 +23,7 @@ def find_clip(context: Any, name: str = "") -> Any:
     return clip
 
 
-def load_clip(path: Path) -> Any:
+def load_clip(path: Path) -> bpy.types.MovieClip:
     """The movie as a clip, the one that is there or a new one. InputError when it is no movie."""
     known = set(bpy.data.movieclips)
     try:
@@ -39,7 +38,7 @@ def load_clip(path: Path) -> Any:
     return clip
 
 
-def _shown(context: Any) -> Any:
+def _shown(context: bpy.types.Context) -> bpy.types.MovieClip | None:
     clip = getattr(context, "edit_movieclip", None) or getattr(context.scene, "active_clip", None)
     if clip is None and len(bpy.data.movieclips) == 1:
         clip = bpy.data.movieclips[0]

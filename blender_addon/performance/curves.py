@@ -47,9 +47,9 @@ class _Loaded:
 
 
 def load_curves(
-    scene: Any, path: Path, name: str = "", start: float = 1, pace: float = 1.0,
+    scene: bpy.types.Scene, path: Path, name: str = "", start: float = 1, pace: float = 1.0,
     face: Face | None = None,
-) -> Any:  # fmt: skip
+) -> bpy.types.Object:  # fmt: skip
     """Make the control Empty of a performance; returns it.
 
     start: Blender's frame of the performance's frame 0. pace: frames of the scene in one frame of
@@ -78,16 +78,20 @@ def load_curves(
     return empty
 
 
-def control_empties(scene: Any) -> list[Any]:
+def control_empties(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The scene's Empties that carry a performance's curves."""
-    return [thing for thing in scene.objects if thing.type == "EMPTY" and SOURCE in thing]
+    return [
+        thing for thing in scene.objects if thing.type == "EMPTY" and thing.get(SOURCE) is not None
+    ]
 
 
-def find_controls(scene: Any, name: str = "", active: Any = None) -> Any:
+def find_controls(
+    scene: bpy.types.Scene, name: str = "", active: bpy.types.Object | None = None
+) -> bpy.types.Object:
     """The control Empty of that name; without one the active object, else the scene's only one."""
     found = control_empties(scene)
     if name:
-        thing = scene.objects.get(name)
+        thing: bpy.types.Object | None = scene.objects.get(name)
         if thing not in found:
             raise InputError(f"{name}: not an Empty with a performance's curves; load them first")
         return thing
@@ -100,17 +104,17 @@ def find_controls(scene: Any, name: str = "", active: Any = None) -> Any:
     return found[0]
 
 
-def source_of(empty: Any) -> Path:
+def source_of(empty: bpy.types.Object) -> Path:
     """The performance's file that the Empty was made from."""
     return folders.absolute(empty[SOURCE])
 
 
-def span_of(empty: Any) -> tuple[float, float]:
+def span_of(empty: bpy.types.Object) -> tuple[float, float]:
     """Blender's frame of the performance's frame 0, and frames of the scene in one of its own."""
     return float(empty[_START]), float(empty[_PACE])
 
 
-def edited_frames(empty: Any) -> list[int]:
+def edited_frames(empty: bpy.types.Object) -> list[int]:
     """The zero-based frames of the performance that the artist's curves change, in order.
 
     Raises InputError when the performance's file is gone or another one by now.
@@ -119,7 +123,7 @@ def edited_frames(empty: Any) -> list[int]:
     return np.flatnonzero(_touched(loaded).any(axis=1)).tolist()
 
 
-def save_curves(empty: Any, path: Path) -> list[int]:
+def save_curves(empty: bpy.types.Object, path: Path) -> list[int]:
     """Write the performance with the curves as they are now; returns the frames that were edited.
 
     All other frames, and in edited ones every number whose curve was left alone, are the source's,
@@ -158,7 +162,7 @@ def _edited(loaded: _Loaded, touched: NDArray[np.bool_]) -> Performance:
     )  # fmt: skip
 
 
-def _loaded(empty: Any) -> _Loaded:
+def _loaded(empty: bpy.types.Object) -> _Loaded:
     path = source_of(empty)
     performance = load_performance(path)
     if _digest(path) != empty[_DIGEST]:
@@ -189,7 +193,7 @@ def _touched(loaded: _Loaded) -> NDArray[np.bool_]:
     return np.asarray(touched & loaded.performance.valid[:, None])
 
 
-def _standing(empty: Any, data_path: str, index: int) -> float:
+def _standing(empty: bpy.types.Object, data_path: str, index: int) -> float:
     if data_path.startswith("["):
         return float(empty.get(data_path[2:-2], 0.0))
     return float(getattr(empty, data_path)[index])
@@ -218,7 +222,7 @@ def _channels(names: tuple[str, ...]) -> list[tuple[str, int, str]]:
     return controls + [(path, i, "Head") for path, count in _POSE for i in range(count)]
 
 
-def _add_properties(empty: Any, performance: Performance, face: Face | None) -> None:
+def _add_properties(empty: bpy.types.Object, performance: Performance, face: Face | None) -> None:
     ranges = {}
     if face is not None:
         ranges = dict(zip(face.names, zip(face.low, face.high, strict=True), strict=True))
@@ -226,17 +230,20 @@ def _add_properties(empty: Any, performance: Performance, face: Face | None) -> 
         low, high = ranges.get(name, (-1.0 if name.startswith("gaze") else 0.0, 1.0))
         empty[name] = 0.0
         # Soft: a driver may go beyond what most people do.
-        empty.id_properties_ui(name).update(
-            min=-2.0, max=2.0, soft_min=float(low), soft_max=float(high), default=0.0
-        )
+        limits: Any = empty.id_properties_ui(name)  # type: ignore[func-returns-value]
+        limits.update(min=-2.0, max=2.0, soft_min=float(low), soft_max=float(high), default=0.0)
         # Otherwise a library override of the character could not be animated.
         empty.property_overridable_library_set(f'["{name}"]', True)
 
 
 def _add_curve(
-    bag: Any, data_path: str, index: int, group: str, frames: NDArray[np.float64],
+    bag: bpy.types.ActionChannelbag,
+    data_path: str,
+    index: int,
+    group: str,
+    frames: NDArray[np.float64],
     values: NDArray[np.float64],
-) -> None:  # fmt: skip
+) -> None:
     curve = bag.fcurves.new(data_path, index=index)
     curve.group = bag.groups.get(group) or bag.groups.new(group)
     points, count = curve.keyframe_points, len(frames)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 from bpy.props import StringProperty
 
@@ -21,7 +19,7 @@ class LIKENESS_OT_take_curves(bpy.types.Operator):
     bl_label = "Edit as Curves"
     bl_options = UNDO
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         return attempt(self, edits.load_curves, context, scene)
 
@@ -33,7 +31,7 @@ class LIKENESS_OT_take_curves_keep(bpy.types.Operator):
     bl_label = "Keep Edits"
     bl_options = UNDO
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, edits.keep_curves, versions.sequencer_scene(context))
 
 
@@ -44,7 +42,7 @@ class LIKENESS_OT_curves_drop(bpy.types.Operator):
     bl_label = "Drop Edited Curves"
     bl_options = UNDO
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         return attempt(self, lambda: takes.drop_curves(active_take(scene)))
 
@@ -56,7 +54,7 @@ class LIKENESS_OT_take_markers(bpy.types.Operator):
     bl_label = "Add Markers"
     bl_options = UNDO
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, edits.add_markers, versions.sequencer_scene(context))
 
 
@@ -67,7 +65,7 @@ class LIKENESS_OT_take_markers_apply(bpy.types.Operator):
     bl_label = "Apply Markers"
     bl_options = UNDO
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         return attempt(self, edits.apply_markers, context, scene)
 
@@ -81,7 +79,7 @@ class LIKENESS_OT_markers_remove(bpy.types.Operator):
 
     clip: StringProperty(description="Name of the movie clip; empty: the one that is shown")
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, edits.remove_markers, context, self.clip)
 
 

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import bpy
 
 from ..errors import InputError
-from ..properties import active_take
+from ..properties import LikenessTake, active_take
 from ..storage import folders, recordings
 from ..storage.canonical import read_face
 from . import curves, markers, take_overlay, takes
@@ -19,7 +18,7 @@ EDITED = ".edited" + recordings.PERFORMANCE_SUFFIX
 MARKED = ".marked" + recordings.TRACK_SUFFIX
 
 
-def load_curves(context: Any, scene: Any) -> str:
+def load_curves(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
     """Put the active take's controls and head pose on an Empty, in time with the timeline."""
     take = active_take(scene)
     kind, path = takes.motion_of(take)
@@ -34,15 +33,20 @@ def load_curves(context: Any, scene: Any) -> str:
 
 
 def show_curves(
-    context: Any, scene: Any, path: Path, name: str = "", start: float = 1, pace: float = 1
-) -> Any:
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    path: Path,
+    name: str = "",
+    start: float = 1,
+    pace: float = 1,
+) -> bpy.types.Object:
     """A performance on a new Empty, which becomes the active object; see `curves.load_curves`."""
     empty = curves.load_curves(scene, path, name, start, pace, read_face())
     _select(context, empty)
     return empty
 
 
-def keep_curves(scene: Any) -> str:
+def keep_curves(scene: bpy.types.Scene) -> str:
     """The curves as they are now become the active take's motion; left frames stay bit for bit."""
     take = active_take(scene)
     empty = controls_of(scene, take)
@@ -61,7 +65,7 @@ def keep_curves(scene: Any) -> str:
     )
 
 
-def controls_of(scene: Any, take: Any) -> Any:
+def controls_of(scene: bpy.types.Scene, take: LikenessTake) -> bpy.types.Object | None:
     """The Empty that carries the take's curves, or None."""
     own = {folders.absolute(path) for path in (take.performance, take.edited) if path}
     for empty in curves.control_empties(scene):
@@ -70,7 +74,7 @@ def controls_of(scene: Any, take: Any) -> Any:
     return None
 
 
-def add_markers(scene: Any) -> str:
+def add_markers(scene: bpy.types.Scene) -> str:
     """Show landmarks of the active take as tracking markers on its footage's clip, and the take."""
     take = active_take(scene)
     track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
@@ -80,7 +84,7 @@ def add_markers(scene: Any) -> str:
     return f"Open {clip.name} in the Movie Clip Editor, move its {count} markers, then Apply"
 
 
-def apply_markers(context: Any, scene: Any) -> str:
+def apply_markers(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
     """The landmarks go where the markers were moved to, and the take is cleaned again."""
     take = active_take(scene)
     track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
@@ -98,19 +102,19 @@ def apply_markers(context: Any, scene: Any) -> str:
     return f"{len(changed)} frames were moved"
 
 
-def remove_markers(context: Any, clip_name: str) -> str:
+def remove_markers(context: bpy.types.Context, clip_name: str) -> str:
     """Take the markers off the named clip, "": the one that is shown."""
     clip = find_clip(context, clip_name)
     return f"{clip.name}: {markers.remove_markers(clip)} tracks removed"
 
 
-def has_markers(take: Any) -> bool:
+def has_markers(take: LikenessTake) -> bool:
     """Are the take's markers on its clip?"""
     clip = _found_clip(take)
     return clip is not None and markers.has_markers(clip)
 
 
-def _clip_of(take: Any, load: bool = False) -> Any:
+def _clip_of(take: LikenessTake, load: bool = False) -> bpy.types.MovieClip:
     if not take.source:
         raise InputError(f"'{take.name}' was not captured from footage; edit it as curves instead")
     path = folders.existing(take.source, f"footage of '{take.name}'")
@@ -120,7 +124,7 @@ def _clip_of(take: Any, load: bool = False) -> Any:
     return load_clip(path) if clip is None else clip
 
 
-def _found_clip(take: Any) -> Any:
+def _found_clip(take: LikenessTake) -> bpy.types.MovieClip | None:
     if not take.source:
         return None
     path = folders.absolute(take.source)
@@ -130,7 +134,7 @@ def _found_clip(take: Any) -> Any:
     return None
 
 
-def _select(context: Any, empty: Any) -> None:
+def _select(context: bpy.types.Context, empty: bpy.types.Object) -> None:
     """Make it the active object, where the view layer has it."""
     layer = context.view_layer
     layer.update()  # else it does not know an Empty that was made just now

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..storage.canonical import Face, read_face
 from ..storage.recordings import POINT_COUNT, Track
+
+if TYPE_CHECKING:
+    import bpy
 
 # Landmark and its name; left and right are the person's own.
 POINTS = {
@@ -34,7 +37,7 @@ _PREFIX = "Likeness "
 _FALLOFF = 3  # a marker's share falls with this power of the way to it
 
 
-def add_markers(clip: Any, track: Track, offset: int = 0) -> int:
+def add_markers(clip: bpy.types.MovieClip, track: Track, offset: int = 0) -> int:
     """Put the points of `POINTS` on a movie clip, one marker a frame; returns how many tracks.
 
     offset: the clip's picture, counted from 0, that the track's frame 0 was captured from. A gap
@@ -60,7 +63,7 @@ def add_markers(clip: Any, track: Track, offset: int = 0) -> int:
     return len(POINTS)
 
 
-def remove_markers(clip: Any) -> int:
+def remove_markers(clip: bpy.types.MovieClip) -> int:
     """Take the markers of `add_markers` away; returns how many tracks they were.
 
     Blender has no way to delete a track from outside its editor: they stay, empty and hidden, and
@@ -76,12 +79,12 @@ def remove_markers(clip: Any) -> int:
     return len(found)
 
 
-def has_markers(clip: Any) -> bool:
+def has_markers(clip: bpy.types.MovieClip) -> bool:
     """Whether a clip has markers of `add_markers`."""
     return any(not track.hide for track in _own_tracks(clip).values())
 
 
-def _put(track: Any, places: dict[int, NDArray[np.float32]]) -> None:
+def _put(track: bpy.types.MovieTrackingTrack, places: dict[int, NDArray[np.float32]]) -> None:
     """Make these the only markers of a track; a track is never without one."""
     for frame, place in places.items():
         marker = track.markers.insert_frame(frame, co=tuple(place.tolist()))
@@ -91,7 +94,7 @@ def _put(track: Any, places: dict[int, NDArray[np.float32]]) -> None:
 
 
 def moved(
-    clip: Any, track: Track, offset: int = 0, face: Face | None = None
+    clip: bpy.types.MovieClip, track: Track, offset: int = 0, face: Face | None = None
 ) -> tuple[Track, list[int]]:
     """The track with its points where the artist put the markers, and the frames that changed.
 
@@ -123,7 +126,7 @@ def moved(
     return replace(track, points=points), touched.tolist()
 
 
-def _check(clip: Any, track: Track) -> None:
+def _check(clip: bpy.types.MovieClip, track: Track) -> None:
     size = tuple(clip.size)
     if size[0] > 0 and size != track.size:
         raise InputError(
@@ -132,7 +135,7 @@ def _check(clip: Any, track: Track) -> None:
         )
 
 
-def _own_tracks(clip: Any) -> dict[int, Any]:
+def _own_tracks(clip: bpy.types.MovieClip) -> dict[int, bpy.types.MovieTrackingTrack]:
     tracks = {track.name: track for track in clip.tracking.tracks}
     return {
         point: tracks[_PREFIX + name] for point, name in POINTS.items() if _PREFIX + name in tracks

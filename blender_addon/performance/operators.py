@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
@@ -36,7 +34,7 @@ class LIKENESS_OT_capture_footage(StepOperator):
         options={"SKIP_SAVE"},
     )  # fmt: skip
 
-    def invoke(self, context: Any, _event: Any) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         chosen = settings(versions.sequencer_scene(context))
         self.source, self.face = chosen.source, chosen.capture_face
         if self.source == "FILE":
@@ -45,10 +43,10 @@ class LIKENESS_OT_capture_footage(StepOperator):
             return {"RUNNING_MODAL"}
         return self.execute(context)
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, self._capture, context)
 
-    def _capture(self, context: Any) -> str:
+    def _capture(self, context: bpy.types.Context) -> str:
         scene = versions.sequencer_scene(context)
         if self.source == "STRIP":
             footage = takes.footage_of_strip(scene, self.strip)
@@ -68,7 +66,7 @@ class LIKENESS_OT_take_update(StepOperator):
     bl_idname = "likeness.take_update"
     bl_label = "Update Take"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         return attempt(self, lambda: takes.clean(context, active_take(scene)))
 
@@ -79,7 +77,7 @@ class LIKENESS_OT_take_remove(StepOperator):
     bl_idname = "likeness.take_remove"
     bl_label = "Remove Take"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, takes.remove_take, versions.sequencer_scene(context))
 
 
@@ -91,7 +89,7 @@ class LIKENESS_OT_take_set(StepOperator):
 
     what: EnumProperty(items=[(each, each.capitalize(), "") for each in ("IN", "OUT", "NEUTRAL")])
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         return attempt(self, takes.set_from_playhead, scene, self.what)
 

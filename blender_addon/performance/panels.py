@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import bpy
 
 from .. import hints, registration, versions
 from ..overlay import layers as overlay
 from ..panel_parts import StepPanel, active_of, big_button, draw_hint, draw_list
-from ..properties import settings
+from ..properties import LikenessTake, settings
 from ..puppet import operators as viewport_operators
 from ..puppet import puppet
 from ..worker import status
@@ -21,9 +21,15 @@ class LIKENESS_UL_takes(bpy.types.UIList):
     """The takes, side by side."""
 
     def draw_item(
-        self, _context: Any, layout: Any, _data: Any, item: Any, _icon: int, _active: Any,
+        self,
+        _context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active: Any,
         _property: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         layout.prop(item, "name", text="", emboss=False, icon="ACTION")
         words = layout.row()
         words.alignment = "RIGHT"
@@ -34,7 +40,7 @@ class LIKENESS_PT_performance(StepPanel):
     bl_label = "Performance"
     bl_order = 1
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, versions.sequencer_scene(context)
         chosen = settings(scene)
         layout.row().prop(chosen, "source", expand=True)
@@ -59,10 +65,10 @@ class TakePanel(StepPanel):
     """Below the step, where there is a take."""
 
     bl_parent_id = "LIKENESS_PT_performance"
-    bl_options: ClassVar[set[str]] = {"DEFAULT_CLOSED"}
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
-    def poll(cls, context: Any) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         scene = versions.sequencer_scene(context)
         return scene is not None and len(settings(scene).takes) > 0
 
@@ -70,7 +76,7 @@ class TakePanel(StepPanel):
 class LIKENESS_PT_clean(TakePanel):
     bl_label = "Trim and Clean"
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         scene = versions.sequencer_scene(context)
         chosen = settings(scene)
         take = active_of(chosen.takes, chosen.take_index)
@@ -98,7 +104,7 @@ class LIKENESS_PT_clean(TakePanel):
 class LIKENESS_PT_edit(TakePanel):
     bl_label = "Edit by Hand"
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, versions.sequencer_scene(context)
         chosen = settings(scene)
         take = active_of(chosen.takes, chosen.take_index)
@@ -124,7 +130,7 @@ class LIKENESS_PT_viewport(StepPanel):
     bl_parent_id = "LIKENESS_PT_performance"
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         viewport_operators.draw_puppet(layout, context)
         there = bool(puppet.puppets(context.scene))
@@ -146,18 +152,18 @@ class LIKENESS_PT_overlay(StepPanel):
     bl_parent_id = "LIKENESS_PT_performance"
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         overlay.draw_toggles(self.layout, context)
 
 
-def _draw_frame(layout: Any, take: Any, name: str, what: str) -> None:
+def _draw_frame(layout: bpy.types.UILayout, take: LikenessTake, name: str, what: str) -> None:
     """A frame number, and the eyedropper that takes it from the playhead."""
     row = layout.row(align=True)
     row.prop(take, name)
     row.operator("likeness.take_set", text="", icon="EYEDROPPER").what = what
 
 
-def _take_words(scene: Any, take: Any) -> str:
+def _take_words(scene: bpy.types.Scene, take: LikenessTake) -> str:
     rate = take.rate[0] / max(1, take.rate[1])
     words = f"Captured: {take.frames} frames, {rate:.6g} fps"
     if take.gaps:

@@ -7,8 +7,6 @@ once.
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 from bpy.props import EnumProperty, IntProperty, StringProperty
 
@@ -41,12 +39,12 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
     last: IntProperty(default=-1, description="Last frame; below the first: the scene's range")
 
     _recording: PuppetRecording | RenderRecording
-    _timer: Any = None
+    _timer: bpy.types.Timer | None = None
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, self._all_at_once, context)
 
-    def invoke(self, context: Any, event: Any) -> set[str]:
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if bpy.app.background:
             return self.execute(context)
         try:
@@ -60,7 +58,7 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
         manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context: Any, event: Any) -> set[str]:
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if event.type == "ESC" and self._recording.ENDS_BY_ESCAPE:
             self.cancel(context)
             self.report({"INFO"}, "Capture cancelled; nothing was written")
@@ -82,14 +80,14 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
         self.cancel(context)
         return attempt(self, self._finish)
 
-    def cancel(self, context: Any) -> None:
+    def cancel(self, context: bpy.types.Context) -> None:
         self._recording.stop()
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None
         context.workspace.status_text_set(None)
 
-    def _new(self, context: Any) -> PuppetRecording | RenderRecording:
+    def _new(self, context: bpy.types.Context) -> PuppetRecording | RenderRecording:
         """What is asked for, checked."""
         frames = frames_of(context.scene, self.first, self.last)
         puppet = self.what == "PUPPET"
@@ -101,7 +99,7 @@ class LIKENESS_OT_capture_viewport(bpy.types.Operator):
             return PuppetRecording(context, path, self.object, self.camera, frames)
         return RenderRecording(context, takes.take_file(stem, ".mp4"), self.camera, frames)
 
-    def _all_at_once(self, context: Any) -> str:
+    def _all_at_once(self, context: bpy.types.Context) -> str:
         self._recording = self._new(context)
         self._recording.run()
         return self._finish()

@@ -7,15 +7,19 @@ That is as edited by hand, else as cleaned, with its confidence, else as capture
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+import bpy
 
 from .. import versions
 from ..overlay import layers as overlay
+from ..properties import LikenessTake
 from ..sequencer.head_strip import TAG
 from ..storage import folders
 
 
-def show_on_strip(scene: Any, take: Any, strip: Any, start: float, pace: float) -> None:
+def show_on_strip(
+    scene: bpy.types.Scene, take: LikenessTake, strip: bpy.types.Strip, start: float, pace: float
+) -> None:
     """Draw a take over its footage's strip, wherever that is moved.
 
     start: frame of the timeline on which the take begins. pace: the take's frames in one of the
@@ -27,7 +31,7 @@ def show_on_strip(scene: Any, take: Any, strip: Any, start: float, pace: float) 
     )  # fmt: skip
 
 
-def show_on_clip(scene: Any, take: Any, clip: Any) -> None:
+def show_on_clip(scene: bpy.types.Scene, take: LikenessTake, clip: bpy.types.MovieClip) -> None:
     """Draw a take over its footage in the Movie Clip Editor."""
     clip[TAG] = clip.get(TAG) or f"footage:{take.uid}"  # known by it under any name
     overlay.set_layer(
@@ -36,26 +40,26 @@ def show_on_clip(scene: Any, take: Any, clip: Any) -> None:
     )  # fmt: skip
 
 
-def shift_of(take: Any, clip: Any) -> int:
+def shift_of(take: LikenessTake, clip: bpy.types.MovieClip) -> int:
     """Picture of a clip, from 0, that a take of its footage begins with."""
     # A clip may leave out the first pictures of its file, from which a take is counted.
     return int(take.offset - clip.frame_offset)
 
 
-def refresh(scene: Any, take: Any) -> None:
+def refresh(scene: bpy.types.Scene, take: LikenessTake) -> None:
     """The take was cleaned, edited or set back: draw what it is now."""
     overlay.show_take_as(scene, take.uid, _file(take))
 
 
-def hide(scene: Any, take: Any) -> None:
+def hide(scene: bpy.types.Scene, take: LikenessTake) -> None:
     """Draw the take no more."""
     for kind in ("take", "clip"):
         overlay.remove_layer(scene, _name(kind, take))
 
 
-def _name(kind: str, take: Any) -> str:
+def _name(kind: str, take: LikenessTake) -> str:
     return f"{kind} {take.uid}"
 
 
-def _file(take: Any) -> Path:
+def _file(take: LikenessTake) -> Path:
     return folders.absolute(take.edited or take.performance or take.track)

@@ -12,7 +12,7 @@ import bpy
 
 from .. import versions
 from ..errors import InputError
-from ..properties import active_take, find_take, new_uid, scene_of, settings
+from ..properties import LikenessTake, active_take, find_take, new_uid, scene_of, settings
 from ..sequencer import head_strip, timing
 from ..sequencer.timing import Timing
 from ..storage import folders, recordings
@@ -39,7 +39,7 @@ class Footage:
     clip: str = ""
 
 
-def footage_of_strip(scene: Any, name: str = "") -> Footage:
+def footage_of_strip(scene: bpy.types.Scene, name: str = "") -> Footage:
     """The active (or named) movie strip, over the range that it shows now."""
     strip = head_strip.named(scene, name, ("MOVIE",), "a movie strip")
     path = folders.existing(strip.filepath, f"file of the strip '{strip.name}'")
@@ -67,7 +67,7 @@ def footage_of_strip(scene: Any, name: str = "") -> Footage:
     )  # fmt: skip
 
 
-def footage_of_clip(clip: Any) -> Footage:
+def footage_of_clip(clip: bpy.types.MovieClip) -> Footage:
     """A clip of the Movie Clip Editor, from its start frame on."""
     if clip is None:
         raise InputError("no clip is chosen; choose one of the Movie Clip Editor's")
@@ -81,7 +81,7 @@ def footage_of_clip(clip: Any) -> Footage:
     )  # fmt: skip
 
 
-def footage_of_file(scene: Any, path: Path) -> Footage:
+def footage_of_file(scene: bpy.types.Scene, path: Path) -> Footage:
     """A movie file, in real time from the scene's first frame on."""
     if path.is_dir():
         raise InputError("no movie was chosen; choose one")
@@ -91,7 +91,7 @@ def footage_of_file(scene: Any, path: Path) -> Footage:
     return Footage(path, path.stem, scene.frame_start)
 
 
-def capture(context: Any, footage: Footage, face: int = 0) -> str:
+def capture(context: bpy.types.Context, footage: Footage, face: int = 0) -> str:
     """Let the worker capture footage as a new take."""
     scene = versions.sequencer_scene(context)
     uid, name = new_uid(), _free_name(scene, footage.name)
@@ -111,7 +111,9 @@ def capture(context: Any, footage: Footage, face: int = 0) -> str:
     return ""
 
 
-def apply_capture(context: Any, scene: Any, ticket: Any, result: dict[str, Any]) -> str:
+def apply_capture(
+    context: bpy.types.Context, scene: bpy.types.Scene, ticket: jobs.Ticket, result: dict[str, Any]
+) -> str:
     """The captured track becomes a take, and is cleaned at once."""
     notes = ticket.notes
     scene = bpy.data.scenes.get(notes["scene"]) or scene
@@ -121,13 +123,14 @@ def apply_capture(context: Any, scene: Any, ticket: Any, result: dict[str, Any])
     gaps = int(result["gaps"])
     if notes["strip"] and (strip := _tagged_footage(scene, notes["strip"], take)) is not None:
         take_overlay.show_on_strip(scene, take, strip, take.start, pace_of(scene, take))
-    if (clip := bpy.data.movieclips.get(notes.get("clip", ""))) is not None:
+    clip: bpy.types.MovieClip | None = bpy.data.movieclips.get(notes.get("clip", ""))
+    if clip is not None:
         take_overlay.show_on_clip(scene, take, clip)
     clean(context, take)
     return f"{notes['name']}: {result['frames']} frames, {_seen(gaps)}"
 
 
-def add_take(scene: Any, name: str, track: Path, start: float) -> Any:
+def add_take(scene: bpy.types.Scene, name: str, track: Path, start: float) -> LikenessTake:
     """A new take from a landmark track that exists; it becomes the active one."""
     recorded = recordings.load_track(track)
     take = settings(scene).takes.add()
@@ -142,7 +145,7 @@ def add_take(scene: Any, name: str, track: Path, start: float) -> Any:
     return take
 
 
-def clean(context: Any, take: Any) -> str:
+def clean(context: bpy.types.Context, take: LikenessTake) -> str:
     """Let the worker make the take's performance again: neutral, smoothing, gaps filled."""
     track = folders.existing(take.track, f"track of '{take.name}'")
     out = take_file(take.slug, recordings.PERFORMANCE_SUFFIX)
@@ -158,13 +161,18 @@ def clean(context: Any, take: Any) -> str:
     return ""
 
 
-def cleaning(take: Any) -> str:
+def cleaning(take: LikenessTake) -> str:
     """The choices that `clean` works with, to be compared."""
     smoothing = f"{take.smooth_pose:.4f} {take.smooth_expression:.4f}"
     return f"{take.neutral} {smoothing} {take.fill} {take.lens:.2f}"
 
 
-def apply_clean(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
+def apply_clean(
+    _context: bpy.types.Context,
+    _scene: bpy.types.Scene,
+    ticket: jobs.Ticket,
+    result: dict[str, Any],
+) -> str:
     """The take gets its performance."""
     take = find_take(ticket.notes["take"])
     take.performance = folders.stored(Path(ticket.request["out"]))
@@ -192,7 +200,7 @@ def recorded(path: Path, first: int, rate: Fraction) -> None:
     clean(context, take)
 
 
-def remove_take(scene: Any) -> str:
+def remove_take(scene: bpy.types.Scene) -> str:
     """Forget the active take; its files and strips stay."""
     take = active_take(scene)
     name = take.name
@@ -203,7 +211,7 @@ def remove_take(scene: Any) -> str:
     return f"'{name}' was removed; its files stay"
 
 
-def set_from_playhead(scene: Any, what: str) -> str:
+def set_from_playhead(scene: bpy.types.Scene, what: str) -> str:
     """Set in, out or neutral of the active take to the frame that is due now."""
     take = active_take(scene)
     timed = Timing(take.start, pace_of(scene, take), 0, take.frames - 1)
@@ -223,7 +231,7 @@ def set_from_playhead(scene: Any, what: str) -> str:
     return ""
 
 
-def timing_of(scene: Any, take: Any) -> Timing:
+def timing_of(scene: bpy.types.Scene, take: LikenessTake) -> Timing:
     """Where the take lies on the scene's timeline, with its in and out."""
     if take.frames < 1:
         raise InputError(f"the take '{take.name}' has no frames yet; capture it again")
@@ -231,7 +239,7 @@ def timing_of(scene: Any, take: Any) -> Timing:
     return Timing(take.start, pace_of(scene, take), min(take.first, last), last)
 
 
-def pace_of(scene: Any, take: Any) -> float:
+def pace_of(scene: bpy.types.Scene, take: LikenessTake) -> float:
     """The take's frames in one frame of the timeline: in real time where it has no other pace."""
     if take.pace > 0:
         return float(take.pace)
@@ -239,12 +247,12 @@ def pace_of(scene: Any, take: Any) -> float:
     return float(own / rate_of(scene))
 
 
-def rate_of(scene: Any) -> Fraction:
+def rate_of(scene: bpy.types.Scene) -> Fraction:
     """The scene's frames a second."""
     return timing.scene_rate(scene.render.fps, scene.render.fps_base)
 
 
-def motion_of(take: Any) -> tuple[str, Path]:
+def motion_of(take: LikenessTake) -> tuple[str, Path]:
     """The job field and the file that hold the take's motion: edited, cleaned, or as captured."""
     if take.edited:
         return "performance", folders.existing(take.edited, f"edited curves of '{take.name}'")
@@ -259,7 +267,7 @@ def _seen(gaps: int) -> str:
     return f"{gaps} frame{'s' * (gaps != 1)} without a face"
 
 
-def drop_curves(take: Any) -> str:
+def drop_curves(take: LikenessTake) -> str:
     """Use the take as it was cleaned again."""
     if not take.edited:
         raise InputError(f"'{take.name}' has no edited curves")
@@ -268,7 +276,9 @@ def drop_curves(take: Any) -> str:
     return ""
 
 
-def _tagged_footage(scene: Any, name: str, take: Any) -> Any:
+def _tagged_footage(
+    scene: bpy.types.Scene, name: str, take: LikenessTake
+) -> bpy.types.Strip | None:
     """The strip that it was, from now on known for its sound; None where it is gone meanwhile."""
     editor = scene.sequence_editor
     strip = versions.strips(editor).get(name) if editor is not None else None
@@ -292,7 +302,7 @@ def _movie_facts(path: Path) -> tuple[int, Fraction]:
     return pictures, timing.footage_rate(fps)
 
 
-def _free_name(scene: Any, wanted: str) -> str:
+def _free_name(scene: bpy.types.Scene, wanted: str) -> str:
     movie = wanted.lower().endswith((".mp4", ".mov", ".avi", ".mkv"))
     stem = Path(wanted).stem if movie else wanted
     taken = {take.name for take in settings(scene).takes}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
@@ -29,7 +29,7 @@ class LIKENESS_OT_portrait_from_strip(StepOperator):
         description="Name of the strip; empty: the active one", options={"SKIP_SAVE"}
     )
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, portraits.add_from_strip, context, self.strip)
 
 
@@ -50,12 +50,12 @@ class LIKENESS_OT_portrait_from_files(StepOperator):
         options={"SKIP_SAVE"},
     )
 
-    def invoke(self, context: Any, _event: Any) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self.filepath = folders.to_browse()
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         folder = Path(bpy.path.abspath(self.directory))
         paths = [folder / each.name for each in self.files if each.name]
         chosen = folders.absolute(self.filepath) if self.filepath else folder
@@ -70,7 +70,7 @@ class LIKENESS_OT_portrait_remove(StepOperator):
     bl_idname = "likeness.portrait_remove"
     bl_label = "Remove Portrait"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, portraits.remove_portrait, versions.sequencer_scene(context))
 
 
@@ -80,7 +80,7 @@ class LIKENESS_OT_picture_remove(StepOperator):
     bl_idname = "likeness.picture_remove"
     bl_label = "Remove Picture"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, portraits.remove_picture, versions.sequencer_scene(context))
 
 
@@ -92,7 +92,7 @@ class LIKENESS_OT_face_choose(StepOperator):
 
     number: IntProperty(name="Face", description="From left to right, beginning with 1", min=1)
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         return attempt(self, portraits.choose_face, scene, self.number)
 
@@ -118,7 +118,7 @@ class LIKENESS_OT_consent_record(StepOperator):
     # What was typed when OK was refused, by portrait: nobody should have to type it again.
     _typed: ClassVar[dict[str, tuple[str, str, str]]] = {}
 
-    def invoke(self, context: Any, _event: Any) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         try:
             known = active_portrait(versions.sequencer_scene(context))
         except InputError as error:
@@ -130,7 +130,7 @@ class LIKENESS_OT_consent_record(StepOperator):
         self.who, self.basis, self.note = self._typed.pop(known.uid, kept)
         return set(context.window_manager.invoke_props_dialog(self, width=360))
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         typed = self.who, self.basis, self.note
         done = attempt(self, portraits.record_consent, scene, *typed)

@@ -11,7 +11,7 @@ import bpy.utils.previews
 
 from .. import hints, registration, versions
 from ..panel_parts import StepPanel, active_of, draw_hint, draw_list
-from ..properties import settings
+from ..properties import LikenessPortrait, settings
 from ..storage import folders
 from ..worker import status
 from . import portraits
@@ -24,9 +24,15 @@ class LIKENESS_UL_portraits(bpy.types.UIList):
     """The portraits: a name, and whether consent is recorded."""
 
     def draw_item(
-        self, _context: Any, layout: Any, _data: Any, item: Any, _icon: int, _active: Any,
+        self,
+        _context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active: Any,
         _property: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         layout.prop(item, "name", text="", emboss=False, icon="USER")
         missing = portraits.consent_missing(item)
         layout.label(text="", icon="UNLOCKED" if missing else "LOCKED")
@@ -36,9 +42,16 @@ class LIKENESS_UL_pictures(bpy.types.UIList):
     """The pictures of one person; the first moves."""
 
     def draw_item(
-        self, _context: Any, layout: Any, _data: Any, item: Any, _icon: int, _active: Any,
-        _property: str, index: int,
-    ) -> None:  # fmt: skip
+        self,
+        _context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active: Any,
+        _property: str,
+        index: int,
+    ) -> None:
         layout.label(text=item.name, icon="IMAGE_DATA" if index else "KEYTYPE_KEYFRAME_VEC")
         words = [] if index else ["moves"]
         words += [f"{len(item.faces)} faces"] if len(item.faces) > 1 else []
@@ -52,7 +65,7 @@ class LIKENESS_PT_portrait(StepPanel):
     bl_label = "Portrait"
     bl_order = 0
 
-    def draw(self, context: Any) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, versions.sequencer_scene(context)
         chosen = settings(scene)
         active = active_of(chosen.portraits, chosen.portrait_index)
@@ -71,7 +84,7 @@ class LIKENESS_PT_portrait(StepPanel):
         status.draw_jobs(layout, context, (portraits.KIND,))
 
 
-def _draw_pictures(layout: Any, active: Any) -> None:
+def _draw_pictures(layout: bpy.types.UILayout, active: LikenessPortrait) -> None:
     if len(active.pictures) > 1:
         draw_list(layout, "pictures", active, "picture_index", "likeness.picture_remove")
     picture = active_of(active.pictures, active.picture_index)
@@ -94,14 +107,15 @@ def _draw_pictures(layout: Any, active: Any) -> None:
     row.operator("likeness.portrait_from_files", text="Add Pictures", icon="ADD").extend = True
 
 
-def _draw_consent(layout: Any, active: Any) -> None:
+def _draw_consent(layout: bpy.types.UILayout, active: LikenessPortrait) -> None:
     missing = portraits.consent_missing(active)
     row = layout.row(align=True)
     if missing:
         row.label(text=missing, icon="UNLOCKED")
         layout.operator("likeness.consent_record", icon="GREASEPENCIL")
     else:
-        basis = active.bl_rna.properties["consent_basis"].enum_items[active.consent_basis].name
+        bases: Any = active.bl_rna.properties["consent_basis"]
+        basis = bases.enum_items[active.consent_basis].name
         row.label(text=f"{active.consent_who}: {basis}", icon="LOCKED")
         row.operator("likeness.consent_record", text="", icon="GREASEPENCIL")
 

@@ -16,6 +16,8 @@ from ..overlay import layers as overlay
 from ..properties import (
     MOST_PICTURES,
     NO_BASIS,
+    LikenessPicture,
+    LikenessPortrait,
     active_portrait,
     find_portrait,
     new_uid,
@@ -30,17 +32,17 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 KIND = "faces"
 
 
-def tag(portrait: Any) -> str:
+def tag(portrait: LikenessPortrait) -> str:
     """The tag of the strip that the portrait's head lies over."""
     return f"portrait:{portrait.uid}"
 
 
-def strip_of(scene: Any, portrait: Any) -> Any:
+def strip_of(scene: bpy.types.Scene, portrait: LikenessPortrait) -> Any:
     """The portrait's strip, or None where it has none or it was deleted."""
     return head_strip.find(scene, tag(portrait))
 
 
-def add_from_strip(context: Any, name: str = "") -> str:
+def add_from_strip(context: bpy.types.Context, name: str = "") -> str:
     """A new portrait from the active (or named) image or movie strip, at the current frame."""
     scene = versions.sequencer_scene(context)
     strip = head_strip.named(scene, name, ("IMAGE", "MOVIE"), "an image or movie strip")
@@ -71,7 +73,7 @@ def add_from_strip(context: Any, name: str = "") -> str:
         raise
 
 
-def add_from_files(context: Any, paths: Sequence[Path], extend: bool = False) -> str:
+def add_from_files(context: bpy.types.Context, paths: Sequence[Path], extend: bool = False) -> str:
     """A new portrait from 1 to 32 pictures of one person; extend: more for the active one."""
     scene = versions.sequencer_scene(context)
     if not paths:
@@ -104,7 +106,7 @@ def add_from_files(context: Any, paths: Sequence[Path], extend: bool = False) ->
         raise
 
 
-def remove_portrait(scene: Any) -> str:
+def remove_portrait(scene: bpy.types.Scene) -> str:
     """Forget the active portrait; its strips and files stay."""
     portrait = active_portrait(scene)
     name = portrait.name
@@ -113,7 +115,7 @@ def remove_portrait(scene: Any) -> str:
     return f"'{name}' was removed; its strips stay"
 
 
-def remove_picture(scene: Any) -> str:
+def remove_picture(scene: bpy.types.Scene) -> str:
     """Forget the active picture of the active portrait."""
     portrait = active_portrait(scene)
     if len(portrait.pictures) < 2:
@@ -130,7 +132,7 @@ def remove_picture(scene: Any) -> str:
     return ""
 
 
-def choose_face(scene: Any, number: int) -> str:
+def choose_face(scene: bpy.types.Scene, number: int) -> str:
     """Say which face of the active picture is meant."""
     portrait = active_portrait(scene)
     picture = portrait.pictures[min(portrait.picture_index, len(portrait.pictures) - 1)]
@@ -143,7 +145,7 @@ def choose_face(scene: Any, number: int) -> str:
     return ""
 
 
-def record_consent(scene: Any, who: str, basis: str, note: str = "") -> str:
+def record_consent(scene: bpy.types.Scene, who: str, basis: str, note: str = "") -> str:
     """Keep whose face the active portrait shows and on what ground it may be animated."""
     portrait = active_portrait(scene)
     missing = {} if who.strip() else {"a name": "say whose face this is"}
@@ -162,7 +164,7 @@ def record_consent(scene: Any, who: str, basis: str, note: str = "") -> str:
     return f"Consent kept: {portrait.consent_who}, {portrait.consent_date}"
 
 
-def consent_missing(portrait: Any) -> str:
+def consent_missing(portrait: LikenessPortrait) -> str:
     """Why the portrait may not be rendered yet, in a few words; "" where it may."""
     if not portrait.consent_sha256:
         return "No consent note yet"
@@ -171,7 +173,7 @@ def consent_missing(portrait: Any) -> str:
     return ""
 
 
-def checked_pictures(portrait: Any, final: bool) -> list[Path]:
+def checked_pictures(portrait: LikenessPortrait, final: bool) -> list[Path]:
     """The portrait's files, the one that moves first. final: only with consent to these files.
 
     InputError when a file is gone, was changed, shows several faces, or consent is missing.
@@ -201,11 +203,11 @@ def checked_pictures(portrait: Any, final: bool) -> list[Path]:
     return paths
 
 
-def _hashes(portrait: Any) -> str:
+def _hashes(portrait: LikenessPortrait) -> str:
     return " ".join(picture.sha256 for picture in portrait.pictures)
 
 
-def _new_portrait(scene: Any, name: str) -> Any:
+def _new_portrait(scene: bpy.types.Scene, name: str) -> LikenessPortrait:
     portrait = settings(scene).portraits.add()
     portrait.uid, portrait.name = new_uid(), name
     portrait.slug = f"{folders.safe_name(name)}-{portrait.uid}"
@@ -213,7 +215,7 @@ def _new_portrait(scene: Any, name: str) -> Any:
     return portrait
 
 
-def _forget(scene: Any, uid: str) -> None:
+def _forget(scene: bpy.types.Scene, uid: str) -> None:
     portraits = settings(scene).portraits
     for index, portrait in enumerate(portraits):
         if portrait.uid == uid:
@@ -222,8 +224,8 @@ def _forget(scene: Any, uid: str) -> None:
     settings(scene).portrait_index = max(0, min(settings(scene).portrait_index, len(portraits) - 1))
 
 
-def _restore_tag(scene: Any, name: str, before: Any) -> None:
-    strip = versions.strips(scene.sequence_editor).get(name)
+def _restore_tag(scene: bpy.types.Scene, name: str, before: str | None) -> None:
+    strip: bpy.types.Strip | None = versions.strips(scene.sequence_editor).get(name)
     if strip is None:
         return
     if before is None:
@@ -232,14 +234,17 @@ def _restore_tag(scene: Any, name: str, before: Any) -> None:
         strip[head_strip.TAG] = before
 
 
-def _picture_at(strip: Any, frame: int) -> Path:
+def _picture_at(strip: bpy.types.ImageStrip, frame: int) -> Path:
     element = strip.strip_elem_from_frame(frame) or strip.elements[0]
     path = Path(bpy.path.abspath(strip.directory)) / element.filename
     return folders.existing(str(path), f"picture of the strip '{strip.name}'")
 
 
 def _add_pictures(
-    context: Any, portrait: Any, paths: Sequence[Path], still: int | None = None
+    context: bpy.types.Context,
+    portrait: LikenessPortrait,
+    paths: Sequence[Path],
+    still: int | None = None,
 ) -> str:
     uid = portrait.uid
     for path in paths:
@@ -252,7 +257,7 @@ def _add_pictures(
     return "" if len(paths) == 1 else f"{len(paths)} pictures"
 
 
-def start_faces(context: Any, uid: str, path: Path, still: int | None = None) -> None:
+def start_faces(context: bpy.types.Context, uid: str, path: Path, still: int | None = None) -> None:
     """Let the worker look for the faces in a picture, or in a frame of a movie."""
     request: dict[str, Any] = {"do": KIND, "picture": str(path)}
     if still is None:
@@ -263,7 +268,12 @@ def start_faces(context: Any, uid: str, path: Path, still: int | None = None) ->
     jobs.start(context, KIND, request, {"portrait": uid, "picture": folders.stored(path)})
 
 
-def apply_faces(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any]) -> str:
+def apply_faces(
+    _context: bpy.types.Context,
+    _scene: bpy.types.Scene,
+    ticket: jobs.Ticket,
+    result: dict[str, Any],
+) -> str:
     """Keep what the worker found in a picture."""
     portrait = find_portrait(ticket.notes["portrait"])
     picture = next((p for p in portrait.pictures if p.path == ticket.notes["picture"]), None)
@@ -296,7 +306,9 @@ def apply_faces(_context: Any, _scene: Any, ticket: Any, result: dict[str, Any])
     return f"{picture.name}: {count} face{'s' * (count != 1)}"
 
 
-def _show_landmarks(scene: Any, portrait: Any, picture: Any) -> None:
+def _show_landmarks(
+    scene: bpy.types.Scene, portrait: LikenessPortrait, picture: LikenessPicture
+) -> None:
     """The chosen face's landmarks and crop, for the overlay on the portrait's strip."""
     strip = strip_of(scene, portrait)
     face = next((face for face in picture.faces if face.number == picture.face), None)
@@ -307,7 +319,9 @@ def _show_landmarks(scene: Any, portrait: Any, picture: Any) -> None:
         overlay.set_layer(scene, own, points, own, size=size, crop=tuple(face.crop))
 
 
-def _check_strip(scene: Any, portrait: Any, picture: Any) -> None:
+def _check_strip(
+    scene: bpy.types.Scene, portrait: LikenessPortrait, picture: LikenessPicture
+) -> None:
     """A strip shows the stored pixels; a photo that only its EXIF data turns would not fit."""
     strip = strip_of(scene, portrait)
     if strip is None or picture.path != portrait.pictures[0].path:

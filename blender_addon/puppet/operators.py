@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 from bpy.props import StringProperty
 
@@ -25,10 +23,10 @@ class LIKENESS_OT_puppet_add(bpy.types.Operator):
     name: StringProperty(name="Name", default="Likeness puppet")
 
     @classmethod
-    def poll(cls, context: Any) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         return context.mode == "OBJECT"
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, _add, context, self.name)
 
 
@@ -41,7 +39,7 @@ class LIKENESS_OT_puppet_camera(bpy.types.Operator):
 
     puppet: StringProperty(description="Name of the puppet; empty: the active one")
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, _camera, context, self.puppet)
 
 
@@ -55,7 +53,7 @@ class LIKENESS_OT_puppet_follow(bpy.types.Operator):
     puppet: StringProperty(description="Name of the puppet; empty: the active one")
     controls: StringProperty(description="Name of the Empty with the curves; empty: the only one")
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, _follow, context, self.puppet, self.controls)
 
 
@@ -68,11 +66,11 @@ class LIKENESS_OT_puppet_release(bpy.types.Operator):
 
     puppet: StringProperty(description="Name of the puppet; empty: the active one")
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, _release, context, self.puppet)
 
 
-def draw_puppet(layout: Any, context: Any) -> None:
+def draw_puppet(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The puppet's buttons, for a panel."""
     there = puppet.puppets(context.scene)
     row = layout.row(align=True)
@@ -85,7 +83,7 @@ def draw_puppet(layout: Any, context: Any) -> None:
         row.operator("likeness.puppet_release", icon="UNLINKED")
 
 
-def _add(context: Any, name: str) -> str:
+def _add(context: bpy.types.Context, name: str) -> str:
     thing = puppet.add_puppet(context.collection, read_face(), name)
     thing.parent.location = context.scene.cursor.location
     for other in context.selected_objects:
@@ -95,7 +93,7 @@ def _add(context: Any, name: str) -> str:
     return f"{thing.name}: its shape keys make the expression, its Empty turns the head"
 
 
-def _camera(context: Any, name: str) -> str:
+def _camera(context: bpy.types.Context, name: str) -> str:
     thing = puppet.find_puppet(context.scene, name, context.object)
     context.view_layer.update()  # a script may have moved the head just now
     camera = puppet.add_camera(context.collection, thing)
@@ -103,7 +101,7 @@ def _camera(context: Any, name: str) -> str:
     return f"{camera.name} looks at {thing.name} and is the scene's camera now"
 
 
-def _follow(context: Any, puppet_name: str, controls_name: str) -> str:
+def _follow(context: bpy.types.Context, puppet_name: str, controls_name: str) -> str:
     scene = context.scene
     thing = puppet.find_puppet(scene, puppet_name, context.object)
     controls = curves.find_controls(scene, controls_name, context.object)
@@ -111,7 +109,7 @@ def _follow(context: Any, puppet_name: str, controls_name: str) -> str:
     return f"{thing.name} follows {controls.name}"
 
 
-def _release(context: Any, name: str) -> str:
+def _release(context: bpy.types.Context, name: str) -> str:
     thing = puppet.find_puppet(context.scene, name, context.object)
     puppet.release(thing)
     return f"{thing.name} is free"

@@ -9,7 +9,7 @@ as long as the vertices stay the same.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import bpy
 import numpy as np
@@ -26,7 +26,9 @@ _LENS, _DISTANCE = 85.0, 1.2  # millimetres and metres of the camera: a portrait
 _HEAD_SIZE = 0.16  # metres, of the Empty that is drawn around the head
 
 
-def add_puppet(collection: Any, face: Face, name: str = "Likeness puppet") -> Any:
+def add_puppet(
+    collection: bpy.types.Collection, face: Face, name: str = "Likeness puppet"
+) -> bpy.types.Object:
     """Make the mesh and its Empty in `collection`, at the origin; returns the mesh object.
 
     The face looks along -y, as a front view shows it.
@@ -59,7 +61,7 @@ def add_puppet(collection: Any, face: Face, name: str = "Likeness puppet") -> An
     return puppet
 
 
-def add_camera(collection: Any, puppet: Any) -> Any:
+def add_camera(collection: bpy.types.Collection, puppet: bpy.types.Object) -> bpy.types.Object:
     """A camera straight before the face as it is now, at the height of its eyes; returns it."""
     data = bpy.data.cameras.new("Likeness camera")
     data.lens, data.clip_start = _LENS, 0.01
@@ -73,24 +75,26 @@ def add_camera(collection: Any, puppet: Any) -> Any:
     return camera
 
 
-def is_puppet(thing: Any) -> bool:
+def is_puppet(thing: bpy.types.Object | None) -> bool:
     """Whether an object's mesh has the landmarks as its vertices."""
     return thing is not None and thing.type == "MESH" and len(thing.data.vertices) == POINT_COUNT
 
 
-def puppets(scene: Any) -> list[Any]:
+def puppets(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The scene's puppets; those that Likeness made come first."""
     found = [thing for thing in scene.objects if is_puppet(thing)]
-    return sorted(found, key=lambda thing: MARK not in thing)
+    return sorted(found, key=lambda thing: thing.get(MARK) is None)
 
 
-def find_puppet(scene: Any, name: str = "", active: Any = None) -> Any:
+def find_puppet(
+    scene: bpy.types.Scene, name: str = "", active: bpy.types.Object | None = None
+) -> bpy.types.Object:
     """The puppet of that name; without one the active object, else the scene's only one.
 
     Raises InputError when there is none, or when it is open which is meant.
     """
     if name:
-        thing = scene.objects.get(name)
+        thing: bpy.types.Object | None = scene.objects.get(name)
         if thing is None:
             raise InputError(f"{name}: there is no such object in the scene; choose another")
         if not is_puppet(thing):
@@ -106,13 +110,13 @@ def find_puppet(scene: Any, name: str = "", active: Any = None) -> Any:
     found = puppets(scene)
     if not found:
         raise InputError("There is no puppet in the scene; add one first")
-    own = [thing for thing in found if MARK in thing]
+    own = [thing for thing in found if thing.get(MARK) is not None]
     if len(own or found) > 1:
         raise InputError("There are several puppets; select the one to use")
     return (own or found)[0]
 
 
-def follow(puppet: Any, controls: Any) -> None:
+def follow(puppet: bpy.types.Object, controls: bpy.types.Object) -> None:
     """Let a control Empty drive the puppet: its properties the shape keys, its pose the head's.
 
     `controls` has a custom property for each control (see `curves`). Drivers and a constraint do
@@ -121,7 +125,7 @@ def follow(puppet: Any, controls: Any) -> None:
     release(puppet)
     keys = _keys(puppet)
     for key in keys:
-        if key.name not in controls:
+        if controls.get(key.name) is None:
             continue
         driver = key.driver_add("value").driver
         driver.type = "SUM"  # no Python expression: runs where scripts are not trusted, and fast
@@ -129,17 +133,17 @@ def follow(puppet: Any, controls: Any) -> None:
         variable.targets[0].id = controls
         variable.targets[0].data_path = f'["{key.name}"]'
     head = puppet.parent or puppet
-    constraint = head.constraints.new("COPY_TRANSFORMS")
+    constraint: Any = head.constraints.new("COPY_TRANSFORMS")
     constraint.name = _FOLLOW
     constraint.target = controls
 
 
-def release(puppet: Any) -> None:
+def release(puppet: bpy.types.Object) -> None:
     """Undo `follow`; the puppet keeps the expression and the pose that it has now."""
     head = puppet.parent or puppet
     for key in _keys(puppet):
         value = key.value
-        if key.id_data.animation_data and _driver_of(key):
+        if _driver_of(key) is not None:
             key.driver_remove("value")
             key.value = value
     for constraint in [c for c in head.constraints if c.name == _FOLLOW]:
@@ -151,19 +155,20 @@ def release(puppet: Any) -> None:
 _FOLLOW = "Likeness follow"
 
 
-def _keys(puppet: Any) -> list[Any]:
+def _keys(puppet: bpy.types.Object) -> list[bpy.types.ShapeKey]:
     shape_keys = puppet.data.shape_keys
     if shape_keys is None:
         raise InputError(f"{puppet.name}: this mesh has no shape keys; add a Likeness puppet")
     return list(shape_keys.key_blocks)[1:]
 
 
-def _driver_of(key: Any) -> Any:
-    path = key.path_from_id("value")
-    return next((d for d in key.id_data.animation_data.drivers if d.data_path == path), None)
+def _driver_of(key: bpy.types.ShapeKey) -> bpy.types.FCurve | None:
+    path, animated = key.path_from_id("value"), cast(bpy.types.Key, key.id_data).animation_data
+    drivers = animated.drivers if animated is not None else ()
+    return next((driver for driver in drivers if driver.data_path == path), None)
 
 
-def _paint(mesh: Any, face: Face) -> None:
+def _paint(mesh: bpy.types.Mesh, face: Face) -> None:
     """Smooth skin, darker lips and irises: enough to read an expression in the viewport."""
     for name, colour in (("skin", _SKIN), ("lips", _LIPS), ("iris", _IRIS)):
         mesh.materials.append(_material(f"Likeness {name}", colour))
@@ -193,8 +198,8 @@ def _inside(point: np.ndarray, outline: np.ndarray) -> bool:
     return bool(np.count_nonzero(crosses & (point[0] < x)) % 2)
 
 
-def _material(name: str, colour: tuple[float, float, float, float]) -> Any:
-    found = bpy.data.materials.get(name)
+def _material(name: str, colour: tuple[float, float, float, float]) -> bpy.types.Material:
+    found: bpy.types.Material | None = bpy.data.materials.get(name)
     if found is not None:
         return found
     material = bpy.data.materials.new(name)
@@ -203,6 +208,7 @@ def _material(name: str, colour: tuple[float, float, float, float]) -> Any:
     material.use_nodes = True
     for node in material.node_tree.nodes:
         if node.type == "BSDF_PRINCIPLED":
-            node.inputs["Base Color"].default_value = colour
-            node.inputs["Roughness"].default_value = 0.6
+            inputs: Any = node.inputs
+            inputs["Base Color"].default_value = colour
+            inputs["Roughness"].default_value = 0.6
     return material

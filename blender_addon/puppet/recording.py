@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import bpy
 
@@ -36,7 +35,12 @@ class PuppetRecording:
     ENDS_BY_ESCAPE = True
 
     def __init__(
-        self, context: Any, path: Path, puppet_name: str, camera: str, frames: tuple[int, int]
+        self,
+        context: bpy.types.Context,
+        path: Path,
+        puppet_name: str,
+        camera: str,
+        frames: tuple[int, int],
     ) -> None:
         scene = context.scene
         check_target(path)
@@ -96,7 +100,9 @@ class RenderRecording:
     TICK = 0.1
     ENDS_BY_ESCAPE = False  # Blender's own render does
 
-    def __init__(self, context: Any, path: Path, camera: str, frames: tuple[int, int]) -> None:
+    def __init__(
+        self, context: bpy.types.Context, path: Path, camera: str, frames: tuple[int, int]
+    ) -> None:
         self.path, self.frames, self.rate = path, frames, viewport.rate_of(context.scene)
         self._scene, self._camera = context.scene.name, camera
         self._kept: viewport.RenderSettings | None = None
@@ -139,7 +145,7 @@ class RenderRecording:
 
     def stop(self) -> None:
         """The scene gets its render settings back."""
-        scene = bpy.data.scenes.get(self._scene)
+        scene: bpy.types.Scene | None = bpy.data.scenes.get(self._scene)
         if scene is not None and self._kept is not None:
             viewport.put_back(scene, self._kept)
         self._kept = None
@@ -170,7 +176,7 @@ class RenderRecording:
             raise RenderError(f"Blender could not render ({reason})") from None
 
 
-def frames_of(scene: Any, first: int, last: int) -> tuple[int, int]:
+def frames_of(scene: bpy.types.Scene, first: int, last: int) -> tuple[int, int]:
     """These frames, or the scene's own range where the last lies below the first."""
     return (first, last) if last >= first else (scene.frame_start, scene.frame_end)
 

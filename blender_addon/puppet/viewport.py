@@ -74,7 +74,9 @@ def project(
     return np.column_stack([x, y, (depth - middle) * unit]).astype(np.float32)
 
 
-def view_of(scene: Any, camera: Any, depsgraph: Any) -> View:
+def view_of(
+    scene: bpy.types.Scene, camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph
+) -> View:
     """The camera as the renderer has it now. Raises InputError for a panoramic one."""
     seen = camera.evaluated_get(depsgraph)
     if seen.data.type == "PANO":
@@ -90,14 +92,14 @@ def view_of(scene: Any, camera: Any, depsgraph: Any) -> View:
     return View(matrix, window, perspective, picture_size(scene))
 
 
-def picture_size(scene: Any) -> tuple[int, int]:
+def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:
     """Width and height in pixels of what the scene renders."""
     render = scene.render
     share = render.resolution_percentage
     return render.resolution_x * share // 100, render.resolution_y * share // 100
 
 
-def world_vertices(thing: Any, depsgraph: Any) -> NDArray[np.float64]:
+def world_vertices(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> NDArray[np.float64]:
     """An object's vertices (478, 3) in the world, with all that deforms them.
 
     Raises InputError when a modifier makes other vertices of them.
@@ -119,10 +121,13 @@ def world_vertices(thing: Any, depsgraph: Any) -> NDArray[np.float64]:
 
 
 def look(
-    scene: Any, object_name: str, camera_name: str, rigid: NDArray[np.integer] | None = None
+    scene: bpy.types.Scene,
+    object_name: str,
+    camera_name: str,
+    rigid: NDArray[np.integer] | None = None,
 ) -> Seen:
     """The face at the scene's current frame; without a camera's name the scene's own."""
-    thing = scene.objects.get(object_name)
+    thing: bpy.types.Object | None = scene.objects.get(object_name)
     if thing is None:
         raise InputError(f"{object_name}: this object is gone; choose another puppet")
     camera = find_camera(scene, camera_name)
@@ -159,7 +164,8 @@ def capture_frames(
             scene.frame_set(frame)
             yield look(scene, object_name, camera_name, rigid)
     finally:
-        if (found := bpy.data.scenes.get(scene_name)) is not None:
+        found: bpy.types.Scene | None = bpy.data.scenes.get(scene_name)
+        if found is not None:
             found.frame_set(kept)
 
 
@@ -183,12 +189,12 @@ def track_of(frames: list[Seen], rate: Fraction, source: str) -> Track:
     return Track(points, valid, rate, frames[0].size, cuts, source)
 
 
-def rate_of(scene: Any) -> Fraction:
+def rate_of(scene: bpy.types.Scene) -> Fraction:
     """The scene's frames a second."""
     return timing.scene_rate(scene.render.fps, scene.render.fps_base)
 
 
-def find_camera(scene: Any, name: str = "") -> Any:
+def find_camera(scene: bpy.types.Scene, name: str = "") -> bpy.types.Object:
     """The camera of that name, or the scene's. Raises InputError when there is none."""
     camera = scene.objects.get(name) if name else scene.camera
     if camera is None:
@@ -206,13 +212,13 @@ class RenderSettings:
     """What `set_footage_render` changes in a scene, as it was: values and names, no references."""
 
     values: tuple[tuple[str, Any], ...]
-    media: str
+    media: Any  # one of Blender's words, "" before 5.0
     camera: str
     frame: int
 
 
 def set_footage_render(
-    scene: Any, path: Path, camera_name: str, first: int, last: int
+    scene: bpy.types.Scene, path: Path, camera_name: str, first: int, last: int
 ) -> RenderSettings:
     """Set the scene up to render its 3D view as a movie of near-lossless H.264 to `path`.
 
@@ -248,7 +254,7 @@ def set_footage_render(
     return kept
 
 
-def put_back(scene: Any, kept: RenderSettings) -> None:
+def put_back(scene: bpy.types.Scene, kept: RenderSettings) -> None:
     """Undo `set_footage_render`."""
     if kept.media:
         scene.render.image_settings.media_type = kept.media
@@ -273,14 +279,14 @@ _CHANGED = (
 )  # fmt: skip
 
 
-def _get(scene: Any, name: str) -> Any:
+def _get(scene: bpy.types.Scene, name: str) -> Any:
     value = scene
     for part in name.split("."):
         value = getattr(value, part)
     return value
 
 
-def _set(scene: Any, name: str, value: Any) -> None:
+def _set(scene: bpy.types.Scene, name: str, value: Any) -> None:
     *path, last = name.split(".")
     owner = scene
     for part in path:
@@ -288,8 +294,8 @@ def _set(scene: Any, name: str, value: Any) -> None:
     setattr(owner, last, value)
 
 
-def _scene(name: str) -> Any:
-    scene = bpy.data.scenes.get(name)
+def _scene(name: str) -> bpy.types.Scene:
+    scene: bpy.types.Scene | None = bpy.data.scenes.get(name)
     if scene is None:
         raise InputError(f"{name}: this scene is gone; the capture ends")
     return scene

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import bpy
+
 from .. import versions
 from ..errors import InputError
 from ..storage import folders, ownership
@@ -41,12 +43,12 @@ _read: dict[str, dict[str, int]] = {}
 class Laid:
     """A head strip, how many of its frames are there, and how many it shows."""
 
-    strip: Any
+    strip: bpy.types.ImageStrip
     made: int
     shown: int
 
 
-def find(scene: Any, tag: str) -> Any:
+def find(scene: bpy.types.Scene, tag: str) -> Any:
     """The strip with this tag, or None. Of copies the first."""
     if scene.sequence_editor is None or not tag:
         return None
@@ -56,7 +58,7 @@ def find(scene: Any, tag: str) -> Any:
     return None
 
 
-def named(scene: Any, name: str, kinds: Sequence[str], what: str) -> Any:
+def named(scene: bpy.types.Scene, name: str, kinds: Sequence[str], what: str) -> Any:
     """The strip of this name, or the active one for ""; InputError unless it is of `kinds`."""
     editor = scene.sequence_editor
     strip = None
@@ -71,9 +73,14 @@ def named(scene: Any, name: str, kinds: Sequence[str], what: str) -> Any:
 
 
 def lay(
-    scene: Any, placement: Placement, timing: Timing, under: Any, tag: str, name: str,
+    scene: bpy.types.Scene,
+    placement: Placement,
+    timing: Timing,
+    under: strips.PictureStrip,
+    tag: str,
+    name: str,
     span: tuple[int, int],
-) -> Laid:  # fmt: skip
+) -> Laid:
     """Put the frames that are there on the head strip; make it above `under` where it is new.
 
     span: frames [begin, end) of the timeline that are asked for. A strip that is there keeps
@@ -108,8 +115,13 @@ def lay(
 
 
 def lay_still(
-    scene: Any, placement: Placement, index: int, under: Any, tag: str, frame: int
-) -> Any:  # fmt: skip
+    scene: bpy.types.Scene,
+    placement: Placement,
+    index: int,
+    under: strips.PictureStrip,
+    tag: str,
+    frame: int,
+) -> bpy.types.ImageStrip:
     """Show one head frame at one frame of the timeline, above everything that is there."""
     remove(scene, tag)
     path = placement.folder / (placement.pattern % index)
@@ -122,7 +134,9 @@ def lay_still(
     return strip
 
 
-def lay_over(scene: Any, placement: Placement, path: Path, under: Any, tag: str) -> Any:
+def lay_over(
+    scene: bpy.types.Scene, placement: Placement, path: Path, under: strips.PictureStrip, tag: str
+) -> bpy.types.ImageStrip:
     """Show a picture over a strip for as long as that lasts, above everything that is there."""
     remove(scene, tag)
     span = versions.span(under)
@@ -137,7 +151,13 @@ def lay_over(scene: Any, placement: Placement, path: Path, under: Any, tag: str)
     return strip
 
 
-def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: str) -> Any:
+def lay_matte(
+    scene: bpy.types.Scene,
+    placement: Placement,
+    timing: Timing,
+    head: bpy.types.ImageStrip,
+    tag: str,
+) -> bpy.types.ImageStrip | None:
     """The frames' mattes on a muted strip above the head's, exactly as that lies; None: none there.
 
     A strip that is there keeps its channel, its name and whether it is muted.
@@ -170,7 +190,7 @@ def lay_matte(scene: Any, placement: Placement, timing: Timing, head: Any, tag: 
     return strip
 
 
-def place_like(head: Any, strip: Any) -> None:
+def place_like(head: bpy.types.ImageStrip, strip: bpy.types.ImageStrip) -> None:
     """Give a strip the transform, crop and mirroring of the head's."""
     for name in ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "origin"):
         _set(strip.transform, name, getattr(head.transform, name))
@@ -180,14 +200,14 @@ def place_like(head: Any, strip: Any) -> None:
         _set(strip, name, getattr(head, name))
 
 
-def step_back(*below: Any) -> None:
+def step_back(*below: bpy.types.Strip | None) -> None:
     """Deselect strips, whose landmarks would be drawn over what has just been laid above them."""
     for strip in below:
         if strip is not None:
             strip.select = False
 
 
-def remove(scene: Any, tag: str) -> bool:
+def remove(scene: bpy.types.Scene, tag: str) -> bool:
     """Take the strip with this tag away; was it there?"""
     strip = find(scene, tag)
     if strip is None:
@@ -196,17 +216,22 @@ def remove(scene: Any, tag: str) -> bool:
     return True
 
 
-def refresh(strip: Any) -> None:
+def refresh(strip: bpy.types.ImageStrip) -> None:
     """Let Blender read the strip's files again."""
     strip.directory = strip.directory  # its update throws the cached pictures away
 
 
 def _new_strip(
-    scene: Any, placement: Placement, path: Path, under: Any, name: str, span: tuple[int, int]
-) -> Any:
+    scene: bpy.types.Scene,
+    placement: Placement,
+    path: Path,
+    under: strips.PictureStrip,
+    name: str,
+    span: tuple[int, int],
+) -> bpy.types.ImageStrip:
     channel = strips.free_channel(scene, *span, under.channel)
     editor = scene.sequence_editor
-    strip = versions.strips(editor).new_image(
+    strip: bpy.types.ImageStrip = versions.strips(editor).new_image(
         name=name, filepath=str(path), channel=channel, frame_start=span[0], fit_method="ORIGINAL"
     )
     size = strip.elements[0].orig_width, strip.elements[0].orig_height
@@ -221,14 +246,14 @@ def _new_strip(
     return strip
 
 
-def _read_as(strip: Any, placement: Placement) -> None:
+def _read_as(strip: bpy.types.ImageStrip, placement: Placement) -> None:
     """Colour space and alpha of the frames' files."""
     linear = placement.pattern.lower().endswith(".exr")
     _set(strip.colorspace_settings, "name", "Linear Rec.709" if linear else "sRGB")
     _set(strip, "alpha_mode", "STRAIGHT" if placement.alpha == "straight" else "PREMUL")
 
 
-def _set(owner: Any, name: str, value: Any) -> None:
+def _set(owner: bpy.types.bpy_struct, name: str, value: Any) -> None:
     """Set what differs: Blender throws a strip's cached frames away also when nothing changes."""
     old = getattr(owner, name)
     same = tuple(old) == tuple(value) if name == "origin" else old == value
@@ -249,7 +274,9 @@ def _names(placement: Placement, timing: Timing) -> tuple[list[str], dict[str, i
     return [name if name in written else PENDING for name in wanted], written
 
 
-def _set_content(strip: Any, names: Sequence[str], written: Mapping[str, int], start: int) -> None:
+def _set_content(
+    strip: bpy.types.ImageStrip, names: Sequence[str], written: Mapping[str, int], start: int
+) -> None:
     """Give the strip its files; what Blender has read is thrown away only where it changed."""
     elements = strip.elements
     while len(elements) > len(names):
@@ -268,13 +295,13 @@ def _set_content(strip: Any, names: Sequence[str], written: Mapping[str, int], s
     _read[tag] = dict(written)
 
 
-def _set_folder(strip: Any, folder: Path) -> None:
+def _set_folder(strip: bpy.types.ImageStrip, folder: Path) -> None:
     if folders.absolute(strip.directory) != folder:
         strip.directory = folders.stored(folder)
 
 
 def _kept_place(
-    strip: Any, span: tuple[int, int], whole: tuple[int, int]
+    strip: bpy.types.Strip, span: tuple[int, int], whole: tuple[int, int]
 ) -> tuple[int, tuple[int, int], tuple[int, int]]:
     """By how much the artist moved the strip; all that was asked for so far, this time included;
     and the span to show: the same, but for a handle that the artist has moved."""

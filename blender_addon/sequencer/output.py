@@ -22,7 +22,12 @@ from ..storage.files import part_of
 
 
 def set_render(
-    scene: Any, size: tuple[int, int], rate: Fraction, start: int, end: int, long_side: int = 0
+    scene: bpy.types.Scene,
+    size: tuple[int, int],
+    rate: Fraction,
+    start: int,
+    end: int,
+    long_side: int = 0,
 ) -> None:
     """Render size, rate, range [start, end) and colour, so that pixels come out as they went in.
 
@@ -47,9 +52,10 @@ def set_render(
     scene.frame_start, scene.frame_end = start, end - 1
     scene.frame_current = start
 
-    scene.display_settings.display_device = "sRGB"
-    scene.sequencer_colorspace_settings.name = "sRGB"
-    view = scene.view_settings
+    device: Any = scene.display_settings
+    space: Any = scene.sequencer_colorspace_settings
+    device.display_device = space.name = "sRGB"
+    view: Any = scene.view_settings  # its words are those of the colour configuration
     view.view_transform, view.look = "Standard", "None"
     view.exposure, view.gamma = 0, 1
     view.use_curve_mapping = False
@@ -60,7 +66,7 @@ def set_render(
     render.use_border = False
 
 
-def set_movie(scene: Any) -> None:
+def set_movie(scene: bpy.types.Scene) -> None:
     """H.264 in MP4, yuv420p, constant quality near the eye's limit; no sound."""
     settings, ffmpeg = scene.render.image_settings, scene.render.ffmpeg
     versions.set_file_format(settings, "VIDEO", "FFMPEG")
@@ -71,7 +77,7 @@ def set_movie(scene: Any) -> None:
     ffmpeg.audio_codec = "NONE"
 
 
-def set_still(scene: Any) -> None:
+def set_still(scene: bpy.types.Scene) -> None:
     """PNG, 8 bits, without alpha."""
     settings = scene.render.image_settings
     versions.set_file_format(settings, "IMAGE", "PNG")
@@ -79,7 +85,7 @@ def set_still(scene: Any) -> None:
     settings.color_depth = "8"
 
 
-def render_still(scene: Any, path: Path, frame: int) -> None:
+def render_still(scene: bpy.types.Scene, path: Path, frame: int) -> None:
     """Render one frame (Blender's number) as PNG."""
     set_still(scene)
     scene.frame_current = frame
@@ -93,7 +99,7 @@ def render_still(scene: Any, path: Path, frame: int) -> None:
         part.unlink(missing_ok=True)
 
 
-def render_movie(scene: Any, path: Path, progress: Callable[[int, int], None]) -> None:
+def render_movie(scene: bpy.types.Scene, path: Path, progress: Callable[[int, int], None]) -> None:
     """Render the scene's range as a movie; `progress(frames done, of all)` after each frame."""
     set_movie(scene)
     total = scene.frame_end - scene.frame_start + 1
@@ -134,7 +140,7 @@ def _not_below(value: float) -> float:
     return float(single if single >= value else np.nextafter(single, np.float32(np.inf)))
 
 
-def _render(scene: Any, path: Path, **how: bool) -> None:
+def _render(scene: bpy.types.Scene, path: Path, **how: Any) -> None:
     # Braces are variables in Blender's output paths, doubled ones are braces.
     scene.render.filepath = str(path).replace("{", "{{").replace("}", "}}")
     scene.render.use_file_extension = True

@@ -63,7 +63,7 @@ def settle() -> None:
                 _allow(scene)
 
 
-def _stop(scene: Any) -> None:
+def _stop(scene: bpy.types.Scene) -> None:
     editor = scene.sequence_editor
     if not editor.use_prefetch:
         return
@@ -73,13 +73,13 @@ def _stop(scene: Any) -> None:
     _wait_for_thread(editor)
 
 
-def _allow(scene: Any) -> None:
+def _allow(scene: bpy.types.Scene) -> None:
     if getattr(scene, _MARK):
         setattr(scene, _MARK, False)
         scene.sequence_editor.use_prefetch = True
 
 
-def _wait_for_thread(editor: Any) -> None:
+def _wait_for_thread(editor: bpy.types.SequenceEditor) -> None:
     """Return when the prefetching thread has ended; without a strip there is none.
 
     The switch alone is looked at by the thread after its next frame. Throwing away what is cached
@@ -124,7 +124,7 @@ _HANDLERS = (
 
 
 def register() -> None:
-    setattr(bpy.types.Scene, _MARK, bpy.props.BoolProperty(options={"HIDDEN"}))
+    setattr(bpy.types.Scene, _MARK, bpy.props.BoolProperty(options={"HIDDEN"}))  # type: ignore[func-returns-value]
     for name, handler in _HANDLERS:
         getattr(bpy.app.handlers, name).append(handler)
 

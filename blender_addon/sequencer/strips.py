@@ -24,6 +24,7 @@ from .. import versions
 from ..errors import InputError
 from .placement import FrameFiles, Placement, centre_offset
 
+PictureStrip = bpy.types.ImageStrip | bpy.types.MovieStrip
 CHANNELS = 128  # Blender's own limit
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr"}
 DRIVER_HEIGHT = 0.24  # of the frame's height, at most
@@ -31,7 +32,7 @@ DRIVER_WIDTH = 0.33  # of the frame's width, at most
 DRIVER_MARGIN = 0.02  # of the frame's shorter side
 
 
-def free_channel(scene: Any, start: int, end: int, above: int = 0) -> int:
+def free_channel(scene: bpy.types.Scene, start: int, end: int, above: int = 0) -> int:
     """The lowest channel above `above` that is empty from frame `start` to before `end`."""
     taken = {
         strip.channel
@@ -44,7 +45,7 @@ def free_channel(scene: Any, start: int, end: int, above: int = 0) -> int:
     raise InputError(f"{scene.name}: no free channel above channel {above}; remove a strip first")
 
 
-def top_channel(scene: Any, start: int, end: int) -> int:
+def top_channel(scene: bpy.types.Scene, start: int, end: int) -> int:
     """The highest channel on which something lies from frame `start` to before `end`; 0: none."""
     return max(
         (
@@ -56,7 +57,9 @@ def top_channel(scene: Any, start: int, end: int) -> int:
     )
 
 
-def add_portrait_strip(scene: Any, placement: Placement, frame_start: int = 1) -> Any:
+def add_portrait_strip(
+    scene: bpy.types.Scene, placement: Placement, frame_start: int = 1
+) -> bpy.types.ImageStrip:
     """The portrait, unscaled and centred, for as long as its head frames; returns the strip.
 
     `frame_start` is where index 0 of the track lies on the timeline.
@@ -78,7 +81,9 @@ def add_portrait_strip(scene: Any, placement: Placement, frame_start: int = 1) -
     return strip
 
 
-def add_still(scene: Any, path: Path, span: tuple[int, int], name: str) -> Any:
+def add_still(
+    scene: bpy.types.Scene, path: Path, span: tuple[int, int], name: str
+) -> bpy.types.ImageStrip:
     """A picture, unscaled and centred, over the frames [begin, end); returns the strip."""
     channel = free_channel(scene, *span)
     strip = _picture_strip(scene, name, [path], span[0], span[1] - span[0], channel - 1)
@@ -87,7 +92,11 @@ def add_still(scene: Any, path: Path, span: tuple[int, int], name: str) -> Any:
 
 
 def add_head_strip(
-    scene: Any, placement: Placement, files: FrameFiles, portrait: Any, frame_start: int = 1
+    scene: bpy.types.Scene,
+    placement: Placement,
+    files: FrameFiles,
+    portrait: PictureStrip,
+    frame_start: int = 1,
 ) -> Any:
     """The head frames, on a free channel above the portrait strip and exactly over it."""
     paths = [placement.folder / name for name in files.names]
@@ -106,7 +115,9 @@ def add_head_strip(
     return strip
 
 
-def follow_portrait(scene: Any, placement: Placement, portrait: Any, head: Any) -> None:
+def follow_portrait(
+    scene: bpy.types.Scene, placement: Placement, portrait: PictureStrip, head: PictureStrip
+) -> None:
     """Lay the head strip over the portrait strip as the artist has placed it.
 
     Takes over offset, scale, rotation, origin and mirroring as they are now; call it again when the
@@ -139,7 +150,9 @@ def follow_portrait(scene: Any, placement: Placement, portrait: Any, head: Any) 
     _crop_like(placement, portrait.crop, head.crop)
 
 
-def add_driver_strip(scene: Any, source: Path, frame_start: int = 1, above: int = 0) -> Any:
+def add_driver_strip(
+    scene: bpy.types.Scene, source: Path, frame_start: int = 1, above: int = 0
+) -> bpy.types.Strip:
     """The driver's clip, small in the lower right corner; its first picture is at `frame_start`.
 
     `source` is a movie, a folder of pictures, or a path with %d or %06d in its name. A movie of
@@ -147,9 +160,10 @@ def add_driver_strip(scene: Any, source: Path, frame_start: int = 1, above: int 
     Returns the strip that shows it: the speed strip where there is one.
     """
     if pictures := _sequence(source):
-        strip = shown = _picture_strip(
+        strip: PictureStrip = _picture_strip(
             scene, "Likeness driver", pictures, frame_start, len(pictures), above
         )
+        shown: bpy.types.Strip = strip
     else:
         strip, shown = _movie_strip(scene, "Likeness driver", source, frame_start, above)
     strip.blend_type = "ALPHA_OVER"
@@ -157,7 +171,7 @@ def add_driver_strip(scene: Any, source: Path, frame_start: int = 1, above: int 
     return shown
 
 
-def make_relative(scene: Any, folder: Path) -> None:
+def make_relative(scene: bpy.types.Scene, folder: Path) -> None:
     """Let the strips name their files from the .blend's `folder` (//...), so that it can move."""
     for strip in versions.strips(_editor(scene)):
         if holder := {"IMAGE": "directory", "MOVIE": "filepath"}.get(strip.type):
@@ -168,7 +182,7 @@ def make_relative(scene: Any, folder: Path) -> None:
             setattr(strip, holder, relative)
 
 
-def _editor(scene: Any) -> Any:
+def _editor(scene: bpy.types.Scene) -> bpy.types.SequenceEditor:
     return scene.sequence_editor or scene.sequence_editor_create()
 
 
@@ -177,7 +191,9 @@ def _truncation(difference: int) -> float:
     return math.trunc(difference / 2) - difference / 2
 
 
-def _crop_like(placement: Placement, portrait: Any, head: Any) -> None:
+def _crop_like(
+    placement: Placement, portrait: bpy.types.StripCrop, head: bpy.types.StripCrop
+) -> None:
     """Hide what of the head lies beyond the portrait, or over what is cropped of it."""
     (x, y, width, height), (full_width, full_height) = placement.box, placement.portrait_size
     left, right = portrait.min_x - x, (x + width) - (full_width - portrait.max_x)
@@ -187,11 +203,11 @@ def _crop_like(placement: Placement, portrait: Any, head: Any) -> None:
 
 
 def _picture_strip(
-    scene: Any, name: str, paths: Sequence[Path], start: int, length: int, above: int
-) -> Any:
+    scene: bpy.types.Scene, name: str, paths: Sequence[Path], start: int, length: int, above: int
+) -> bpy.types.ImageStrip:
     channel = free_channel(scene, start, start + length, above)
     collection = versions.strips(_editor(scene))
-    strip = collection.new_image(
+    strip: bpy.types.ImageStrip = collection.new_image(
         name=name, filepath=str(paths[0]), channel=channel, frame_start=start, fit_method="ORIGINAL"
     )
     if not strip.elements[0].orig_width:
@@ -200,17 +216,20 @@ def _picture_strip(
     for path in paths[1:]:
         strip.elements.append(path.name)
     linear = paths[0].suffix.lower() == ".exr"
-    strip.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
+    space: Any = strip.colorspace_settings  # its words are those of the colour configuration
+    space.name = "Linear Rec.709" if linear else "sRGB"
     return strip
 
 
-def _movie_strip(scene: Any, name: str, path: Path, start: int, above: int) -> tuple[Any, Any]:
+def _movie_strip(
+    scene: bpy.types.Scene, name: str, path: Path, start: int, above: int
+) -> tuple[bpy.types.MovieStrip, bpy.types.Strip]:
     """A movie in time with the scene: the strip of the file, and the one that shows it."""
     if not path.is_file():
         raise InputError(f"{path}: no such movie, folder of pictures or numbered pictures")
     editor = _editor(scene)
     # On the topmost channel until it is known how long it is here, and so which channel is free.
-    strip = versions.strips(editor).new_movie(
+    strip: bpy.types.MovieStrip = versions.strips(editor).new_movie(
         name=name, filepath=str(path), channel=CHANNELS, frame_start=start, fit_method="ORIGINAL"
     )
     pictures = versions.content_length(strip)
@@ -236,7 +255,7 @@ def _movie_strip(scene: Any, name: str, path: Path, start: int, above: int) -> t
     return strip, speed
 
 
-def _into_corner(scene: Any, strip: Any) -> None:
+def _into_corner(scene: bpy.types.Scene, strip: PictureStrip) -> None:
     width, height = strip.elements[0].orig_width, strip.elements[0].orig_height
     frame = scene.render.resolution_x, scene.render.resolution_y
     scale = min(DRIVER_HEIGHT * frame[1] / height, DRIVER_WIDTH * frame[0] / width)

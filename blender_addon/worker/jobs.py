@@ -56,9 +56,9 @@ class Kind:
     """
 
     label: str
-    apply: Callable[[Any, Any, Ticket, dict[str, Any]], str]
-    arrived: Callable[[Any, Ticket, Event], None] | None = None
-    ended: Callable[[Any, Any, Ticket, str, str], None] | None = None
+    apply: Callable[[bpy.types.Context, bpy.types.Scene, Ticket, dict[str, Any]], str]
+    arrived: Callable[[bpy.types.Scene, Ticket, Event], None] | None = None
+    ended: Callable[[bpy.types.Context, bpy.types.Scene, Ticket, str, str], None] | None = None
     lays_strips: bool = False
 
 
@@ -102,12 +102,17 @@ class LikenessJob(bpy.types.PropertyGroup):
     result: bpy.props.StringProperty(default="{}")
 
 
+def listed(scene: bpy.types.Scene) -> bpy.types.bpy_prop_collection_idprop[LikenessJob]:
+    """The scene's list of jobs."""
+    return scene.likeness_jobs  # type: ignore[attr-defined]
+
+
 def start(
-    context: Any,
+    context: bpy.types.Context,
     kind: str,
     request: dict[str, Any],
     notes: dict[str, Any] | None = None,
-    scene: Any = None,
+    scene: bpy.types.Scene | None = None,
 ) -> str:
     """Start a job and put it on the scene's list; without a window, run it to its end.
 
@@ -120,7 +125,7 @@ def start(
     if inline():
         pump.wait(name)
         settle_now(context)
-        item = scene.likeness_jobs[name]
+        item = listed(scene)[name]
         if item.state != "DONE":
             raise JobError(item.message or f"{item.label}: {item.state.lower()}")
     return name
@@ -131,7 +136,7 @@ def inline() -> bool:
     return bool(bpy.app.background)
 
 
-def begin(scene: Any, kind: str, request: dict[str, Any], notes: dict[str, Any]) -> str:
+def begin(scene: bpy.types.Scene, kind: str, request: dict[str, Any], notes: dict[str, Any]) -> str:
     """Queue a job and put it on the scene's list; ticks do the rest. Raises InputError."""
     if "command" in request:
         launch = preferences.launch(*request["command"])
@@ -143,14 +148,14 @@ def begin(scene: Any, kind: str, request: dict[str, Any], notes: dict[str, Any])
     _live[name] = _Live(ticket, scene.session_uid)
     if KINDS[kind].lays_strips:
         prefetch.begin(name)
-    item = scene.likeness_jobs.add()
+    item = listed(scene).add()
     item.name, item.kind, item.label = name, kind, ticket.label
     item.request, item.notes = json.dumps(request), json.dumps(notes)
     item.state = "RUNNING"
     return name
 
 
-def again(context: Any, name: str) -> str:
+def again(context: bpy.types.Context, name: str) -> str:
     """Start a job of the list once more, with the same request. Raises as `start` does."""
     scene, item = _find(name)
     if item is None:
@@ -158,7 +163,7 @@ def again(context: Any, name: str) -> str:
     if item.kind not in KINDS:
         raise InputError(f"{item.label}: this version of Likeness has no such job")
     kind, request, notes = item.kind, json.loads(item.request), json.loads(item.notes)
-    scene.likeness_jobs.remove(scene.likeness_jobs.find(name))
+    listed(scene).remove(listed(scene).find(name))
     return start(context, kind, request, notes, scene)
 
 
@@ -170,24 +175,24 @@ def cancel(name: str) -> None:
         pump.cancel(name)
 
 
-def state(item: Any) -> str:
+def state(item: LikenessJob) -> str:
     """The state that really holds: an undo may bring back a job that runs no more."""
     return "PENDING" if item.state == "RUNNING" and item.name not in _live else str(item.state)
 
 
-def progress(item: Any) -> Progress | None:
+def progress(item: LikenessJob) -> Progress | None:
     """How far a running job is; None for one that does not run."""
     live = _live.get(item.name)
     return live.progress if live else None
 
 
-def running(scene: Any, kind: str | None = None) -> list[Any]:
+def running(scene: bpy.types.Scene, kind: str | None = None) -> list[LikenessJob]:
     """The list's jobs that wait or run now, the oldest first."""
-    items = [item for item in scene.likeness_jobs if item.name in _live]
+    items = [item for item in listed(scene) if item.name in _live]
     return [item for item in items if kind is None or item.kind == kind]
 
 
-def at_work(scene: Any = None) -> str | None:
+def at_work(scene: bpy.types.Scene | None = None) -> str | None:
     """The id of the oldest job that has not ended, of a scene or, as in the status bar, of any."""
     for name, live in _live.items():
         if live.ending is None and (scene is None or live.scene == scene.session_uid):
@@ -221,7 +226,7 @@ def settle() -> None:
         undo_steps.join(step, partial(settle_now, bpy.context, step))
 
 
-def settle_now(context: Any, step: str = "") -> None:
+def settle_now(context: bpy.types.Context, step: str = "") -> None:
     """Apply what every ended job brought, or those alone that belong to an undo step.
 
     Never raises: a fault is the job's one line.
@@ -235,7 +240,7 @@ def settle_now(context: Any, step: str = "") -> None:
             _apply(context, name, live)
 
 
-def _apply(context: Any, name: str, live: _Live) -> None:
+def _apply(context: bpy.types.Context, name: str, live: _Live) -> None:
     scene, item = _find(name)
     if item is None or live.ending is None:
         return
@@ -251,7 +256,9 @@ def _forget(name: str) -> None:
     prefetch.end(name)
 
 
-def _outcome(context: Any, scene: Any, ticket: Ticket, ending: Event) -> tuple[str, str]:
+def _outcome(
+    context: bpy.types.Context, scene: bpy.types.Scene, ticket: Ticket, ending: Event
+) -> tuple[str, str]:
     kind = KINDS.get(ticket.kind)
     if kind is None:
         return "FAILED", f"{ticket.label}: this version of Likeness has no such job"
@@ -311,12 +318,12 @@ def _completed(request: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-def _find(name: str) -> tuple[Any, Any]:
+def _find(name: str) -> tuple[bpy.types.Scene | None, LikenessJob | None]:
     """The scene and the line of a job, resolved again each time; (None, None) if it is gone."""
     live = _live.get(name)
     for scene in bpy.data.scenes:
         if live is None or scene.session_uid == live.scene:
-            item = scene.likeness_jobs.get(name)
+            item = listed(scene).get(name)
             if item is not None:
                 return scene, item
     return None, None
@@ -329,14 +336,14 @@ def _file_came(*_: Any) -> None:
     for scene in bpy.data.scenes:
         if scene.library is not None:
             continue
-        for item in scene.likeness_jobs:
+        for item in listed(scene):
             if item.state in ("PENDING", "RUNNING"):
                 item.state, item.message = "FAILED", _INTERRUPTED
 
 
 def register() -> None:
     bpy.utils.register_class(LikenessJob)
-    bpy.types.Scene.likeness_jobs = bpy.props.CollectionProperty(type=LikenessJob)
+    bpy.types.Scene.likeness_jobs = bpy.props.CollectionProperty(type=LikenessJob)  # type: ignore[attr-defined, func-returns-value]
     bpy.app.handlers.load_post.append(_file_came)
     pump.settlers.append(settle)
 
@@ -345,5 +352,5 @@ def unregister() -> None:
     pump.settlers.remove(settle)
     bpy.app.handlers.load_post.remove(_file_came)
     _live.clear()
-    del bpy.types.Scene.likeness_jobs
+    del bpy.types.Scene.likeness_jobs  # type: ignore[attr-defined]
     bpy.utils.unregister_class(LikenessJob)

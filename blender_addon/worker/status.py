@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import bpy
 
@@ -19,8 +19,8 @@ from .client import Event
 # ESC ends a job where the panels are: over timeline, preview and sidebar of the sequencer. Not over
 # other editors, where it is pressed for other reasons. Text fields, menus and what has the mouse
 # take the key before any keymap does.
-_KEYMAP, _EDITOR = "Video Sequence Editor", "SEQUENCE_EDITOR"
-_keys: list[tuple[Any, Any]] = []
+_KEYMAP, _EDITOR = "Video Sequence Editor", cast(Any, "SEQUENCE_EDITOR")
+_keys: list[tuple[bpy.types.KeyMap, bpy.types.KeyMapItem]] = []
 
 
 class LIKENESS_OT_job_cancel(bpy.types.Operator):
@@ -33,10 +33,10 @@ class LIKENESS_OT_job_cancel(bpy.types.Operator):
     job: bpy.props.StringProperty(options={"SKIP_SAVE"})
 
     @classmethod
-    def poll(cls, _context: Any) -> bool:
+    def poll(cls, _context: bpy.types.Context) -> bool:
         return jobs.at_work() is not None
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         name = self.job or jobs.at_work(context.scene)
         # While something plays, ESC ends the playback.
         screen = getattr(context, "screen", None)
@@ -56,10 +56,10 @@ class LIKENESS_OT_job_again(bpy.types.Operator):
 
     job: bpy.props.StringProperty(options={"SKIP_SAVE"})
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, self._again, context)
 
-    def _again(self, context: Any) -> str:
+    def _again(self, context: bpy.types.Context) -> str:
         jobs.again(context, self.job)
         return ""
 
@@ -71,9 +71,9 @@ class LIKENESS_OT_jobs_clear(bpy.types.Operator):
     bl_label = "Clear the list"
     bl_options = {"UNDO", "INTERNAL"}
 
-    def execute(self, context: Any) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> set[str]:
         alive = {item.name for item in jobs.running(context.scene)}
-        items = context.scene.likeness_jobs
+        items = jobs.listed(context.scene)
         with prefetch.still():
             for index in reversed(range(len(items))):
                 if items[index].name not in alive:
@@ -87,7 +87,7 @@ class LIKENESS_OT_check_runtime(bpy.types.Operator):
     bl_idname = "likeness.check_runtime"
     bl_label = "Check Runtime"
 
-    def execute(self, _context: Any) -> set[str]:
+    def execute(self, _context: bpy.types.Context) -> set[str]:
         preferences.CHECK.lines = ("Checking: the worker starts, which may take some seconds",)
         job = {"do": "check", "provider": preferences.settings().provider}
         try:
@@ -116,10 +116,12 @@ def _checked(event: Event) -> None:
         preferences.CHECK.lines = (str(event["message"]),)
 
 
-def draw_jobs(layout: Any, context: Any, kinds: Sequence[str] | None = None) -> None:
+def draw_jobs(
+    layout: bpy.types.UILayout, context: bpy.types.Context, kinds: Sequence[str] | None = None
+) -> None:
     """Bars of the jobs that run, and the last one's end in words; for the foot of a panel."""
     scene = context.scene
-    items = [item for item in scene.likeness_jobs if kinds is None or item.kind in kinds]
+    items = [item for item in jobs.listed(scene) if kinds is None or item.kind in kinds]
     for item in items:
         now = jobs.progress(item)
         if now is not None:
@@ -163,14 +165,14 @@ def time_left(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _draw_bar(layout: Any, name: str, label: str, now: jobs.Progress) -> None:
+def _draw_bar(layout: bpy.types.UILayout, name: str, label: str, now: jobs.Progress) -> None:
     row = layout.row(align=True)
     part = now.done / now.total if now.total else 0.0
     row.progress(factor=min(part, 1.0), type="BAR", text=bar_text(label, now))
     row.operator("likeness.job_cancel", text="", icon="X").job = name
 
 
-def _draw_status_bar(header: Any, _context: Any) -> None:
+def _draw_status_bar(header: bpy.types.Header, _context: bpy.types.Context) -> None:
     shown = jobs.overview()
     if not shown:
         return

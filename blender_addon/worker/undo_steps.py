@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import bpy
 
@@ -23,7 +22,7 @@ _LATER = "Likeness result"  # of a job that no button began
 
 _begun = ""
 _work: Callable[[], object] | None = None
-_joiners: dict[str, Any] = {}
+_joiners: dict[str, type[bpy.types.Operator]] = {}
 
 
 @contextmanager
@@ -50,7 +49,8 @@ def join(step: str, work: Callable[[], object]) -> None:
     """
     global _work
     joiner = _joiners.get(step) or _new_joiner(step)
-    operator = getattr(bpy.ops.likeness, joiner.bl_idname.partition(".")[2])
+    name = joiner.bl_idname.partition(".")[2]
+    operator = getattr(bpy.ops.likeness, name)  # type: ignore[attr-defined]
     _work = work
     try:
         with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
@@ -59,10 +59,10 @@ def join(step: str, work: Callable[[], object]) -> None:
         _work = None
 
 
-def _new_joiner(step: str) -> Any:
+def _new_joiner(step: str) -> type[bpy.types.Operator]:
     """Blender knows an operator's undo group from its class alone: each step has an operator."""
 
-    def execute(_self: Any, _context: Any) -> set[str]:
+    def execute(_self: bpy.types.Operator, _context: bpy.types.Context) -> set[str]:
         if _work is None:
             return {"CANCELLED"}
         try:

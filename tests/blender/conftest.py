@@ -49,7 +49,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     process = stash.get(_RUNNING, None)
     if process is None or not process.alive or process.key != key:
         _end(item.config)
-        version = item.callspec.params["blender"]  # type: ignore[attr-defined]
+        version = item.callspec.params["blender"]
         process = stash[_RUNNING] = BlenderProcess(item.config, version, item.path, key)
     following = nextitem if nextitem is not None and _process_of(nextitem) == key else None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -75,7 +75,7 @@ def _process_of(item: pytest.Item) -> str | None:
         return None
     if item.get_closest_marker("own_process"):
         return item.nodeid
-    return f"{item.path} {item.callspec.params['blender']}"  # type: ignore[attr-defined]
+    return f"{item.path} {item.callspec.params['blender']}"
 
 
 def _end(config: pytest.Config) -> None:

@@ -107,7 +107,7 @@ def test_the_blend_opens_everywhere_and_its_folder_can_be_moved(
 
     # Index 5 of the track lies at frame 6; the driver begins with index 0.
     assert (scene.frame_start, scene.frame_end) == (6, 8)
-    assert (render.fps, render.fps_base) == (30, pytest.approx(1.001))
+    assert render.fps == 30 and render.fps_base == pytest.approx(1.001)
     assert (render.resolution_x, render.resolution_y) == (320, 240)
     assert render.resolution_percentage == 100
     assert (view.view_transform, view.look) == ("Standard", "None")

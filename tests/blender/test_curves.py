@@ -61,7 +61,7 @@ def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path:
     assert len(versions.channelbag(empty).fcurves) == len(CONTROL_NAMES) + 9
     assert len(_keys(empty)) == FRAMES - len(GAP)
     for name, lowest in (("gaze_x", -1), ("jaw_open", 0)):
-        limits = empty.id_properties_ui(name).as_dict()
+        limits = _limits(empty, name)
         assert (limits["soft_min"], limits["soft_max"]) == (lowest, 1)
 
     # The gap has no keys: key 20 is frame 23.
@@ -95,6 +95,10 @@ def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path:
     # Up in Blender and in the picture's y: to the person's left is to the right of the picture.
     points = compose(new).points[23] - compose(source).points[23]
     assert points[4, 0] > 0.5
+
+
+def _limits(empty: Any, name: str) -> Any:
+    return empty.id_properties_ui(name).as_dict()
 
 
 def _keys(empty: Any) -> Any:

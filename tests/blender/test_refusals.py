@@ -88,7 +88,7 @@ def test_the_file_browser_begins_without_a_file_name(scene: Any, tmp_path: Path)
         found: list[str] = []
         button: Any = SimpleNamespace(filepath="", source="", face=0)
         manager = SimpleNamespace(fileselect_add=lambda each: found.append(each.filepath))
-        context = SimpleNamespace(window_manager=manager, scene=scene)
+        context: Any = SimpleNamespace(window_manager=manager, scene=scene)
         for kind in (
             portrait_operators.LIKENESS_OT_portrait_from_files,
             performance_operators.LIKENESS_OT_capture_footage,

@@ -122,8 +122,9 @@ def under_mouse(area: Any, kind: str = "UI") -> str:
     """The operator or property of the button that the mouse is over, in words of Python."""
     window = bpy.context.window_manager.windows[0]
     with bpy.context.temp_override(window=window, area=area, region=region(area, kind)):
-        if bpy.ops.ui.copy_python_command_button.poll():
-            bpy.ops.ui.copy_python_command_button()
+        copy: Any = bpy.ops.ui.copy_python_command_button
+        if copy.poll():
+            copy()
             return str(bpy.context.window_manager.clipboard)
         found = bpy.context.property
         return "" if found is None else str(found[1])
@@ -170,7 +171,7 @@ def corner(kind: str, part: str, right: float, down: float) -> list[int]:
 
 def curve(name: str) -> Any:
     """The control's F-curve on the Empty of the take."""
-    empty = next(thing for thing in bpy.data.objects if "likeness_performance" in thing)
+    empty = next(thing for thing in bpy.data.objects if thing.get("likeness_performance"))
     bag = empty.animation_data.action.layers[0].strips[0].channelbags[0]
     return bag.fcurves.find(f'["{name}"]')
 

@@ -19,12 +19,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .errors import InputError, RenderError
 from .sequencer.placement import FrameFiles, Placement, frame_files, read_placement
 from .storage import ownership
 from .storage.files import part_of
+
+if TYPE_CHECKING:
+    import bpy
 
 SCENE = "Likeness"
 FRAME_START = 1  # where index 0 of the track lies on the timeline
@@ -60,9 +63,9 @@ def compose(options: argparse.Namespace, placement: Placement, files: FrameFiles
 
     blend = options.blend.absolute()
     with _blender_in_silence():
-        scene = _empty_scene(bpy)
+        scene = _empty_scene()
         _fill(scene, placement, files, options.driver, options.max_size)
-        _save(bpy, scene, blend)
+        _save(scene, blend)
         bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False)
         scene = bpy.data.scenes[SCENE]
         if options.still:
@@ -127,8 +130,10 @@ def _check_outputs(options: argparse.Namespace, placement: Placement) -> None:
         )
 
 
-def _empty_scene(bpy: Any) -> Any:
+def _empty_scene() -> bpy.types.Scene:
     """A fresh file that opens as a video editing workspace, with one empty scene."""
+    import bpy
+
     from . import versions
 
     bpy.ops.wm.read_homefile(app_template="Video_Editing", use_factory_startup=True)
@@ -139,13 +144,17 @@ def _empty_scene(bpy: Any) -> Any:
     scene.sequence_editor_clear()
     scene.sequence_editor_create()
     # The only engine whose name is the same in every Blender served; the sequencer needs none.
-    scene.render.engine = "BLENDER_WORKBENCH"
+    scene.render.engine = "BLENDER_WORKBENCH"  # type: ignore[assignment]
     versions.edit_in_every_workspace(scene)
     return scene
 
 
 def _fill(
-    scene: Any, placement: Placement, files: FrameFiles, driver: Path | None, max_size: int
+    scene: bpy.types.Scene,
+    placement: Placement,
+    files: FrameFiles,
+    driver: Path | None,
+    max_size: int,
 ) -> None:
     from .sequencer import output, strips
 
@@ -161,7 +170,9 @@ def _fill(
         strips.add_driver_strip(scene, driver.absolute(), FRAME_START, above=head.channel)
 
 
-def _save(bpy: Any, scene: Any, path: Path) -> None:
+def _save(scene: bpy.types.Scene, path: Path) -> None:
+    import bpy
+
     from .sequencer import strips
 
     strips.make_relative(scene, path.parent)

@@ -260,7 +260,9 @@ def letters(context: bpy.types.Context) -> int:
     return max(24, int(region.width / (7.5 * scale)) - 6) if region else 60
 
 
-def draw_preferences(layout: bpy.types.UILayout, chosen: Any, width: int = 90) -> None:
+def draw_preferences(
+    layout: bpy.types.UILayout, chosen: LikenessPreferences, width: int = 90
+) -> None:
     """The preferences' panel, top to bottom: where it runs, the check, on what, its files."""
     layout.use_property_split = True
     layout.use_property_decorate = False

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 import numpy as np
@@ -25,13 +25,16 @@ from . import geometry
 from .recordings import Recording, performance_of, recording_of
 from .strips import hidden_by, is_due, place_of, size_of, strip_of
 
+if TYPE_CHECKING:
+    from .layers import LikenessOverlay, LikenessOverlayLayer
+
 _POINT, _OPACITY = 1.0, 0.9  # half a square's side in pixels of a plain screen
 _EDGE, _SHADE = 0.75, 1.75  # half the crop's line, and of the dark one under it, in such pixels
 _LETTERS, _SMALL, _MARGIN = 13, 11, 16  # likewise
 _FAR = 1000.0  # view units: where the view is measured, far apart as Blender rounds to pixels
 
 Colour = tuple[float, float, float]
-Layers = Callable[[bpy.types.Scene, str], Iterable[Any]]
+Layers = Callable[[bpy.types.Scene, str], Iterable["LikenessOverlayLayer"]]
 
 # (space's type, what draw_handler_add returned, region's type)
 _handlers: list[tuple[Any, Any, str]] = []
@@ -86,8 +89,8 @@ def draw(which: str, layers: Layers) -> None:
         print(f"Likeness: the overlay is off: {type(error).__name__}: {error}", file=sys.stderr)
 
 
-def chosen(scene: bpy.types.Scene) -> Any:
-    """The scene's LikenessOverlay."""
+def chosen(scene: bpy.types.Scene) -> LikenessOverlay:
+    """What is drawn in this scene, and where."""
     return scene.likeness_overlay  # type: ignore[attr-defined]
 
 
@@ -134,7 +137,7 @@ def _draw_preview(context: bpy.types.Context, layers: Layers) -> None:
     words.write()
 
 
-def start_of(layer: Any, strip: bpy.types.Strip) -> float:
+def start_of(layer: LikenessOverlayLayer, strip: bpy.types.Strip) -> float:
     """The frame of the timeline on which a layer begins: a take goes along with its strip."""
     return float(layer.start + (versions.content_start(strip) if layer.take else 0))
 
@@ -219,7 +222,7 @@ class _Words:
 
 
 def _paint(
-    shown: Any,
+    shown: LikenessOverlay,
     points: geometry.Points,
     confidence: NDArray[np.floating] | None,
     index: int,
@@ -282,7 +285,7 @@ def _measured(view2d: bpy.types.View2D, at: float) -> geometry.Points:
     return geometry.affine((low[0], low[1]), (high[0], high[1]), at)
 
 
-def _recording(layer: Any) -> Recording | None:
+def _recording(layer: LikenessOverlayLayer) -> Recording | None:
     """What the layer's file holds; None, and one line once, where that cannot be shown."""
     if layer.path in _failed:
         return None

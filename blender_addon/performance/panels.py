@@ -25,7 +25,7 @@ class LIKENESS_UL_takes(bpy.types.UIList):
         _context: bpy.types.Context,
         layout: bpy.types.UILayout,
         _data: Any,
-        item: Any,
+        item: LikenessTake,
         _icon: int,
         _active: Any,
         _property: str,

@@ -11,7 +11,7 @@ import bpy.utils.previews
 
 from .. import hints, registration, versions
 from ..panel_parts import StepPanel, active_of, draw_hint, draw_list
-from ..properties import LikenessPortrait, settings
+from ..properties import LikenessPicture, LikenessPortrait, settings
 from ..storage import folders
 from ..worker import status
 from . import portraits
@@ -28,7 +28,7 @@ class LIKENESS_UL_portraits(bpy.types.UIList):
         _context: bpy.types.Context,
         layout: bpy.types.UILayout,
         _data: Any,
-        item: Any,
+        item: LikenessPortrait,
         _icon: int,
         _active: Any,
         _property: str,
@@ -46,7 +46,7 @@ class LIKENESS_UL_pictures(bpy.types.UIList):
         _context: bpy.types.Context,
         layout: bpy.types.UILayout,
         _data: Any,
-        item: Any,
+        item: LikenessPicture,
         _icon: int,
         _active: Any,
         _property: str,

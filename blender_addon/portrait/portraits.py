@@ -24,7 +24,7 @@ from ..properties import (
     scene_of,
     settings,
 )
-from ..sequencer import head_strip
+from ..sequencer import head_strip, strips
 from ..storage import folders
 from ..worker import jobs
 
@@ -37,7 +37,7 @@ def tag(portrait: LikenessPortrait) -> str:
     return f"portrait:{portrait.uid}"
 
 
-def strip_of(scene: bpy.types.Scene, portrait: LikenessPortrait) -> Any:
+def strip_of(scene: bpy.types.Scene, portrait: LikenessPortrait) -> strips.PictureStrip | None:
     """The portrait's strip, or None where it has none or it was deleted."""
     return head_strip.find(scene, tag(portrait))
 

@@ -97,7 +97,7 @@ def add_head_strip(
     files: FrameFiles,
     portrait: PictureStrip,
     frame_start: int = 1,
-) -> Any:
+) -> bpy.types.ImageStrip:
     """The head frames, on a free channel above the portrait strip and exactly over it."""
     paths = [placement.folder / name for name in files.names]
     start = frame_start + placement.first

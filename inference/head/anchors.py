@@ -67,6 +67,14 @@ class HeadMesh:
     skull: Array
     look: BackLook
 
+    def fringe(self) -> Array:
+        """Where hair's fringe begins, and where it is carried along no more: two rings around the
+        head (2, 36, 2) in pixels of the crop.
+        """
+        rings = self.flat.vertices[SKIN_COUNT:].reshape(-1, len(OVAL), 3)
+        first = len(_INSIDE)
+        return np.asarray(rings[[first, first + len(_OUTSIDE) - 1], :, :2], np.float64)
+
 
 @dataclass(frozen=True)
 class MovedHead:

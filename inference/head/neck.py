@@ -31,6 +31,9 @@ _HALF, _LEAST, _MOST = 0.85, 0.62, 1.1
 # Below the chin it is looked for between these heights, in eye distances.
 _LOOKED_AT = (0.12, 0.9)
 _JAW = (58, 172, 136, 150, 288, 397, 365, 379)  # tells the tone beside the cheeks
+# Where it comes out below the chin, in eye distances; how far it stays within the person's outline,
+# and how narrow half of it may be made by that.
+_COMES_OUT, _INSET, _NARROWEST = (0.1, 0.5), 0.03, 0.35
 _GAP = 0.08  # between the face's outline and what counts as neck
 # Distance from the cheeks' colour (Lab, lightness counting a third) that still is skin.
 _SKIN = 22.0
@@ -83,18 +86,21 @@ def build_neck(
     outline = (points[list(OVAL), :2] * zoom).astype(np.float32)
     skin, tone = _skin(small, points[:, :2] * zoom)
     found = skin & (matte > 250) & ~_face(outline, _GAP * unit)
-    left, right, seen = _sides(found, axis, float(outline[:, 1].max()), unit)
+    chin = float(outline[:, 1].max())
+    left, right, seen = _sides(found, axis, chin, unit)
     across = np.arange(GRID) + 0.5 - axis[:, None]
     rows = np.arange(GRID)[:, None] + 0.5
     down = np.clip((rows / zoom[1] - top[1]) / max(base[1] - top[1], 1.0), 0, 1)
     flare = _FLARE[0] + (_FLARE[1] - _FLARE[0]) * down**2
-    inside = np.minimum(across + left * flare, right * flare - across) / (_SOFT * unit) + 0.5
+    before, after = _silhouette(matte, axis, chin, unit)
+    left_side, right_side = np.minimum(left * flare, before), np.minimum(right * flare, after)
+    inside = np.minimum(across + left_side, right_side - across) / (_SOFT * unit) + 0.5
     rises = (rows - top[1] * zoom[1]) / (0.2 * unit) + 0.5
     stands = (base[1] * zoom[1] - rows) / (0.2 * unit) + 0.5
     shape = np.clip(inside, 0, 1) * np.clip(rises, 0, 1) * np.clip(stands, 0, 1)
     near = found & (inside > 0.5)
     near = cv2.erode(near.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    edge = np.clip(np.where(across < 0, -across / left, across / right) / flare, 0, 1)
+    edge = np.clip(np.where(across < 0, -across / left_side, across / right_side), 0, 1)
     light = (1 - _ROUND * edge**3) * (1 - _UNDER * (1 - down) ** 2)
     if seen and near.any():
         colours = _carried_on(small, near, unit)
@@ -168,6 +174,26 @@ def _sides(
     left, right = np.percentile(np.array(reaches), 70, axis=0)
     least, most = _LEAST * unit, _MOST * unit
     return float(np.clip(left, least, most)), float(np.clip(right, least, most)), True
+
+
+def _silhouette(
+    matte: NDArray[np.uint8], axis: Array, chin: float, unit: float
+) -> tuple[Array, Array]:
+    """How far the person goes on left and right of the neck's axis, (GRID, 1) in cells.
+
+    Behind the jaw the neck is no wider than where it comes out below.
+    """
+    ends = np.zeros((2, GRID))
+    for row in range(GRID):
+        middle = int(np.clip(axis[row], 0, GRID - 1))
+        ground = np.flatnonzero(matte[row] < 128)
+        ends[0, row] = axis[row] - ground[ground < middle].max(initial=-GRID)
+        ends[1, row] = ground[ground > middle].min(initial=2 * GRID) - axis[row]
+    low, high = (int(np.clip(chin + at * unit, 1, GRID)) for at in _COMES_OUT)
+    if low < high:
+        ends[:, :low] = ends[:, low:high].min(axis=1, keepdims=True)
+    ends = np.maximum(ends - _INSET * unit, _NARROWEST * unit)
+    return ends[0][:, None], ends[1][:, None]
 
 
 def _carried_on(pixels: NDArray[np.uint8], known: NDArray[np.bool_], unit: float) -> Plane:

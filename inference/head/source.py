@@ -85,13 +85,15 @@ def build_head(
     shell = fit_shell(mesh, matte, head_form(), portrait.visible())
     matte = _ended(matte, shell, portrait.visible())
     head = build_head_mesh(mesh, shell, rgb8(colours), size)
+    skull = _skull(shell, size)
+    matte = _fringe_ended(matte, head, skull, size)
     person_source = warp_source(colours, points, mouth=mouth, look=look)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
     share = matte.astype(np.float32)[..., None] / 255
     missed = own.astype(np.float32) - (below + share * (colours - below.astype(np.float32)))
     neck = build_neck(points, rgb8(colours), matte, size)
-    return HeadSource(head, person_source, matte, whole, _skull(shell, size), size, missed, neck)
+    return HeadSource(head, person_source, matte, whole, skull, size, missed, neck)
 
 
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
@@ -147,6 +149,28 @@ def _ended(
     body = np.clip((away[..., 1] / shell.unit - low) / (high - low), 0, 1)
     kept = np.maximum(soft, body)
     kept[top:bottom, left:right] = 1
+    return np.round(matte * kept).astype(np.uint8)
+
+
+def _fringe_ended(
+    matte: NDArray[np.uint8], head: HeadMesh, skull: NDArray[np.uint8], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The matte, ended where hair's fringe is no longer carried along, and would be drawn out."""
+    near, far = (
+        cv2.fillPoly(
+            np.zeros((GRID, GRID), np.uint8),
+            [np.round(ring * (GRID / np.array(size)) * 16).astype(np.int32)],
+            1,
+            cv2.LINE_8,
+            4,
+        )
+        for ring in head.fringe()
+    )
+    to_end = cv2.distanceTransform(far, cv2.DIST_L2, 5)
+    from_hair = cv2.distanceTransform(1 - near, cv2.DIST_L2, 5)
+    kept = to_end / np.maximum(to_end + from_hair, np.float32(1e-6))
+    kept = np.maximum(kept, 1 - cv2.blur(skull.astype(np.float32), (9, 9)))
+    kept = cv2.resize(kept, matte.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.round(matte * kept).astype(np.uint8)
 
 

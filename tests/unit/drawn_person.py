@@ -35,10 +35,13 @@ class DrawnPerson:
         return build_head(self.portrait, self.alpha, self.person, self.plate)
 
 
-def draw_person(hair: float = 1.25, ears: bool = False, up: float = 0.0) -> DrawnPerson:
+def draw_person(
+    hair: float = 1.25, ears: bool = False, up: float = 0.0, slim: float = 0.8
+) -> DrawnPerson:
     """hair: radius of head and hair in units of a bald skull's width. ears: bare ones stand out.
 
-    up: how far up the person is moved, in pixels; beyond the picture's edge it is cut.
+    up: how far up the person is moved, in pixels; beyond the picture's edge it is cut. slim: half
+    the neck's width in eye distances.
     """
     middle = MIDDLE - np.array([0, up, 0])
     points = (canonical_face().mean * UNIT + middle).astype(np.float32)
@@ -53,7 +56,7 @@ def draw_person(hair: float = 1.25, ears: bool = False, up: float = 0.0) -> Draw
     radius = hair * 1.28 * UNIT
     alpha = np.clip(radius - away, 0, 1)
     face = np.hypot((x - middle[0]) / 1.2, (y - middle[1] - 0.55 * UNIT) / 1.5) < UNIT
-    neck = (np.abs(x - middle[0]) < 0.8 * UNIT) & (y > middle[1] + UNIT)
+    neck = (np.abs(x - middle[0]) < slim * UNIT) & (y > middle[1] + UNIT)
     if ears:
         ear = np.hypot((np.abs(x - middle[0]) - 1.2 * UNIT) / 0.3, (y - middle[1] - 0.3 * UNIT))
         alpha = np.maximum(alpha, np.clip(0.55 * UNIT - ear, 0, 1))

@@ -23,7 +23,7 @@ from inference.head.frame import (
 from inference.head.source import HeadSource, build_head, resized
 from inference.warp.mesh import build_mesh
 from inference.warp.warp import pose_target, warp, warp_source
-from tests.unit.drawn_person import DrawnPerson, draw_person, turned
+from tests.unit.drawn_person import UNIT, DrawnPerson, draw_person, turned
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,17 @@ def test_a_soft_fringe_goes_with_the_crown_and_is_not_drawn_out(person: DrawnPer
         nodded = turned(person, 0, pitch)
         nodded[:, 1] += down
         assert height(nodded) < 1.5 * own
+
+
+def test_alpha_ends_where_the_fringe_is_carried_along_no_more(person: DrawnPerson) -> None:
+    faint = np.maximum(person.alpha, 0.2)  # a matte that hangs everywhere
+    source = DrawnPerson(person.portrait, faint, person.person, person.plate).head()
+    inner, outer = source.mesh.fringe()
+    up = np.argmin(inner[:, 1])
+    column, row = outer[up] + (0, -0.1 * UNIT)
+    assert source.alpha[int(row), int(column)] == 0
+    column, row = inner[up]
+    assert source.alpha[int(row), int(column)] > 0.15 * 255
 
 
 def test_a_slow_turn_neither_pops_nor_flickers(person: DrawnPerson) -> None:

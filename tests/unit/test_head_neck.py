@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Behind a jaw that turns away the neck comes into sight, in its own colour, on the shoulders."""
 
+import cv2
 import numpy as np
 import pytest
 
 from inference.head.frame import BODY, draw_head, pose_head
 from inference.head.source import HeadSource
+from inference.landmarks import CHIN
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.pose import fit_pose
-from tests.unit.drawn_person import DrawnPerson, draw_person, turned
+from tests.unit.drawn_person import UNIT, DrawnPerson, draw_person, turned
 
 SKIN = np.array([215, 170, 145])
 
@@ -42,6 +44,18 @@ def test_the_neck_fills_the_gap_behind_a_turned_jaw(
     tone = made.pixels[here].reshape(-1, 3).mean(axis=0)
     assert np.abs(tone / tone.sum() - SKIN / SKIN.sum()).max() < 0.02  # skin, in whatever shade
     assert tone.mean() > 0.5 * SKIN.mean()
+
+
+def test_it_is_no_wider_than_where_it_comes_out_below_the_chin() -> None:
+    source = draw_person(hair=0.9, slim=0.5).head()
+    matte = cv2.resize(source.alpha, source.neck.alpha.shape[::-1], interpolation=cv2.INTER_AREA)
+    zoom = matte.shape[0] / source.size[1]
+    chin = source.mesh.flat.points[CHIN, 1] * zoom
+    rows = slice(round(float(chin)), round(float(chin + 0.5 * UNIT * zoom)))
+    beside = matte[rows] < 20
+    assert beside[:, 40:-40].sum() > 200
+    assert source.neck.alpha[rows][beside].max() < 0.6
+    assert source.neck.alpha[rows][~beside].max() > 0.95
 
 
 def test_it_comes_gradually(person: DrawnPerson, source: HeadSource) -> None:

@@ -93,12 +93,14 @@ def find_controls(
     if name:
         thing: bpy.types.Object | None = scene.objects.get(name)
         if thing not in found:
-            raise InputError(f"{name}: not an Empty with a performance's curves; load them first")
+            raise InputError(
+                f"{name}: not an Empty with a take's curves; press Edit as Curves first"
+            )
         return thing
     if active in found:
         return active
     if not found:
-        raise InputError("There are no control curves in the scene; load a performance first")
+        raise InputError("There are no control curves in the scene; press Edit as Curves first")
     if len(found) > 1:
         raise InputError("There are several performances in the scene; select one's Empty")
     return found[0]

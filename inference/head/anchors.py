@@ -75,6 +75,10 @@ class HeadMesh:
         first = len(_INSIDE)
         return np.asarray(rings[[first, first + len(_OUTSIDE) - 1], :, :2], np.float64)
 
+    def border(self) -> Array:
+        """The ring that never moves, (36, 2) in pixels of the crop."""
+        return np.asarray(self.flat.vertices[-len(OVAL) :, :2], np.float64)
+
 
 @dataclass(frozen=True)
 class MovedHead:

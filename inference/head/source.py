@@ -30,6 +30,7 @@ _TRUST = (0.15, 0.3)
 # Beyond the picture's edge the person goes on as far as the shell; softness in eye distances, and
 # from where on (eye distances below the skull's middle) the body goes on without an end.
 _SOFT, _BODY = 0.15, (1.3, 1.9)
+_GOES_ON = 0.2  # alpha at the crop's border from which on hair goes on beyond it
 _SKULL, _NECK = 1, 0
 
 
@@ -169,7 +170,14 @@ def _fringe_ended(
     to_end = cv2.distanceTransform(far, cv2.DIST_L2, 5)
     from_hair = cv2.distanceTransform(1 - near, cv2.DIST_L2, 5)
     kept = to_end / np.maximum(to_end + from_hair, np.float32(1e-6))
-    kept = np.maximum(kept, 1 - cv2.blur(skull.astype(np.float32), (9, 9)))
+    # Neither the body ends, nor hair that goes on beyond the crop.
+    border = cv2.blur(cv2.copyMakeBorder(matte, 1, 1, 1, 1, cv2.BORDER_REPLICATE), (9, 9))
+    zoom = np.array(matte.shape[::-1]) / np.array(size)
+    last = np.round(head.border() * zoom).astype(int).clip(0, np.array(matte.shape[::-1]) + 1)
+    ends = 1 - np.clip(border[last[:, 1], last[:, 0]] / np.float32(255 * _GOES_ON), 0, 1)
+    away, _, _ = _polar(head.shell, size, (GRID, GRID))
+    ends = _by_ray(head.shell, away, ends) * cv2.blur(skull.astype(np.float32), (9, 9))
+    kept = 1 - ends * (1 - kept)
     kept = cv2.resize(kept, matte.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.round(matte * kept).astype(np.uint8)
 
@@ -177,11 +185,7 @@ def _fringe_ended(
 def _skull(shell: Shell, size: tuple[int, int]) -> NDArray[np.uint8]:
     """(256, 256) 1 where rays of the skull run, 0 where those of neck and shoulders do."""
     away, _, _ = _polar(shell, size, (GRID, GRID))
-    order = np.argsort(shell.azimuth)
-    angle = np.arctan2(away[..., 1], away[..., 0])
-    share = np.interp(
-        angle.ravel(), shell.azimuth[order], shell.skull[order], period=2 * np.pi
-    ).reshape(angle.shape)
+    share = _by_ray(shell, away, shell.skull)
     return np.where(share > 0.5, _SKULL, _NECK).astype(np.uint8)
 
 
@@ -194,7 +198,14 @@ def _polar(
     x = (np.arange(grid[0]) + 0.5) * size[0] / grid[0] - shell.center[0]
     y = (np.arange(grid[1]) + 0.5) * size[1] / grid[1] - shell.center[1]
     away = np.stack(np.meshgrid(x, y), axis=-1)
+    return away, np.linalg.norm(away, axis=-1), _by_ray(shell, away, shell.edge())
+
+
+def _by_ray(
+    shell: Shell, away: NDArray[np.float64], values: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Values of the shell's rays (36,) at offsets (rows, columns, 2) from the skull's middle."""
     order = np.argsort(shell.azimuth)
     angle = np.arctan2(away[..., 1], away[..., 0])
-    limit = np.interp(angle.ravel(), shell.azimuth[order], shell.edge()[order], period=2 * np.pi)
-    return away, np.linalg.norm(away, axis=-1), limit.reshape(angle.shape)
+    found = np.interp(angle.ravel(), shell.azimuth[order], values[order], period=2 * np.pi)
+    return np.asarray(found.reshape(angle.shape))

@@ -155,7 +155,7 @@ def test_a_soft_fringe_goes_with_the_crown_and_is_not_drawn_out(person: DrawnPer
 
 
 def test_alpha_ends_where_the_fringe_is_carried_along_no_more(person: DrawnPerson) -> None:
-    halo = cv2.dilate(person.alpha, np.ones((79, 79), np.uint8))
+    halo = cv2.dilate(person.alpha, np.ones((61, 61), np.uint8))
     faint = np.maximum(person.alpha, 0.2 * halo)
     source = DrawnPerson(person.portrait, faint, person.person, person.plate).head()
     inner, outer = source.mesh.fringe()

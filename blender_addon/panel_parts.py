@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, TypeVar
 
 import bpy
@@ -55,3 +56,16 @@ def draw_hint(layout: bpy.types.UILayout, words: str) -> None:
     """A line with what is lacking; nothing for ""."""
     if words:
         layout.label(text=words, icon="INFO")
+
+
+def letters(context: bpy.types.Context) -> int:
+    """How many letters fit into a line of the region, about."""
+    region = getattr(context, "region", None)
+    scale = bpy.context.preferences.system.ui_scale
+    return max(24, int(region.width / (7.5 * scale)) - 6) if region else 60
+
+
+def draw_lines(layout: bpy.types.UILayout, text: str, icon: Any, width: int = 90) -> None:
+    """A long line in several labels: Blender cuts labels off."""
+    for k, line in enumerate(textwrap.wrap(text, width)):
+        layout.label(text=line, icon=icon if k == 0 else "BLANK1")

@@ -132,9 +132,11 @@ class LikenessPortrait(PropertyGroup):
         name="Whose Face", description="Name of the person who is shown", default=""
     )
     consent_basis: EnumProperty(
-        name="Basis", description="On what ground this face may be animated", items=BASES,
+        name="Basis",
+        description="On what ground this face may be animated",
+        items=BASES,
         default=NO_BASIS,
-    )  # fmt: skip
+    )
     consent_note: StringProperty(
         name="Note", description="Where the agreement or the licence is kept; optional"
     )
@@ -145,9 +147,11 @@ class LikenessPortrait(PropertyGroup):
     layers_words: StringProperty(description="What is to be looked at in its matte")
 
     person: StringProperty(
-        name="Personalized", subtype="DIR_PATH", options=_RELATIVE,
+        name="Personalized",
+        subtype="DIR_PATH",
+        options=_RELATIVE,
         description="Folder of the personalized model",
-    )  # fmt: skip
+    )
     use_person: BoolProperty(
         name="Use Personalized Model",
         description="Synthesize with the model that was fine-tuned on this person's pictures",
@@ -165,9 +169,11 @@ class LikenessTake(PropertyGroup):
     track: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
     performance: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
     edited: StringProperty(
-        name="Edited", subtype="FILE_PATH", options=_RELATIVE,
+        name="Edited",
+        subtype="FILE_PATH",
+        options=_RELATIVE,
         description="The performance with the curves' edits",
-    )  # fmt: skip
+    )
     frames: IntProperty(description="Frames of the take")
     rate: IntVectorProperty(size=2, default=(0, 1), description="Frames a second, as a fraction")
     offset: IntProperty(description="Frame of the footage that the take begins with, from 0")
@@ -202,32 +208,46 @@ class LikenessTake(PropertyGroup):
     smooth_pose: FloatProperty(
         name="Smooth Head",
         description="Strength of smoothing of the head's motion; 0: as captured, 1: strongest",
-        min=0, max=1, default=0.3, subtype="FACTOR",
-    )  # fmt: skip
+        min=0,
+        max=1,
+        default=0.3,
+        subtype="FACTOR",
+    )
     smooth_expression: FloatProperty(
         name="Smooth Face",
         description="Strength of smoothing of the face; blinks and closed lips are kept",
-        min=0, max=1, default=0.2, subtype="FACTOR",
-    )  # fmt: skip
+        min=0,
+        max=1,
+        default=0.2,
+        subtype="FACTOR",
+    )
     fill: IntProperty(
         name="Fill Gaps",
         description="Longest gap that is bridged, in frames; longer ones stay gaps",
-        min=0, soft_max=60, default=12,
-    )  # fmt: skip
+        min=0,
+        soft_max=60,
+        default=12,
+    )
     lens: FloatProperty(
         name="Lens (mm)",
         description="Focal length of the actor's camera in millimetres, of a sensor 36 wide, for "
         "a face that is near or far from the middle; 0: unknown",
-        min=0, max=1000, default=0, precision=1,
-    )  # fmt: skip
+        min=0,
+        max=1000,
+        default=0,
+        precision=1,
+    )
 
 
 def _gain(name: str, what: str) -> Any:
     return FloatProperty(
         name=name,
         description=f"How strongly {what} follows the actor: 0 not at all, 1 as acted, 2 twice",
-        min=0, max=2, default=1, subtype="FACTOR",
-    )  # fmt: skip
+        min=0,
+        max=2,
+        default=1,
+        subtype="FACTOR",
+    )
 
 
 class LikenessSettings(PropertyGroup):
@@ -243,9 +263,10 @@ class LikenessSettings(PropertyGroup):
     )
     clip: PointerProperty(name="Clip", type=bpy.types.MovieClip)
     capture_face: IntProperty(
-        name="Face Number", min=0,
+        name="Face Number",
+        min=0,
         description="Which face of the footage: from left to right as they come into the picture",
-    )  # fmt: skip
+    )
     largest_face: BoolProperty(
         name="Largest Face",
         description="Capture the face that is largest in the footage",
@@ -259,21 +280,34 @@ class LikenessSettings(PropertyGroup):
     brows: _gain("Brows", "the brows")
     gaze: _gain("Gaze", "the direction of the look")
     teeth_seen: FloatProperty(
-        name="Teeth", min=0, max=1, default=1, subtype="FACTOR",
+        name="Teeth",
+        min=0,
+        max=1,
+        default=1,
+        subtype="FACTOR",
         description="How far teeth are seen where the portrait shows none; 0: a dark mouth",
-    )  # fmt: skip
+    )
     teeth_brightness: FloatProperty(
-        name="Brightness", min=0.3, max=1.5, default=1,
+        name="Brightness",
+        min=0.3,
+        max=1.5,
+        default=1,
         description="Light on these teeth; 1: by the portrait's skin and lips",
-    )  # fmt: skip
+    )
     teeth_warmth: FloatProperty(
-        name="Warmth", min=-1, max=1, default=0,
+        name="Warmth",
+        min=-1,
+        max=1,
+        default=0,
         description="Tint of these teeth, from bluish to yellow; 0: as the whites of the eyes",
-    )  # fmt: skip
+    )
     teeth_size: FloatProperty(
-        name="Tooth Size", min=0.7, max=1.3, default=1,
+        name="Tooth Size",
+        min=0.7,
+        max=1.3,
+        default=1,
         description="Size of these teeth; 1: a mean adult's in a face of this size",
-    )  # fmt: skip
+    )
     transfer: EnumProperty(name="Transfer", items=TRANSFERS)
     neutralize: BoolProperty(
         name="Neutralize",
@@ -284,33 +318,48 @@ class LikenessSettings(PropertyGroup):
     range: EnumProperty(name="Range", description="Which frames are made", items=RANGES)
     layer: EnumProperty(name="Layer", description="What the frames hold", items=LAYERS)
     own_matte: StringProperty(
-        name="Own Matte", subtype="FILE_PATH", options=_RELATIVE,
+        name="Own Matte",
+        subtype="FILE_PATH",
+        options=_RELATIVE,
         description="A matte of the person in the portrait, grey or with alpha, in place of the "
         "one that is made; empty: none",
-    )  # fmt: skip
+    )
     own_plate: StringProperty(
-        name="Own Plate", subtype="FILE_PATH", options=_RELATIVE,
+        name="Own Plate",
+        subtype="FILE_PATH",
+        options=_RELATIVE,
         description="A picture of what lies behind the person, in place of the one that is made; "
         "empty: none",
-    )  # fmt: skip
+    )
     format: EnumProperty(name="Format", description="Files of the head frames", items=FORMATS)
     feather: FloatProperty(
         name="Feather",
         description="Softness of the strip's edge in percent of its width; 0: as narrow as it is",
-        min=0, max=25, default=0, subtype="PERCENTAGE",
-    )  # fmt: skip
+        min=0,
+        max=25,
+        default=0,
+        subtype="PERCENTAGE",
+    )
     match: EnumProperty(
-        name="Match Colours", description="What the head's colours agree with", items=MATCHES,
+        name="Match Colours",
+        description="What the head's colours agree with",
+        items=MATCHES,
         default="portrait",
-    )  # fmt: skip
+    )
     match_picture: StringProperty(
-        name="Picture", subtype="FILE_PATH", options=_RELATIVE,
+        name="Picture",
+        subtype="FILE_PATH",
+        options=_RELATIVE,
         description="A graded still of the shot, best with a face in it, that the head is to match",
-    )  # fmt: skip
+    )
     match_strength: FloatProperty(
-        name="Match Strength", description="How far the head's colours are led there",
-        min=0, max=1, default=1, subtype="FACTOR",
-    )  # fmt: skip
+        name="Match Strength",
+        description="How far the head's colours are led there",
+        min=0,
+        max=1,
+        default=1,
+        subtype="FACTOR",
+    )
     matte: BoolProperty(
         name="Matte",
         description="Also lay mattes above the head, muted, as masks for grading and compositing",

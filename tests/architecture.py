@@ -37,9 +37,12 @@ def drawn() -> str:
     for room in ROOMS:
         arrows = shortest(room_arrows(room))
         boxes = sorted(arrows.keys() | {box for boxes in arrows.values() for box in boxes})
-        lines += [f"    subgraph {room}", *(f'        {room}.{box}["{box}"]' for box in boxes)]
+        names = {box: f"{room}_{box}".replace(".", "_") for box in boxes}
+        lines += [f"    subgraph {room}", *(f'        {names[box]}["{box}"]' for box in boxes)]
         lines += [
-            f"        {room}.{a} --> {room}.{b}" for a in sorted(arrows) for b in sorted(arrows[a])
+            f"        {names[box]} --> {names[end]}"
+            for box in sorted(arrows)
+            for end in sorted(arrows[box])
         ]
         lines.append("    end")
     lines += ["    export --> inference", "    blender_addon -. a process of its own .-> inference"]
@@ -60,22 +63,22 @@ def room_arrows(room: str) -> Arrows:
 
 
 def shortest(arrows: Arrows) -> Arrows:
-    """Without the arrows that a longer way implies."""
-
-    def reached(start: str, seen: frozenset[str] = frozenset()) -> set[str]:
-        found: set[str] = set()
-        for box in arrows.get(start, set()) - seen:
-            found |= {box} | reached(box, seen | {start})
-        return found
-
+    """Without the arrows that a longer way implies, where there is no circle."""
     return {
-        box: {
-            b
-            for b in ends
-            if not any(b in reached(other, frozenset({box})) for other in ends - {b})
-        }
+        box: {end for end in ends if not any(end in reached(o, arrows) for o in ends - {end})}
         for box, ends in arrows.items()
     }
+
+
+def reached(start: str, arrows: Arrows) -> set[str]:
+    """Where the arrows lead from a box."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for other in arrows.get(waiting.pop(), set()) - found:
+            found.add(other)
+            waiting.append(other)
+    return found
 
 
 def _module(path: Path) -> str:
@@ -106,24 +109,14 @@ def _box(name: str, uses: dict[str, set[str]]) -> str:
         return "top"
     if _in_package(name, uses):
         return parts[1]
-    if not any(_in_package(other, uses) for other in _reached(name, uses)):
+    if not any(_in_package(other, uses) for other in reached(name, uses)):
         return "ground"
-    used = any(name in _reached(other, uses) for other in uses if _in_package(other, uses))
+    used = any(name in reached(other, uses) for other in uses if _in_package(other, uses))
     return f"{parts[1]}.py" if used else "top"
 
 
 def _in_package(name: str, uses: dict[str, set[str]]) -> bool:
     return name.count(".") > 1 or any(other.startswith(f"{name}.") for other in uses)
-
-
-def _reached(name: str, uses: dict[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        for other in uses[waiting.pop()] - found:
-            found.add(other)
-            waiting.append(other)
-    return found
 
 
 if __name__ == "__main__":

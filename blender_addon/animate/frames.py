@@ -83,8 +83,9 @@ def own_pictures(chosen: LikenessSettings) -> dict[str, Any]:
     """The artist's own matte and plate, as the job says them. InputError when one is gone."""
     job: dict[str, Any] = {}
     for name, own, what in (
-        ("alpha", chosen.own_matte, "own matte"), ("plate", chosen.own_plate, "own plate"),
-    ):  # fmt: skip
+        ("alpha", chosen.own_matte, "own matte"),
+        ("plate", chosen.own_plate, "own plate"),
+    ):
         if own:
             job[name] = str(folders.existing(own, what))
     return job
@@ -97,8 +98,10 @@ def matched_to(chosen: LikenessSettings) -> str:
     path = folders.absolute(chosen.match_picture) if chosen.match_picture else None
     if path is None or not path.is_file():
         which = f"{path}: there is no such file" if path else "no picture is chosen"
-        raise InputError(f"{which} that the head's colours could match; choose one in the step "
-                         "Composite, or set Match to Portrait")  # fmt: skip
+        raise InputError(
+            f"{which} that the head's colours could match; choose one in the step "
+            "Composite, or set Match to Portrait"
+        )
     return str(path)
 
 

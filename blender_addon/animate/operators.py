@@ -7,9 +7,9 @@ import bpy
 
 from .. import registration, versions
 from ..errors import InputError
-from ..operator_parts import StepOperator, attempt
 from ..properties import active_portrait
 from ..worker import jobs
+from ..worker.operator_parts import StepOperator, attempt
 from . import frames, person
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import bpy
 
-from .. import hints, preferences, registration, versions
+from .. import registration, versions
 from ..panel_parts import StepPanel, active_of, big_button, draw_hint
 from ..properties import LikenessPortrait, settings
 from ..sequencer import head_strip
 from ..worker import jobs, status
+from ..worker.launch import has_torch
 from . import frames, person
+from .hints import for_frames
 
 
 class LIKENESS_PT_animate(StepPanel):
@@ -30,7 +32,7 @@ class LIKENESS_PT_animate(StepPanel):
         column.prop(chosen, "neutralize")
         column.row().prop(chosen, "tier", expand=True)
         active = active_of(chosen.portraits, chosen.portrait_index)
-        missing = hints.for_frames(scene)
+        missing = for_frames(scene)
         row = big_button(layout, "likeness.test_frame", "RENDER_STILL", missing)
         draw_hint(layout, missing)
         shown = active is not None and head_strip.find(scene, frames.test_tag(active)) is not None
@@ -49,7 +51,7 @@ def _all_done(scene: bpy.types.Scene, kind: str) -> bool:
 
 def _draw_person(layout: bpy.types.UILayout, active: LikenessPortrait) -> None:
     row = layout.row(align=True)
-    row.enabled = preferences.has_torch()
+    row.enabled = has_torch()
     row.operator("likeness.personalize", icon="USER")
     if not row.enabled:
         layout.label(text="Needs an environment with torch", icon="INFO")

@@ -8,12 +8,12 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, versions
+from .. import versions
 from ..errors import InputError
 from ..portrait import portraits
 from ..properties import LikenessPortrait, active_portrait, find_portrait, settings
 from ..storage import folders, ownership
-from ..worker import jobs
+from ..worker import jobs, launch
 
 PERSONALIZE = "personalize"
 PERSON = "person.json"
@@ -39,7 +39,7 @@ def personalize(context: bpy.types.Context) -> str:
     """Fine-tune the network on the active portrait's pictures."""
     scene = versions.sequencer_scene(context)
     portrait = active_portrait(scene)
-    if not preferences.has_torch():
+    if not launch.has_torch():
         raise InputError(
             "personalizing needs an environment with torch, which this one has not; "
             "`python3.11 build.py test` makes one, then choose it in the add-on's preferences"
@@ -50,8 +50,9 @@ def personalize(context: bpy.types.Context) -> str:
     command += ["--tier", settings(scene).tier]
     if portrait.pictures[0].face:
         command += ["--portrait-face", str(portrait.pictures[0].face)]
-    jobs.start(context, PERSONALIZE, {"command": command}, {"portrait": portrait.uid,
-                                                          "out": str(out)})  # fmt: skip
+    jobs.start(
+        context, PERSONALIZE, {"command": command}, {"portrait": portrait.uid, "out": str(out)}
+    )
     return ""
 
 

@@ -10,9 +10,9 @@ from bpy.props import EnumProperty
 
 from .. import registration, versions
 from ..errors import InputError
-from ..operator_parts import StepOperator, attempt
 from ..properties import active_portrait, active_take
 from ..worker import jobs
+from ..worker.operator_parts import StepOperator, attempt
 from . import layers_view, synthesis
 
 

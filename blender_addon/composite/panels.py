@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import bpy
 
-from .. import hints, preferences, registration, versions
-from ..panel_parts import StepPanel, active_of, big_button, draw_hint
+from .. import registration, versions
+from ..panel_parts import StepPanel, active_of, big_button, draw_hint, draw_lines, letters
 from ..portrait import portraits
 from ..properties import LikenessSettings, settings
 from ..sequencer import head_strip
 from ..worker import status
 from . import layers_view, synthesis
+from .hints import for_output
 
 
 class LIKENESS_PT_composite(StepPanel):
@@ -39,7 +40,7 @@ class LIKENESS_PT_composite(StepPanel):
             column.prop(chosen, "matte_kind")
         column.prop(chosen, "sound")
         active = active_of(chosen.portraits, chosen.portrait_index)
-        missing = hints.for_output(scene, active)
+        missing = for_output(scene, active)
         draw_hint(layout, missing)
         if not bpy.data.filepath:
             layout.label(text="Save the file to keep frames beside it", icon="INFO")
@@ -73,7 +74,7 @@ def _draw_layers(
     if words is not None:
         said = words[:1].upper() + words[1:] or "Nothing stands out in the matte"
         icon = "INFO" if words else "CHECKMARK"
-        preferences.draw_lines(layout, said, icon, preferences.letters(context))
+        draw_lines(layout, said, icon, letters(context))
 
 
 CLASSES = (LIKENESS_PT_composite,)

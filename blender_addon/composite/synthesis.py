@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, versions
+from .. import versions
 from ..animate import frames as animate
 from ..errors import InputError
 from ..performance import takes as performance
@@ -29,7 +29,7 @@ from ..properties import (
 from ..sequencer import head_strip, strips, timing
 from ..sequencer.placement import FILE_NAME, read_placement
 from ..storage import folders
-from ..worker import jobs, undo_steps
+from ..worker import jobs, launch, undo_steps
 from . import layers_view
 
 KIND = "synthesize"
@@ -69,7 +69,7 @@ def synthesize(context: bpy.types.Context) -> str:
     kind = wanted_mattes(scene, head_strip.find(scene, matte_tag(portrait, take)))
     if kind != "off":
         job["matte"] = kind
-    preferences.runtime()  # where nothing can run, that is said before the test frame goes
+    launch.runtime()  # where nothing can run, that is said before the test frame goes
     head_strip.remove(scene, animate.test_tag(portrait))
     notes = {
         "portrait": portrait.uid, "take": take.uid, "span": list(span),
@@ -156,8 +156,9 @@ def apply(
     notes = ticket.notes
     laid = show(notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"])
     if "made_of" in notes:
-        layers_view.keep_words(find_portrait(notes["portrait"]), notes["made_of"],
-                               result.get("words", ""))  # fmt: skip
+        layers_view.keep_words(
+            find_portrait(notes["portrait"]), notes["made_of"], result.get("words", "")
+        )
     take = find_take(notes["take"])
     scene = scene_of(find_portrait(notes["portrait"]))
     sounded = notes["sound"] and add_sound(scene, take, laid.strip)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import versions
+from ..controls import curves
 from ..errors import InputError
-from ..performance import curves
 from ..sequencer.head_strip import TAG
 from ..storage.canonical import read_face
 from . import geometry

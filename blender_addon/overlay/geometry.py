@@ -92,9 +92,12 @@ def from_world(points: Points, matrix: Points, region: tuple[int, int]) -> Point
 
 
 def face_in_world(
-    performance: Performance, face: Face, index: int, controls: NDArray[np.floating],
+    performance: Performance,
+    face: Face,
+    index: int,
+    controls: NDArray[np.floating],
     matrix: Points,
-) -> Points:  # fmt: skip
+) -> Points:
     """The performer's face of one frame with these controls, under an Empty's matrix (4, 4)."""
     shape = performance.neutral + np.tensordot(controls, face.basis, axes=1)
     shape = shape + performance.residual[index]

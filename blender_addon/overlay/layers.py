@@ -46,9 +46,10 @@ class LikenessOverlayLayer(bpy.types.PropertyGroup):
     kind: EnumProperty(items=_KINDS)
     target: StringProperty(description="Tag or name of the strip or clip")
     start: FloatProperty(
-        default=1, description="Frame of the scene on which it begins; a take's is counted from "
-        "the strip's or the clip's first picture"
-    )  # fmt: skip
+        default=1,
+        description="Frame of the scene on which it begins; a take's is counted from "
+        "the strip's or the clip's first picture",
+    )
     pace: FloatProperty(default=1, description="Frames of the scene in one frame of it")
     size: IntVectorProperty(size=2, description="Of the picture that the points lie on")
     crop: IntVectorProperty(
@@ -61,18 +62,24 @@ class LikenessOverlay(bpy.types.PropertyGroup):
     """What is drawn, and where."""
 
     landmarks: BoolProperty(
-        name="Landmarks", default=True, update=_redraw,
+        name="Landmarks",
+        default=True,
+        update=_redraw,
         description="Points and the lines of eyes, lips and brows",
-    )  # fmt: skip
+    )
     mesh: BoolProperty(name="Mesh", update=_redraw, description="The triangles between the points")
     confidence: BoolProperty(
-        name="Confidence", default=True, update=_redraw,
+        name="Confidence",
+        default=True,
+        update=_redraw,
         description="Colour by how sure the detection is, and say where no face was seen",
-    )  # fmt: skip
+    )
     crop: BoolProperty(
-        name="Crop", default=True, update=_redraw,
+        name="Crop",
+        default=True,
+        update=_redraw,
         description="The part of the portrait that is made again; what lies outside stays",
-    )  # fmt: skip
+    )
     preview: BoolProperty(
         name="Preview", default=True, update=_redraw, description="Over the sequencer's preview"
     )
@@ -136,8 +143,9 @@ def layers_of(scene: bpy.types.Scene, kind: str) -> Iterator[LikenessOverlayLaye
     for layer in drawing.chosen(scene).layers:
         if layer.kind == kind and not layer.take:
             yield layer
-        elif layer.kind == kind and (layer.target not in takes or layer.take == active
-                                     or takes[layer.target].take != active):  # fmt: skip
+        elif layer.kind == kind and (
+            layer.target not in takes or layer.take == active or takes[layer.target].take != active
+        ):
             takes[layer.target] = layer
     yield from takes.values()
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..controls.head_pose import rotation_matrices
 from ..errors import InputError
-from ..performance.head_pose import rotation_matrices
 from ..storage.arrays import read_array
 from ..storage.canonical import read_face
 from ..storage.recordings import (

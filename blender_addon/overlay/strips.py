@@ -45,12 +45,16 @@ def place_of(
     percentage = _SHARES.get(shown_at, render.resolution_percentage)
     transform = strip.transform
     return geometry.StripPlace(
-        size, (render.resolution_x, render.resolution_y),
-        (transform.offset_x, transform.offset_y), (transform.scale_x, transform.scale_y),
-        transform.rotation, (transform.origin[0], transform.origin[1]),
+        size,
+        (render.resolution_x, render.resolution_y),
+        (transform.offset_x, transform.offset_y),
+        (transform.scale_x, transform.scale_y),
+        transform.rotation,
+        (transform.origin[0], transform.origin[1]),
         (strip.use_flip_x, strip.use_flip_y),
-        percentage, versions.pivot_share(percentage),
-    )  # fmt: skip
+        percentage,
+        versions.pivot_share(percentage),
+    )
 
 
 def is_due(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:

@@ -75,9 +75,10 @@ PLATFORMS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build what was asked for; returns the exit code, 1 with one line on stderr."""
     parser = argparse.ArgumentParser(
-        prog="build.py extension", description=__doc__,
+        prog="build.py extension",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--runtime", choices=RUNTIMES, action="append", help="default: both")
     parser.add_argument("--platform", choices=PLATFORMS, action="append", help="default: all")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "extension", metavar="DIR")
@@ -120,8 +121,9 @@ def code_members() -> dict[str, Path]:
     """
     members = {
         path.relative_to(ADDON).as_posix(): path
-        for path in sorted(ADDON.rglob("*.py")) if "packaging" not in path.parts
-    }  # fmt: skip
+        for path in sorted(ADDON.rglob("*.py"))
+        if "packaging" not in path.parts
+    }
     if not CANONICAL.is_file():
         raise ExtensionError(f"{CANONICAL} is missing: make it with `python -m export face`")
     members[f"storage/{CANONICAL.name}"] = CANONICAL
@@ -221,9 +223,12 @@ def _blenders_own(*arguments: str) -> list[str]:
 
 
 def _write(
-    out: Path, folder: Path, members: dict[str, Path], platform: Platform | None,
+    out: Path,
+    folder: Path,
+    members: dict[str, Path],
+    platform: Platform | None,
     wheels: Sequence[Path],
-) -> Path:  # fmt: skip
+) -> Path:
     """One zip, validated, under its final name; the same bytes for the same files."""
     version = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["version"]
     kind = f"cpu-{platform.blender}" if platform else "none"

@@ -7,8 +7,8 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import registration, versions
-from ..operator_parts import UNDO, attempt
 from ..properties import active_take
+from ..worker.operator_parts import UNDO, attempt
 from . import edits, takes
 
 

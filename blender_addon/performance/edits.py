@@ -7,11 +7,12 @@ from pathlib import Path
 
 import bpy
 
+from ..controls import curves
 from ..errors import InputError
 from ..properties import LikenessTake, active_take
 from ..storage import folders, recordings
 from ..storage.canonical import read_face
-from . import curves, markers, take_overlay, takes
+from . import markers, take_overlay, takes
 from .clips import find_clip, load_clip
 
 EDITED = ".edited" + recordings.PERFORMANCE_SUFFIX

@@ -8,10 +8,10 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from .. import registration, versions
 from ..errors import InputError
-from ..operator_parts import StepOperator, attempt
 from ..properties import SOURCES, active_take, settings
 from ..storage import folders
 from ..worker import jobs
+from ..worker.operator_parts import StepOperator, attempt
 from . import takes
 
 
@@ -30,9 +30,11 @@ class LIKENESS_OT_capture_footage(StepOperator):
     filter_movie: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
     face: IntProperty(
-        name="Face", description="Number of the face in the footage; 0: the largest", min=0,
+        name="Face",
+        description="Number of the face in the footage; 0: the largest",
+        min=0,
         options={"SKIP_SAVE"},
-    )  # fmt: skip
+    )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         chosen = settings(versions.sequencer_scene(context))

@@ -7,14 +7,14 @@ from typing import Any
 
 import bpy
 
-from .. import hints, registration, versions
+from .. import registration, versions
 from ..overlay import layers as overlay
 from ..panel_parts import StepPanel, active_of, big_button, draw_hint, draw_list
 from ..properties import LikenessTake, settings
 from ..puppet import operators as viewport_operators
 from ..puppet import puppet
 from ..worker import status
-from . import edits, takes
+from . import edits, hints, takes
 
 
 class LIKENESS_UL_takes(bpy.types.UIList):

@@ -12,10 +12,10 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from .. import registration
 from ..errors import InputError, RenderError
-from ..operator_parts import UNDO, attempt
 from ..properties import new_uid
 from ..puppet.recording import PuppetRecording, RenderRecording, frames_of
 from ..storage import folders, recordings
+from ..worker.operator_parts import UNDO, attempt
 from . import takes
 
 _WHAT = (

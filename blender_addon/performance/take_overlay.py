@@ -26,18 +26,28 @@ def show_on_strip(
     timeline's.
     """
     overlay.set_layer(
-        scene, _name("take", take), _file(take), str(strip[TAG]),
-        start=start - versions.content_start(strip), pace=1 / pace, take=take.uid,
-    )  # fmt: skip
+        scene,
+        _name("take", take),
+        _file(take),
+        str(strip[TAG]),
+        start=start - versions.content_start(strip),
+        pace=1 / pace,
+        take=take.uid,
+    )
 
 
 def show_on_clip(scene: bpy.types.Scene, take: LikenessTake, clip: bpy.types.MovieClip) -> None:
     """Draw a take over its footage in the Movie Clip Editor."""
     clip[TAG] = clip.get(TAG) or f"footage:{take.uid}"  # known by it under any name
     overlay.set_layer(
-        scene, _name("clip", take), _file(take), clip[TAG], "CLIP", shift_of(take, clip),
+        scene,
+        _name("clip", take),
+        _file(take),
+        clip[TAG],
+        "CLIP",
+        shift_of(take, clip),
         take=take.uid,
-    )  # fmt: skip
+    )
 
 
 def shift_of(take: LikenessTake, clip: bpy.types.MovieClip) -> int:

@@ -62,9 +62,13 @@ def footage_of_strip(scene: bpy.types.Scene, name: str = "") -> Footage:
         raise InputError(f"the strip '{strip.name}' shows none of its own pictures; lengthen it")
     first, last = timing.due(inside, seen)
     return Footage(
-        path, strip.name, begin + first / pace, 0.0 if real_time else pace,
-        (first + trimmed, last + trimmed), strip.name,
-    )  # fmt: skip
+        path,
+        strip.name,
+        begin + first / pace,
+        0.0 if real_time else pace,
+        (first + trimmed, last + trimmed),
+        strip.name,
+    )
 
 
 def footage_of_clip(clip: bpy.types.MovieClip) -> Footage:
@@ -76,9 +80,13 @@ def footage_of_clip(clip: bpy.types.MovieClip) -> Footage:
     path = folders.existing(clip.filepath, f"file of the clip '{clip.name}'")
     skipped = max(0, clip.frame_offset)
     return Footage(
-        path, clip.name, clip.frame_start, 0.0, (skipped, max(skipped, clip.frame_duration - 1)),
+        path,
+        clip.name,
+        clip.frame_start,
+        0.0,
+        (skipped, max(skipped, clip.frame_duration - 1)),
         clip=clip.name,
-    )  # fmt: skip
+    )
 
 
 def footage_of_file(scene: bpy.types.Scene, path: Path) -> Footage:

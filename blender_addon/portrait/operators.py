@@ -12,10 +12,10 @@ from bpy.types import OperatorFileListElement
 
 from .. import registration, versions
 from ..errors import InputError
-from ..operator_parts import StepOperator, attempt
 from ..properties import BASES, NO_BASIS, active_portrait, settings
 from ..storage import folders
 from ..worker import jobs
+from ..worker.operator_parts import StepOperator, attempt
 from . import portraits
 
 
@@ -107,13 +107,17 @@ class LIKENESS_OT_consent_record(StepOperator):
         name="Whose Face", description="Name of the person who is shown", options={"SKIP_SAVE"}
     )
     basis: EnumProperty(
-        name="Basis", description="On what ground this face may be animated", items=BASES,
-        default=NO_BASIS, options={"SKIP_SAVE"},
-    )  # fmt: skip
-    note: StringProperty(
-        name="Note", description="Where the agreement or the licence is kept; optional",
+        name="Basis",
+        description="On what ground this face may be animated",
+        items=BASES,
+        default=NO_BASIS,
         options={"SKIP_SAVE"},
-    )  # fmt: skip
+    )
+    note: StringProperty(
+        name="Note",
+        description="Where the agreement or the licence is kept; optional",
+        options={"SKIP_SAVE"},
+    )
 
     # What was typed when OK was refused, by portrait: nobody should have to type it again.
     _typed: ClassVar[dict[str, tuple[str, str, str]]] = {}

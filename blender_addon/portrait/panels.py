@@ -9,12 +9,13 @@ from typing import Any
 import bpy
 import bpy.utils.previews
 
-from .. import hints, registration, versions
+from .. import registration, versions
 from ..panel_parts import StepPanel, active_of, draw_hint, draw_list
 from ..properties import LikenessPicture, LikenessPortrait, settings
 from ..storage import folders
 from ..worker import status
 from . import portraits
+from .hints import for_portrait_strip
 
 _THUMBNAIL = 5.0  # units of the interface
 _pictures: Any = None  # previews by path; Blender's own collection, made when first needed
@@ -69,7 +70,7 @@ class LIKENESS_PT_portrait(StepPanel):
         layout, scene = self.layout, versions.sequencer_scene(context)
         chosen = settings(scene)
         active = active_of(chosen.portraits, chosen.portrait_index)
-        missing = hints.for_portrait_strip(scene)
+        missing = for_portrait_strip(scene)
         row = layout.row(align=True)
         from_strip = row.row(align=True)
         from_strip.enabled = not missing

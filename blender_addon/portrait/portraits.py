@@ -152,8 +152,9 @@ def record_consent(scene: bpy.types.Scene, who: str, basis: str, note: str = "")
     if basis == NO_BASIS:
         missing["a basis"] = "choose on what ground it may be animated"
     if missing:
-        raise InputError(f"the consent note needs {' and '.join(missing)}: "
-                         f"{', and '.join(missing.values())}")  # fmt: skip
+        raise InputError(
+            f"the consent note needs {' and '.join(missing)}: {', and '.join(missing.values())}"
+        )
     for picture in portrait.pictures:
         path = folders.existing(picture.path, "picture")
         picture.sha256 = folders.hash_of(path)
@@ -194,8 +195,11 @@ def checked_pictures(portrait: LikenessPortrait, final: bool) -> list[Path]:
     if final:
         if missing := consent_missing(portrait):
             raise InputError(f"{missing}: record in Portrait whose face this is, then synthesize")
-        changed = [p for p, one in zip(paths, portrait.pictures, strict=True)
-                   if folders.hash_of(p) != one.sha256]  # fmt: skip
+        changed = [
+            p
+            for p, one in zip(paths, portrait.pictures, strict=True)
+            if folders.hash_of(p) != one.sha256
+        ]
         if changed:
             raise InputError(
                 f"{changed[0]}: the file has changed since consent was recorded; record it again"

@@ -6,10 +6,10 @@ from __future__ import annotations
 import bpy
 from bpy.props import StringProperty
 
-from ..operator_parts import UNDO, attempt
-from ..performance import curves
+from ..controls import curves
 from ..registration import register_classes, unregister_classes
 from ..storage.canonical import read_face
+from ..worker.operator_parts import UNDO, attempt
 from . import puppet
 
 

@@ -141,15 +141,21 @@ def look(
     depsgraph.update()
     view = view_of(scene, camera, depsgraph)
     return Seen(
-        scene.frame_current, project(world_vertices(thing, depsgraph), view, rigid), camera.name,
+        scene.frame_current,
+        project(world_vertices(thing, depsgraph), view, rigid),
+        camera.name,
         view.size,
-    )  # fmt: skip
+    )
 
 
 def capture_frames(
-    scene_name: str, object_name: str, camera_name: str, first: int, last: int,
+    scene_name: str,
+    object_name: str,
+    camera_name: str,
+    first: int,
+    last: int,
     rigid: NDArray[np.integer] | None = None,
-) -> Generator[Seen]:  # fmt: skip
+) -> Generator[Seen]:
     """What the camera sees of the face at each frame of the scene, `first` to `last`.
 
     Takes its time between frames if it is asked to: it keeps names alone. However it ends, the
@@ -183,9 +189,7 @@ def track_of(frames: list[Seen], rate: Fraction, source: str) -> Track:
     for index, seen in enumerate(frames):
         if seen.points is not None:
             points[index] = seen.points
-    cuts = tuple(
-        i for i in range(1, len(frames)) if frames[i].camera != frames[i - 1].camera
-    )  # fmt: skip
+    cuts = tuple(i for i in range(1, len(frames)) if frames[i].camera != frames[i - 1].camera)
     return Track(points, valid, rate, frames[0].size, cuts, source)
 
 
@@ -199,9 +203,10 @@ def find_camera(scene: bpy.types.Scene, name: str = "") -> bpy.types.Object:
     camera = scene.objects.get(name) if name else scene.camera
     if camera is None:
         raise InputError(
-            f"{name}: there is no such camera; choose another" if name
+            f"{name}: there is no such camera; choose another"
+            if name
             else "The scene has no camera; add one that sees the face"
-        )  # fmt: skip
+        )
     if camera.type != "CAMERA":
         raise InputError(f"{camera.name}: this is no camera; choose one")
     return camera

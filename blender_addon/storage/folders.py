@@ -18,6 +18,7 @@ from pathlib import Path
 import bpy
 
 from ..errors import InputError
+from .cache import cache_folder
 
 NAME = "likeness"
 
@@ -41,9 +42,7 @@ def to_browse() -> str:
 
 def cache(*parts: str) -> Path:
     """A folder for what can be made again, from the preferences; made if absent."""
-    from .. import preferences
-
-    return preferences.cache_folder(*parts)
+    return cache_folder(*parts)
 
 
 def safe_name(text: str) -> str:

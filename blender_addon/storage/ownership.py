@@ -205,14 +205,16 @@ def _older_frames(folder: Path) -> bool:
 def _older_faces(folder: Path) -> bool:
     return any(
         entry.stat(follow_symlinks=False).st_size == _POINTS_SIZE
-        for entry in plain_files(folder) if entry.name.endswith(".face1.npy")
-    )  # fmt: skip
+        for entry in plain_files(folder)
+        if entry.name.endswith(".face1.npy")
+    )
 
 
 PERSON = FolderKind("a personalized generator", _older_person, r"person\.json|generator\.onnx")
 FRAMES = FolderKind(
-    "head frames", _older_frames,
+    "head frames",
+    _older_frames,
     r"(head|full)_\d{6}\.(png|exr)|matte_\d{6}\.png|head\.json|job\.json|frames\.marks",
-)  # fmt: skip
+)
 LAYERS = FolderKind("layers of a portrait", lambda folder: False, "")
 FACES = FolderKind("faces of pictures", _older_faces, r".+\.face\d+\.(png|npy)")

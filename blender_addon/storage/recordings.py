@@ -262,5 +262,6 @@ def _size(data: Arrays) -> tuple[int, int]:
 
 def _check_numbers(path: Path, kind: str, arrays: list[NDArray[np.floating]]) -> None:
     if not all((np.abs(values) <= _FARTHEST).all() for values in arrays):
-        raise InputError(f"{path}: the {kind} holds values that are not numbers, or too large; "
-                         "make it again")  # fmt: skip
+        raise InputError(
+            f"{path}: the {kind} holds values that are not numbers, or too large; make it again"
+        )

@@ -330,11 +330,13 @@ class Client:
             else:
                 events.append(
                     {
-                        "event": "error", "id": name, "kind": "failure",
+                        "event": "error",
+                        "id": name,
+                        "kind": "failure",
                         "message": f"the worker ended in the middle ({words}); "
                         "start the job again, what was finished is kept",
                     }
-                )  # fmt: skip
+                )
         return events
 
     def _sent_again(self, name: str) -> bool:

@@ -19,11 +19,12 @@ from typing import Any
 
 import bpy
 
-from .. import preferences
+from ..choices import chosen
 from ..errors import InputError, JobError
 from ..sequencer import prefetch
 from . import pump, undo_steps
 from .client import Event
+from .launch import launch
 
 ENDED = ("DONE", "FAILED", "CANCELLED")
 _INTERRUPTED = "interrupted when the file was closed; start it again"
@@ -139,8 +140,8 @@ def inline() -> bool:
 def begin(scene: bpy.types.Scene, kind: str, request: dict[str, Any], notes: dict[str, Any]) -> str:
     """Queue a job and put it on the scene's list; ticks do the rest. Raises InputError."""
     if "command" in request:
-        launch = preferences.launch(*request["command"])
-        name = pump.command(launch, lambda event: _arrived(name, event))
+        started = launch(*request["command"])
+        name = pump.command(started, lambda event: _arrived(name, event))
     else:
         request = _completed(request)
         name = pump.submit(request, lambda event: _arrived(name, event))
@@ -314,7 +315,7 @@ def _stage(event: Event) -> str:
 def _completed(request: dict[str, Any]) -> dict[str, Any]:
     """The request with the preferences' provider where the job takes one."""
     if request.get("do") in ("synthesize", "check"):
-        return {"provider": preferences.settings().provider, **request}
+        return {"provider": chosen().provider, **request}
     return request
 
 

@@ -18,8 +18,9 @@ from uuid import uuid4
 
 import bpy
 
-from .. import preferences
+from .. import choices
 from .client import Client, Event, Launch
+from .launch import worker_launch
 
 INTERVAL = 0.1
 _MOST_EVENTS = 64
@@ -42,7 +43,7 @@ class _State:
     """What lives as long as the add-on is registered."""
 
     def __init__(self) -> None:
-        self.client = Client(preferences.worker_launch)
+        self.client = Client(worker_launch)
         self.listeners: dict[str, OnEvent] = {}
         self.epoch = 0
         self.saving_since: float | None = None
@@ -143,7 +144,7 @@ def _turn() -> None:
     waited = time.monotonic() - state.drawn_at
     if state.to_draw and (waited > _DRAW_SECONDS or not only_progress):
         redraw()
-    state.client.stop_if_idle(60 * preferences.settings().idle_minutes)
+    state.client.stop_if_idle(60 * choices.chosen().idle_minutes)
 
 
 def _give_out(state: _State) -> set[str]:
@@ -236,8 +237,8 @@ def register() -> None:
         _state = _State()
         atexit.register(stop)
         # The worker that runs was started with the old choice; the next job starts another.
-        preferences.on_change.append(renew_worker)
-        preferences.at_work.append(busy)
+        choices.on_change.append(renew_worker)
+        choices.at_work.append(busy)
     for name, handler in _HANDLERS:
         handlers = getattr(bpy.app.handlers, name)
         if handler not in handlers:
@@ -257,6 +258,6 @@ def unregister() -> None:
     stop()
     atexit.unregister(stop)
     if _state is not None:
-        preferences.on_change.remove(renew_worker)
-        preferences.at_work.remove(busy)
+        choices.on_change.remove(renew_worker)
+        choices.at_work.remove(busy)
     _state = None

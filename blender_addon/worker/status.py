@@ -4,23 +4,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import bpy
 
-from .. import preferences
+from ..choices import chosen
 from ..errors import InputError
-from ..operator_parts import attempt
+from ..panel_parts import draw_lines, letters
 from ..registration import register_classes, unregister_classes
 from ..sequencer import prefetch
 from . import jobs, pump
 from .client import Event
+from .operator_parts import attempt
 
 # ESC ends a job where the panels are: over timeline, preview and sidebar of the sequencer. Not over
 # other editors, where it is pressed for other reasons. Text fields, menus and what has the mouse
 # take the key before any keymap does.
 _KEYMAP, _EDITOR = "Video Sequence Editor", cast(Any, "SEQUENCE_EDITOR")
 _keys: list[tuple[bpy.types.KeyMap, bpy.types.KeyMapItem]] = []
+
+
+@dataclass
+class Check:
+    """What the last check of the runtime said; not kept in any file."""
+
+    lines: tuple[str, ...] = ()
+
+
+CHECK = Check()
 
 
 class LIKENESS_OT_job_cancel(bpy.types.Operator):
@@ -88,12 +100,12 @@ class LIKENESS_OT_check_runtime(bpy.types.Operator):
     bl_label = "Check Runtime"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        preferences.CHECK.lines = ("Checking: the worker starts, which may take some seconds",)
-        job = {"do": "check", "provider": preferences.settings().provider}
+        CHECK.lines = ("Checking: the worker starts, which may take some seconds",)
+        job = {"do": "check", "provider": chosen().provider}
         try:
             name = pump.submit(job, _checked)
         except InputError as error:
-            preferences.CHECK.lines = (str(error),)
+            CHECK.lines = (str(error),)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if bpy.app.background:
@@ -103,7 +115,7 @@ class LIKENESS_OT_check_runtime(bpy.types.Operator):
 
     def _report_all(self) -> set[str]:
         """The lines for a console; a single one is what went wrong."""
-        lines = preferences.CHECK.lines
+        lines = CHECK.lines
         for line in lines:
             self.report({"INFO"} if len(lines) > 1 else {"ERROR"}, line)
         return {"FINISHED"} if len(lines) > 1 else {"CANCELLED"}
@@ -111,9 +123,9 @@ class LIKENESS_OT_check_runtime(bpy.types.Operator):
 
 def _checked(event: Event) -> None:
     if event["event"] == "done":
-        preferences.CHECK.lines = tuple(event["result"]["lines"])
+        CHECK.lines = tuple(event["result"]["lines"])
     elif "message" in event:
-        preferences.CHECK.lines = (str(event["message"]),)
+        CHECK.lines = (str(event["message"]),)
 
 
 def draw_jobs(
@@ -135,12 +147,14 @@ def draw_jobs(
         if last.message:
             layout.label(text=last.message, icon="CHECKMARK")
         return
-    said = last.message if stands == "FAILED" else {
-        "PENDING": f"{last.label}: undone", "CANCELLED": f"{last.label}: cancelled"
-    }[stands]  # fmt: skip
+    said = (
+        last.message
+        if stands == "FAILED"
+        else {"PENDING": f"{last.label}: undone", "CANCELLED": f"{last.label}: cancelled"}[stands]
+    )
     column = layout.column(align=True)
     icon = "ERROR" if stands == "FAILED" else "INFO"
-    preferences.draw_lines(column, said, icon, preferences.letters(context))
+    draw_lines(column, said, icon, letters(context))
     if last.kind in jobs.KINDS:
         column.operator("likeness.job_again", icon="FILE_REFRESH").job = last.name
 

@@ -17,5 +17,9 @@ def compose(*arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [python, "-m", "blender_addon.compose", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=240, check=False, **how,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        **how,
+    )

@@ -17,13 +17,17 @@ def state() -> dict[str, Any]:
     scene = bpy.context.scene
     strips = {
         strip.name: [
-            strip.type, strip.channel, versions.span(strip), versions.content_start(strip),
-            strip.mute, strip.get("likeness", ""),
+            strip.type,
+            strip.channel,
+            versions.span(strip),
+            versions.content_start(strip),
+            strip.mute,
+            strip.get("likeness", ""),
             [round(value, 4) for value in (strip.transform.offset_x, strip.transform.offset_y)],
             [element.filename for element in strip.elements] if strip.type == "IMAGE" else [],
         ]
         for strip in versions.strips(scene.sequence_editor)
-    }  # fmt: skip
+    }
     things = {thing.name: [thing.type, _curves(thing)] for thing in bpy.data.objects}
     clips = {
         clip.name: [
@@ -31,12 +35,15 @@ def state() -> dict[str, Any]:
             for track in clip.tracking.tracks
         ]
         for clip in bpy.data.movieclips
-    }  # fmt: skip
+    }
     return {
-        "likeness": _values(scene.likeness), "strips": strips, "things": things, "clips": clips,
+        "likeness": _values(scene.likeness),
+        "strips": strips,
+        "things": things,
+        "clips": clips,
         "jobs": [[job.kind, job.state, job.message] for job in scene.likeness_jobs],
         "camera": scene.camera.name if scene.camera else "",
-    }  # fmt: skip
+    }
 
 
 def _values(group: Any) -> Any:

@@ -84,13 +84,20 @@ def write_material(
     (folder / "head.json").write_text(
         json.dumps(
             {
-                "likeness": 1, "portrait": str(path), "portrait_size": list(size),
-                "box": list(box), "rate": list(rate), "first": first, "count": count,
-                "pattern": "head_%06d" + suffix, "layer": layer, "alpha": alpha,
+                "likeness": 1,
+                "portrait": str(path),
+                "portrait_size": list(size),
+                "box": list(box),
+                "rate": list(rate),
+                "first": first,
+                "count": count,
+                "pattern": "head_%06d" + suffix,
+                "layer": layer,
+                "alpha": alpha,
             }
         ),
         encoding="utf-8",
-    )  # fmt: skip
+    )
     return Material(folder, portrait, box, expected)
 
 

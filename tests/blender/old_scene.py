@@ -83,9 +83,11 @@ def fill(group: Any, values: dict[str, Any]) -> None:
             for each in value:
                 fill(getattr(group, name).add(), each)
             continue
-        if group.bl_rna.properties[name].type != "STRING" and read(group, {name: value}) == {
-            name: value
-        } and name != "face":  # fmt: skip
+        if (
+            group.bl_rna.properties[name].type != "STRING"
+            and read(group, {name: value}) == {name: value}
+            and name != "face"
+        ):
             raise ValueError(f"{group.bl_rna.identifier}.{name}: {value} is what it is anyway")
         setattr(group, name, value)
 

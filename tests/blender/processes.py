@@ -53,9 +53,16 @@ class BlenderProcess:
             "BLENDER_USER_RESOURCES": str(self._folder / "user"),
         }  # fmt: skip
         self._process = subprocess.Popen(
-            command, cwd=config.rootpath, env=environment, stdin=subprocess.PIPE,
-            stdout=self._log, stderr=self._log, pass_fds=[theirs[1]], text=True, encoding="utf-8",
-        )  # fmt: skip
+            command,
+            cwd=config.rootpath,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            pass_fds=[theirs[1]],
+            text=True,
+            encoding="utf-8",
+        )
         os.close(theirs[1])
         self._reports = os.fdopen(theirs[0], encoding="utf-8")
 
@@ -81,9 +88,13 @@ class BlenderProcess:
             how = f"was stopped: {late}"
         self._failed = True
         yield pytest.TestReport(
-            item.nodeid, item.location, {}, "failed",
-            f"Blender {self.version} {how}\n{self._output(begin)}", "call",
-        )  # fmt: skip
+            item.nodeid,
+            item.location,
+            {},
+            "failed",
+            f"Blender {self.version} {how}\n{self._output(begin)}",
+            "call",
+        )
 
     @property
     def alive(self) -> bool:

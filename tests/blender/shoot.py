@@ -37,14 +37,20 @@ class Shoot:
         versions.edit_in_every_workspace(scene)
         strips = versions.strips(scene.sequence_editor)
         actor = strips.new_movie(
-            name="actor", filepath=str(clip or self.clip), channel=1, frame_start=10,
+            name="actor",
+            filepath=str(clip or self.clip),
+            channel=1,
+            frame_start=10,
             fit_method="ORIGINAL",
-        )  # fmt: skip
+        )
         versions.set_span(actor, 12, until)
         still = strips.new_image(
-            name="lisa.jpg", filepath=str(picture or self.picture), channel=2, frame_start=5,
+            name="lisa.jpg",
+            filepath=str(picture or self.picture),
+            channel=2,
+            frame_start=5,
             fit_method="ORIGINAL",
-        )  # fmt: skip
+        )
         versions.set_span(still, 5, 40)
         width, height = still.elements[0].orig_width, still.elements[0].orig_height
         scene.render.resolution_x, scene.render.resolution_y = width // 2 * 2, height // 2 * 2

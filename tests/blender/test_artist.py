@@ -129,10 +129,14 @@ def _drawn(scene: Any) -> list[list[Any]]:
     found = [layer for kind in ("STRIP", "CLIP") for layer in overlay.layers_of(scene, kind)]
     assert all(absolute(layer.path).is_file() for layer in found)
     return [
-        [layer.kind, layer.name.split(" ")[0].split(":")[0], layer.start,
-         ".".join(Path(layer.path).name.split(".")[1:])]
+        [
+            layer.kind,
+            layer.name.split(" ")[0].split(":")[0],
+            layer.start,
+            ".".join(Path(layer.path).name.split(".")[1:]),
+        ]
         for layer in found
-    ]  # fmt: skip
+    ]
 
 
 def test_a_clip_that_begins_later_has_its_markers_in_place(shoot: Shoot, tmp_path: Path) -> None:

@@ -96,8 +96,10 @@ def _steps(second: Path) -> list[Step]:
 
     return [
         ("portrait", partial(press, ops.portrait_from_strip, strip="lisa.jpg")),
-        ("more pictures", partial(
-            press, ops.portrait_from_files, filepath=str(second), extend=True)),
+        (
+            "more pictures",
+            partial(press, ops.portrait_from_files, filepath=str(second), extend=True),
+        ),
         ("one less", picture_remove),
         ("consent", partial(press, ops.consent_record, who="Lisa", basis="HISTORIC")),
         ("capture", partial(press, ops.capture_footage, source="STRIP", strip="actor")),
@@ -124,4 +126,4 @@ def _steps(second: Path) -> list[Step]:
         ("jobs", partial(press, ops.jobs_clear)),
         ("second", partial(press, ops.portrait_from_files, filepath=str(second))),
         ("less portraits", partial(press, ops.portrait_remove)),
-    ]  # fmt: skip
+    ]

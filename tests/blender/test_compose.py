@@ -151,9 +151,14 @@ def test_a_disk_that_fills_up_leaves_no_movie(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 
     done = compose(
-        "--head", made.folder, "--blend", tmp_path / "x.blend", "--movie", tmp_path / "x.mp4",
+        "--head",
+        made.folder,
+        "--blend",
+        tmp_path / "x.blend",
+        "--movie",
+        tmp_path / "x.mp4",
         preexec_fn=small_disk,
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'x.mp4'}: only ")
     assert (tmp_path / "x.mp4").read_bytes() == b"the movie of before"

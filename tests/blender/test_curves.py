@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
+from blender_addon.controls import curves
+from blender_addon.controls.head_pose import from_eulers, rotation_vectors, to_eulers
 from blender_addon.errors import InputError
-from blender_addon.performance import curves, edits
-from blender_addon.performance.head_pose import from_eulers, rotation_vectors, to_eulers
+from blender_addon.performance import edits
 from blender_addon.storage import recordings
 from inference.performance.face.controls import CONTROL_NAMES
 from inference.performance.face.decompose import compose
@@ -66,9 +67,13 @@ def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path:
 
     # The gap has no keys: key 20 is frame 23.
     for data_path, index, key, step in (
-        ('["jaw_open"]', 0, 4, 0.25), ("location", 2, 6, 0.01), ("rotation_euler", 2, 20, 0.1),
-        ("scale", 0, 8, 0.1), ("scale", 1, 8, 0.1), ("scale", 2, 8, 0.1),
-    ):  # fmt: skip
+        ('["jaw_open"]', 0, 4, 0.25),
+        ("location", 2, 6, 0.01),
+        ("rotation_euler", 2, 20, 0.1),
+        ("scale", 0, 8, 0.1),
+        ("scale", 1, 8, 0.1),
+        ("scale", 2, 8, 0.1),
+    ):
         curve = versions.channelbag(empty).fcurves.find(data_path, index=index)
         curve.keyframe_points[key].co.y += step
         curve.update()
@@ -79,8 +84,11 @@ def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path:
         curves.save_curves(bpy.data.objects["take"], path)
     new = load_performance(out)
     assert changed(source, new) == {
-        "controls": [4], "translation": [6], "scale": [8], "rotation": [23]
-    }  # fmt: skip
+        "controls": [4],
+        "translation": [6],
+        "scale": [8],
+        "rotation": [23],
+    }
     assert changed(new, load_performance(beside)) == {}
 
     jaw = CONTROL_NAMES.index("jaw_open")

@@ -112,8 +112,10 @@ def test_a_blend_file_that_was_edited_since_is_not_replaced(demo: Path, tmp_path
         run_demo(tmp_path, None, None, "draft")
     assert (tmp_path / "demo.blend").read_bytes() == edited
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "demo.blend", "likeness.json", "made.json",
-    ]  # fmt: skip
+        "demo.blend",
+        "likeness.json",
+        "made.json",
+    ]
 
 
 def _render(version: str, blend: Path, still: Path) -> None:

@@ -32,9 +32,11 @@ def installed(blender: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     script = ROOT / "blender_addon" / "packaging" / "extension.py"
     python = os.environ["LIKENESS_PYTHON"]
     subprocess.run(
-        [python, str(script), "--runtime", "none", "--out", str(built)], check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
-    )  # fmt: skip
+        [python, str(script), "--runtime", "none", "--out", str(built)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
     (zip_file,) = built.glob("*.zip")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("LIKENESS_CACHE")
@@ -125,31 +127,39 @@ def _traces() -> dict[str, Any]:
     keys = bpy.context.window_manager.keyconfigs.addon
     return {
         "classes": sorted(
-            name for name in dir(bpy.types)
+            name
+            for name in dir(bpy.types)
             if getattr(getattr(bpy.types, name), "__module__", "").startswith(NAME)
         ),
         "handlers": sum(1 for each in handlers if each.__module__.startswith(NAME)),
         "keys": sum(
             item.idname.startswith("likeness.")
-            for keymap in (keys.keymaps if keys else ()) for item in keymap.keymap_items
+            for keymap in (keys.keymaps if keys else ())
+            for item in keymap.keymap_items
         ),
         "scene": sorted(
-            each.identifier for each in bpy.types.Scene.bl_rna.properties
+            each.identifier
+            for each in bpy.types.Scene.bl_rna.properties
             if "likeness" in each.identifier
         ),
         "timer": bpy.app.timers.is_registered(part("worker.pump").tick),
-    }  # fmt: skip
+    }
 
 
 def test_the_check_says_ten_lines(scene: Any) -> None:
     assert bpy.ops.likeness.check_runtime() == {"FINISHED"}
-    lines = part("preferences").CHECK.lines
+    lines = part("worker.status").CHECK.lines
     assert len(lines) == 10
     text = "\n".join(lines)
     for word in (
-        "Python: 3.", "onnxruntime 1.", "Ran on: ", "ms a frame", "Model draft: warp-draft",
-        "the sample's face was found", "GPU memory",
-    ):  # fmt: skip
+        "Python: 3.",
+        "onnxruntime 1.",
+        "Ran on: ",
+        "ms a frame",
+        "Model draft: warp-draft",
+        "the sample's face was found",
+        "GPU memory",
+    ):
         assert word in text, word
     assert text.count(" pixels, trained\n") == 2
     assert "WRONG" not in text
@@ -294,8 +304,9 @@ def test_a_file_opens_where_nothing_can_run(
         assert states(bpy.context.scene) == [FOUND]
         job = bpy.context.scene.likeness_jobs[0].name
         for operator, how in (
-            (bpy.ops.likeness.check_runtime, {}), (bpy.ops.likeness.job_again, {"job": job}),
-        ):  # fmt: skip
+            (bpy.ops.likeness.check_runtime, {}),
+            (bpy.ops.likeness.job_again, {"job": job}),
+        ):
             with pytest.raises(RuntimeError, match="no environment of Likeness was found") as said:
                 operator(**how)
             assert "Traceback" not in str(said.value)
@@ -304,16 +315,16 @@ def test_a_file_opens_where_nothing_can_run(
 
 
 def test_cleaning_the_cache_spares_everything_else(scene: Any, tmp_path: Path) -> None:
-    preferences = part("preferences")
+    cache = part("storage.cache")
     bpy.ops.likeness.cache_clean()
-    made = preferences.cache_folder("test", "a")
+    made = cache.cache_folder("test", "a")
     record = {"likeness_folder": 1, "holds": "head frames", "files": [r"head_\d{6}\.png"]}
     (made / "likeness.json").write_text(json.dumps(record), encoding="utf-8")
     (made / "head_000001.png").write_bytes(bytes(3 << 20))
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
-    assert preferences.cache_size() >= 3 << 20
+    assert cache.cache_size() >= 3 << 20
     bpy.ops.likeness.cache_clean()
-    assert preferences.cache_size() == 0
+    assert cache.cache_size() == 0
     assert (tmp_path / "mine.txt").exists()
-    where = str(preferences.cache_folder()).replace("\\", "/")
+    where = str(cache.cache_folder()).replace("\\", "/")
     assert ".user/user_default/likeness" in where

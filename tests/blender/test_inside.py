@@ -77,15 +77,25 @@ def test_every_test_has_its_true_outcome(tmp_path: Path) -> None:
     )  # fmt: skip
     found = dict(re.findall(r"::test_(\w+)(?:\[5.0\])? (\w+)", done.stdout))
     assert found == {
-        "outside": "PASSED", "passes": "PASSED", "begins_anew": "PASSED", "fails": "FAILED",
-        "ends_as_if_all_were_well": "FAILED", "crashes": "FAILED", "hangs": "FAILED",
-        "comes_after_all_that": "PASSED", "is_skipped": "SKIPPED", "another_file": "PASSED",
-    }, done.stdout + done.stderr  # fmt: skip
+        "outside": "PASSED",
+        "passes": "PASSED",
+        "begins_anew": "PASSED",
+        "fails": "FAILED",
+        "ends_as_if_all_were_well": "FAILED",
+        "crashes": "FAILED",
+        "hangs": "FAILED",
+        "comes_after_all_that": "PASSED",
+        "is_skipped": "SKIPPED",
+        "another_file": "PASSED",
+    }, done.stdout + done.stderr
     assert "4 failed, 5 passed, 1 skipped" in done.stdout
     for words in (
-        "said before", "assert 'Scene' == 'another'",
+        "said before",
+        "assert 'Scene' == 'another'",
         "Blender 5.0 ended in the middle (exit code 0)",
-        "Blender 5.0 ended in the middle (exit code -11)", "about to crash",
-        "Blender 5.0 was stopped: Timeout", "not here",
-    ):  # fmt: skip
+        "Blender 5.0 ended in the middle (exit code -11)",
+        "about to crash",
+        "Blender 5.0 was stopped: Timeout",
+        "not here",
+    ):
         assert words in done.stdout, words

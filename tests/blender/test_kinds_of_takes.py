@@ -11,9 +11,9 @@ from typing import Any
 import bpy
 import pytest
 
-from blender_addon import preferences
-from blender_addon.performance import curves, edits
-from blender_addon.worker import jobs
+from blender_addon.controls import curves
+from blender_addon.performance import edits
+from blender_addon.worker import jobs, launch
 from tests.blender.shoot import Shoot, ops, refused, said, strip_facts
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
@@ -73,7 +73,7 @@ def test_a_portrait_gets_a_model_of_its_own(shoot: Shoot, monkeypatch: pytest.Mo
     ops.portrait_from_strip(strip="lisa.jpg")
     assert "personalize first" in refused(ops.before_after)
     with monkeypatch.context() as without:
-        without.setattr(preferences, "has_torch", lambda: False)
+        without.setattr(launch, "has_torch", lambda: False)
         assert "needs an environment with torch" in refused(ops.personalize)
 
     begin: Callable[..., str] = jobs.start

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from blender_addon import preferences, versions
+from blender_addon import versions
 from blender_addon.composite import layers_view, synthesis
 from blender_addon.sequencer import head_strip, output
+from blender_addon.storage.cache import clean_cache
 from blender_addon.worker import jobs, pump, status
 from tests.blender import material
 from tests.blender.shoot import Shoot, absolute, ops, refused, said
@@ -148,5 +149,5 @@ def test_cleaning_the_cache_takes_the_pictures(shoot: Shoot) -> None:
     ops.layer_view(view="matte")
     folder = absolute(view_of(scene).directory)
     assert (folder / "plate.png").is_file()
-    preferences.clean_cache()
+    clean_cache()
     assert not folder.exists()

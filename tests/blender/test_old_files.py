@@ -11,8 +11,9 @@ import bpy
 import pytest
 
 from blender_addon import versions
+from blender_addon.controls import curves
 from blender_addon.overlay import layers
-from blender_addon.performance import curves, markers
+from blender_addon.performance import markers
 from blender_addon.puppet import puppet
 from blender_addon.sequencer import head_strip
 from tests.blender import old_scene

@@ -118,11 +118,14 @@ def _hidden(picture: Path, where: str, values: dict[str, Any]) -> bool:
     editor = scene.sequence_editor_create()
     actor, above = (
         versions.strips(editor).new_image(
-            name=name, filepath=str(picture), channel=channel, frame_start=1,
+            name=name,
+            filepath=str(picture),
+            channel=channel,
+            frame_start=1,
             fit_method="ORIGINAL",
         )
         for name, channel in (("actor", 2), ("above", 3))
-    )  # fmt: skip
+    )
     things = {"strip": above, "channel": editor.channels[3], "scene": scene}
     thing = things.get(where) or getattr(above, where, above)
     for name, value in values.items():

@@ -14,12 +14,13 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import preferences, versions
+from blender_addon import versions
 from blender_addon.composite import synthesis
 from blender_addon.errors import InputError
 from blender_addon.puppet.recording import RenderRecording
 from blender_addon.sequencer import head_strip
 from blender_addon.storage import folders, recordings
+from blender_addon.storage.cache import cache_folder
 from blender_addon.worker import pump
 from tests.blender.shoot import Shoot, ops, refused
 
@@ -92,9 +93,12 @@ def test_cleaning_the_cache_takes_what_the_worker_made_there(own_cache: Path, sh
     (ours / "head_000002.png").symlink_to(precious / "deep" / "head_000001.png")
     ops.cache_clean()
     assert _names(own_cache) == [
-        "mine.txt", "test/link", "test/mine/head_000001.png", "test/ours/head_000002.png",
+        "mine.txt",
+        "test/link",
+        "test/mine/head_000001.png",
+        "test/ours/head_000002.png",
         "test/ours/own.txt",
-    ]  # fmt: skip
+    ]
     assert _names(precious) == ["deep/head_000001.png", "deep/likeness.json"]
 
     own_cache.rename(own_cache.with_name("elsewhere"))
@@ -103,7 +107,7 @@ def test_cleaning_the_cache_takes_what_the_worker_made_there(own_cache: Path, sh
     ops.cache_clean()
     assert len(_names(precious)) == 4
     with pytest.raises(ValueError, match="is a link or belongs to somebody else"):
-        preferences.cache_folder()
+        cache_folder()
 
 
 def test_the_cache_is_the_persons_alone(
@@ -112,17 +116,17 @@ def test_the_cache_is_the_persons_alone(
     """Without an extension's own place and without a choice."""
     monkeypatch.delenv("LIKENESS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    where = preferences.cache_folder("test")
+    where = cache_folder("test")
     assert where == tmp_path / "likeness" / "likeness_cache" / "test"
     assert folders.project() == tmp_path / "likeness" / "likeness_unsaved"
     assert _mode(tmp_path / "likeness") == _mode(where.parent) == 0o700
     (tmp_path / "likeness").chmod(0o777)
-    preferences.cache_folder()
+    cache_folder()
     assert _mode(tmp_path / "likeness") == 0o700
     (tmp_path / "likeness").rename(tmp_path / "elsewhere")
     (tmp_path / "likeness").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="is a link or belongs to somebody else"):
-        preferences.cache_folder()
+        cache_folder()
 
 
 def test_recordings_and_movies_replace_nothing_else(scene: Any, tmp_path: Path) -> None:
@@ -150,8 +154,11 @@ def test_recordings_and_movies_replace_nothing_else(scene: Any, tmp_path: Path) 
         RenderRecording(bpy.context, movie, "", (1, 2))
     assert victim.read_bytes() == movie.read_bytes() == b"mine"
     assert _names(tmp_path) == [
-        "link.track.npz", "movie.mp4", "own.track.npz", "victim.track.npz",
-    ]  # fmt: skip
+        "link.track.npz",
+        "movie.mp4",
+        "own.track.npz",
+        "victim.track.npz",
+    ]
 
 
 def test_strangers_files_among_the_head_frames_stay(shoot: Shoot) -> None:
@@ -189,9 +196,10 @@ def _names(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(
-        str(path.relative_to(folder)) for path in folder.rglob("*")
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
-    )  # fmt: skip
+    )
 
 
 def _write(folder: Path, **files: bytes) -> Path:

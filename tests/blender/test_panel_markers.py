@@ -124,5 +124,6 @@ def _changed(before: recordings.Track, take: Any) -> dict[int, list[float]]:
     pairs = enumerate(zip(before.points, _track(take).points, strict=True))
     return {
         index: np.round((new - old)[[152, 291], :2], 2).ravel().tolist()
-        for index, (old, new) in pairs if old.tobytes() != new.tobytes()
-    }  # fmt: skip
+        for index, (old, new) in pairs
+        if old.tobytes() != new.tobytes()
+    }

@@ -97,9 +97,10 @@ def test_several_pictures_make_one_person(shoot: Shoot, folder: Path) -> None:
     third = folder / "third.png"
     away = third.rename(folder / "away.png")
     for line in (
-        refused(ops.synthesize), refused(ops.test_frame),
+        refused(ops.synthesize),
+        refused(ops.test_frame),
         refused(ops.consent_record, who="B", basis="LICENSED"),
-    ):  # fmt: skip
+    ):
         assert "third.png" in line and "is not there any more" in line
     portrait = scene.likeness.portraits[0]
     portrait.picture_index = 2
@@ -152,12 +153,16 @@ def _pictures(scene: Any) -> list[Any]:
     """Of each picture the name, the chosen face, and the faces as number, box, thumbnail there."""
     return [
         [
-            picture.name, picture.face,
-            [[face.number, list(face.box), absolute(face.thumbnail).is_file()]
-             for face in picture.faces],
+            picture.name,
+            picture.face,
+            [
+                [face.number, list(face.box), absolute(face.thumbnail).is_file()]
+                for face in picture.faces
+            ],
         ]
-        for portrait in scene.likeness.portraits for picture in portrait.pictures
-    ]  # fmt: skip
+        for portrait in scene.likeness.portraits
+        for picture in portrait.pictures
+    ]
 
 
 def _asked(folder: Path | str, name: str = FILE_NAME) -> Any:

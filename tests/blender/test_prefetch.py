@@ -23,8 +23,11 @@ from tests.blender.shoot import Shoot, head_of, ops, reopened, strip_facts
 from tests.blender.windowed import as_in_a_window, press, some_are_made, ticks
 
 pytestmark = [
-    pytest.mark.own_process, pytest.mark.blender, pytest.mark.footage, pytest.mark.timeout(3600),
-]  # fmt: skip
+    pytest.mark.own_process,
+    pytest.mark.blender,
+    pytest.mark.footage,
+    pytest.mark.timeout(3600),
+]
 
 COUNT = int(os.environ.get("LIKENESS_SYNTHESES", "2"))
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
+from blender_addon.controls import curves
 from blender_addon.errors import InputError
-from blender_addon.performance import curves
 from blender_addon.puppet import puppet, viewport
 from blender_addon.puppet import recording as viewport_recording
 from blender_addon.puppet.recording import PuppetRecording, RenderRecording, frames_of
@@ -236,9 +236,12 @@ def test_the_scene_is_rendered_as_footage_without_its_strips(add_on: None, tmp_p
     scene.render.filepath = "//mine"
     scene.sequence_editor_create()
     versions.strips(scene.sequence_editor).new_effect(
-        name="red", type="COLOR", channel=1, frame_start=1,
+        name="red",
+        type="COLOR",
+        channel=1,
+        frame_start=1,
         **({"length": 9} if bpy.app.version >= (5, 0) else {"frame_end": 9}),
-    )  # fmt: skip
+    )
     before = _settings(scene)
     out = tmp_path / "any é.mp4"
     recording = RenderRecording(bpy.context, out, "", (2, 4))
@@ -264,8 +267,11 @@ def _settings(scene: Any) -> list[str]:
         for name in owner.bl_rna.properties.keys()  # noqa: SIM118 (Blender's own mapping)
         if not name.endswith("settings") and name not in {"rna_type", "ffmpeg", "bake", "views"}
     ]
-    return [*found, f"{scene.frame_start} {scene.frame_end} {scene.frame_current}",
-            scene.camera.name]  # fmt: skip
+    return [
+        *found,
+        f"{scene.frame_start} {scene.frame_end} {scene.frame_current}",
+        scene.camera.name,
+    ]
 
 
 def test_a_puppet_that_follows_curves_is_seen_where_the_performance_says(

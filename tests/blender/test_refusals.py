@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from blender_addon import hints, versions
+from blender_addon import versions
+from blender_addon.performance import hints
 from blender_addon.performance import operators as performance_operators
 from blender_addon.portrait import operators as portrait_operators
 from blender_addon.sequencer import head_strip
@@ -76,8 +77,11 @@ def test_in_an_empty_file_every_button_says_what_is_missing(scene: Any) -> None:
     assert not scene.likeness_jobs
     # The puppet and its camera alone can be made of nothing.
     assert sorted(thing.name for thing in bpy.data.objects) == [
-        "Cube", "Likeness camera", "Likeness puppet", "Likeness puppet head",
-    ]  # fmt: skip
+        "Cube",
+        "Likeness camera",
+        "Likeness puppet",
+        "Likeness puppet head",
+    ]
 
 
 def test_the_file_browser_begins_without_a_file_name(scene: Any, tmp_path: Path) -> None:
@@ -102,8 +106,10 @@ def test_the_file_browser_begins_without_a_file_name(scene: Any, tmp_path: Path)
     assert offered() == [folder] * 2
     says_no(
         "no picture was chosen; choose 1 to 32",
-        ops.portrait_from_files, filepath=folder, directory=folder,
-    )  # fmt: skip
+        ops.portrait_from_files,
+        filepath=folder,
+        directory=folder,
+    )
     says_no("no movie was chosen; choose one", ops.capture_footage, source="FILE", filepath=folder)
 
 
@@ -138,9 +144,10 @@ def test_it_works_in_a_file_that_is_not_saved_and_has_no_sequencer(
     (blocked / "likeness").write_text("a file, no folder", encoding="utf-8")
     bpy.ops.wm.save_as_mainfile(filepath=str(blocked / "x.blend"))
     for line in (
-        refused(ops.synthesize), refused(ops.take_update),
+        refused(ops.synthesize),
+        refused(ops.take_update),
         refused(ops.capture_footage, source="FILE", filepath=str(short)),
-    ):  # fmt: skip
+    ):
         assert "likeness" in line and "cannot be written" in line and "\n" not in line
 
 
@@ -163,13 +170,17 @@ def test_footage_that_cannot_be_captured_is_named(shoot: Shoot, short: Path) -> 
     mine.unlink()
     says_no(
         "the file of the clip 'short.mp4' is not there any more",
-        ops.capture_footage, source="CLIP", clip=clip.name,
-    )  # fmt: skip
+        ops.capture_footage,
+        source="CLIP",
+        clip=clip.name,
+    )
     still = bpy.data.movieclips.load(str(shoot.picture))
     says_no(
         "is a sequence of pictures; give a movie file",
-        ops.capture_footage, source="CLIP", clip=still.name,
-    )  # fmt: skip
+        ops.capture_footage,
+        source="CLIP",
+        clip=still.name,
+    )
     says_no("there is no clip 'nobody'", ops.capture_footage, source="CLIP", clip="nobody")
 
 
@@ -183,8 +194,9 @@ def test_strips_that_no_portrait_can_be_made_from_are_named(shoot: Shoot, other:
     mine.unlink()
     says_no(
         "mine.png: the picture of the strip 'mine' is not there any more",
-        ops.portrait_from_strip, strip="mine",
-    )  # fmt: skip
+        ops.portrait_from_strip,
+        strip="mine",
+    )
     versions.new_effect(scene.sequence_editor, "SPEED", strips["actor"], "speed", 6)
     says_no("'speed' is no image or movie strip", ops.portrait_from_strip, strip="speed")
 
@@ -204,8 +216,9 @@ def test_what_is_wrong_with_take_and_portrait_is_named(shoot: Shoot, other: Path
     ops.test_frame()
     says_no(
         "'Test frame' is a result of Likeness; select the portrait below it",
-        ops.portrait_from_strip, strip="Test frame",
-    )  # fmt: skip
+        ops.portrait_from_strip,
+        strip="Test frame",
+    )
     assert ops.test_clear() == {"FINISHED"} and "test" not in strip_facts(scene)
     says_no("no personalized model", ops.person_remove)
 
@@ -245,5 +258,6 @@ def test_jobs_that_cannot_be_started_again_are_named(
     monkeypatch.delitem(jobs.KINDS, "faces")
     says_no(
         "this version of Likeness has no such job",
-        ops.job_again, job=scene.likeness_jobs[-1].name,
-    )  # fmt: skip
+        ops.job_again,
+        job=scene.likeness_jobs[-1].name,
+    )

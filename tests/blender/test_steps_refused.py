@@ -33,8 +33,10 @@ def test_what_cannot_be_done_is_one_line(shoot: Shoot, tmp_path: Path) -> None:
     says_no("'lisa.jpg' is no movie strip", ops.capture_footage, strip="lisa.jpg", **strip)
     says_no(
         "/no/movie.mp4: there is no such file",
-        ops.capture_footage, filepath="/no/movie.mp4", **file,
-    )  # fmt: skip
+        ops.capture_footage,
+        filepath="/no/movie.mp4",
+        **file,
+    )
     says_no("movie", ops.capture_footage, filepath=str(shoot.picture), **file)
     says_no("no clip is chosen", ops.capture_footage, source="CLIP")
     says_no("there is no such picture", ops.portrait_from_files, filepath="/no/picture.png")

@@ -10,10 +10,11 @@ import bpy
 import pytest
 
 import blender_addon
-from blender_addon import preferences, versions
+from blender_addon import versions
 from blender_addon.composite import synthesis
 from blender_addon.sequencer import head_strip
 from blender_addon.worker import jobs
+from blender_addon.worker.launch import has_torch
 from tests.blender.shoot import Shoot, absolute, head_of, ops, strip_facts
 from tests.blender.windowed import as_in_a_window, press, some_are_made, ticks
 
@@ -125,7 +126,7 @@ def test_a_personalized_model_is_one_undo_step(
         return begin(context, kind, request, *rest)
 
     monkeypatch.setattr(jobs, "start", shortly)
-    assert preferences.has_torch()
+    assert has_torch()
     as_in_a_window(monkeypatch)
     assert _assert_one_step(ops.personalize)["model"]
     assert absolute(bpy.context.scene.likeness.portraits[0].person).is_dir()
@@ -157,7 +158,7 @@ def _state() -> dict[str, Any]:
         "strips": sorted(strip_facts(scene)),
         "model": bool(found.portraits and found.portraits[0].person),
         "jobs": len(scene.likeness_jobs),
-    }  # fmt: skip
+    }
 
 
 def _head_of_active() -> Any:

@@ -131,10 +131,13 @@ def test_a_file_opens_where_nothing_can_run(
     assert state() == before
     assert np.array_equal(_rendered(tmp_path / "no runtime.png"), here)
     for line in (
-        refused(ops.synthesize), refused(ops.test_frame), refused(ops.take_update),
-        refused(ops.capture_footage, source="STRIP", strip="actor"), refused(ops.check_runtime),
+        refused(ops.synthesize),
+        refused(ops.test_frame),
+        refused(ops.take_update),
+        refused(ops.capture_footage, source="STRIP", strip="actor"),
+        refused(ops.check_runtime),
         refused(ops.portrait_from_files, filepath=str(second)),
-    ):  # fmt: skip
+    ):
         assert "no python: neither a Python nor the folder of an environment" in line
         assert "\n" not in line and "Traceback" not in line
     assert state() == before

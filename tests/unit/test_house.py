@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture import GUIDE, reached, room_arrows, with_picture
+
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("blender_addon", "inference", "export", "tests")
 # What each room may import besides the standard library and itself.
@@ -68,6 +70,19 @@ def test_no_source_has_outgrown_its_room() -> None:
     for room in MAY:
         for path in sources(room):
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 450, path
+
+
+def test_the_picture_of_the_house_is_as_the_code_stands() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    assert with_picture(text) == text, "draw it again: python -m tests.architecture"
+
+
+@pytest.mark.parametrize("room", MAY)
+def test_no_package_stands_on_one_that_stands_on_it(room: str) -> None:
+    arrows = room_arrows(room)
+    for box in arrows:
+        around = {other for other in reached(box, arrows) if box in reached(other, arrows)}
+        assert not around, f"{room}: a circle of {', '.join(sorted(around))}"
 
 
 # What a native speaker stumbles over, and what is said instead.

@@ -199,12 +199,12 @@ def place_of_marker(track: str) -> list[int]:
 
 def checked() -> list[str]:
     """What the check of the runtime said."""
-    return list(sys.modules["bl_ext.user_default.likeness.preferences"].CHECK.lines)
+    return list(sys.modules["bl_ext.user_default.likeness.worker.status"].CHECK.lines)
 
 
 def hint() -> str:
     """What the panel says of a take that is not as its sliders are."""
-    hints = sys.modules["bl_ext.user_default.likeness.hints"]
+    hints = sys.modules["bl_ext.user_default.likeness.performance.hints"]
     return str(hints.for_take(bpy.context.scene.likeness.takes[0]))
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import bpy
 
-from . import versions
-from .errors import InputError, JobError, RenderError
-from .sequencer import prefetch
-from .worker import undo_steps
+from .. import versions
+from ..errors import InputError, JobError, RenderError
+from ..sequencer import prefetch
+from . import undo_steps
 
 UNDO: Any = {"REGISTER", "UNDO"}
 

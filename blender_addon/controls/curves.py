@@ -47,9 +47,13 @@ class _Loaded:
 
 
 def load_curves(
-    scene: bpy.types.Scene, path: Path, name: str = "", start: float = 1, pace: float = 1.0,
+    scene: bpy.types.Scene,
+    path: Path,
+    name: str = "",
+    start: float = 1,
+    pace: float = 1.0,
     face: Face | None = None,
-) -> bpy.types.Object:  # fmt: skip
+) -> bpy.types.Object:
     """Make the control Empty of a performance; returns it.
 
     start: Blender's frame of the performance's frame 0. pace: frames of the scene in one frame of
@@ -159,9 +163,12 @@ def _edited(loaded: _Loaded, touched: NDArray[np.bool_]) -> Performance:
         first = int(np.flatnonzero(p.valid & (scale <= 0))[0])
         raise InputError(f"The head's scale is not above 0 at frame {first} of the performance")
     return replace(
-        p, controls=controls.astype(np.float32), translation=translation, rotation=rotation,
+        p,
+        controls=controls.astype(np.float32),
+        translation=translation,
+        rotation=rotation,
         scale=scale,
-    )  # fmt: skip
+    )
 
 
 def _loaded(empty: bpy.types.Object) -> _Loaded:
@@ -253,9 +260,10 @@ def _add_curve(
     points.foreach_set("co", np.column_stack([frames, values]).astype(np.float32).ravel())
     # Keys that are added in bulk have free handles at the origin.
     for name, number in (
-        ("interpolation", _BEZIER), ("handle_left_type", _AUTO_CLAMPED),
+        ("interpolation", _BEZIER),
+        ("handle_left_type", _AUTO_CLAMPED),
         ("handle_right_type", _AUTO_CLAMPED),
-    ):  # fmt: skip
+    ):
         points.foreach_set(name, np.full(count, number, np.int32))
     # New keys are selected: a first G would move all of them.
     for name in ("select_control_point", "select_left_handle", "select_right_handle"):

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a performance still needs, and what was found of it, in words for a line of the sidebar.
+
+The panels show it beside a button that is switched off, so that nobody has to press it to learn it.
+"" says that nothing is missing.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from ..properties import LikenessTake, settings
+from ..sequencer.timing import Timing
+from ..versions import active_strip
+from . import takes
+
+
+def for_capture(scene: bpy.types.Scene) -> str:
+    """Why footage cannot be captured from the source that is chosen."""
+    chosen = settings(scene)
+    if chosen.source == "STRIP":
+        strip = active_strip(scene)
+        return "" if strip is not None and strip.type == "MOVIE" else "Select the actor's strip"
+    return "Choose a clip" if chosen.source == "CLIP" and chosen.clip is None else ""
+
+
+def for_take(take: LikenessTake) -> str:
+    """Why the take is not as its sliders say."""
+    changed = take.cleaned and take.cleaned != takes.cleaning(take)
+    return "Changed: press Update Take" if changed else ""
+
+
+def found_neutral(scene: bpy.types.Scene, take: LikenessTake) -> str:
+    """The neutral frame that was found: as the take counts, and where that is on the timeline."""
+    found = take.neutral_found
+    due = Timing(take.start, takes.pace_of(scene, take), found, found)
+    return f"Found: {found} (timeline {due.span()[0]})"
+
+
+def used_frames(scene: bpy.types.Scene, take: LikenessTake) -> str:
+    """Where the take's in and out lie on the timeline."""
+    begin, end = takes.timing_of(scene, take).span()
+    return f"In and out: timeline {begin} to {end - 1}"

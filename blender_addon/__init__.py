@@ -2,9 +2,9 @@
 """Everything of Likeness that touches Blender: the add-on, strips, render settings, composing.
 
 Packages by what the artist sees: `portrait`, `performance`, `animate` and `composite`, the four
-steps; `overlay` and `puppet`. Beneath them `worker`, `sequencer` and `storage`. Imports bpy, numpy
-and the standard library only: Blender and the worker meet in files and in JSON lines. Importing
-the package registers nothing.
+steps; `overlay`, `puppet` and `controls`. Beneath them `worker`, `sequencer` and `storage`.
+Imports bpy, numpy and the standard library only: Blender and the worker meet in files and in JSON
+lines. Importing the package registers nothing.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def check_folder(folder: Path, kind: FolderKind, inputs: Iterable[Path] = ()) ->
 
 @contextlib.contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
-    """Be the only one who writes to a folder while the block runs; it is made where it lacks.
+    """Be the only one who writes to a folder while the block runs; it is made if it is missing.
 
     what: is written, in words. Raises InputError when another run does, and where it cannot be.
     """

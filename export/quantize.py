@@ -158,7 +158,7 @@ def _composited(session: onnxruntime.InferenceSession, feed: Feed) -> NDArray[np
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The tool warns of what it is told to do."""
+    """The tool warns of what it is asked to do."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -21,7 +21,7 @@ from inference.errors import InputError
 
 # Frames of a take or of footage: two hours at 25 a second. Its landmarks take 1.1 GB.
 MOST_FRAMES = 200_000
-# Width and height of a picture that landmarks are told in, pixels.
+# Width and height of a picture that landmarks lie in, pixels.
 LONGEST_SIDE = 100_000
 # A whole number that a person gives: frames, faces, lengths. NumPy counts with 32 bits here.
 LARGEST_WHOLE = 2**31 - 1

@@ -18,7 +18,7 @@ from inference.performance.face.neutral import calm_frames
 from inference.performance.taking.performance import SUFFIX, is_performance, save_performance
 from inference.track import load_track
 
-_FRAME = 36.0  # mm: the longer side of the picture that a lens is told for
+_FRAME = 36.0  # mm: the longer side of the picture that a lens is given for
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _TYPES = {1: "B", 3: "H", 4: "L", 16: "Q"}
 def declared_size(data: bytes) -> tuple[int, int, int] | None:
     """Width and height in pixels, and bytes a pixel once decoded; None for no known picture.
 
-    What is not told by the head in one piece counts at its largest.
+    What the head of the file does not say in one piece counts at its largest.
     """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -26,7 +26,7 @@ def check_faces(
 ) -> str | None:
     """What is wrong with the landmarks (F, 478, 3) of the valid frames, in words, or None.
 
-    size: of the picture that they are told in, width and height in pixels.
+    size: of the picture that they lie in, width and height in pixels.
     """
     far = _FARTHEST * max(size)
     seen = np.flatnonzero(valid)

@@ -108,7 +108,7 @@ def session_on(
 
 
 def _why_no_cuda() -> str | None:
-    """What keeps CUDA from running here, as far as can be told without trying."""
+    """What keeps CUDA from running here, as far as can be seen without trying."""
     if CUDA not in onnxruntime.get_available_providers():
         return "this ONNX Runtime was built without it"
     try:

@@ -80,7 +80,7 @@ def steady(costs: NDArray[np.float64], change: float) -> NDArray[np.int64]:
 def looks(points: Points, reference: Points) -> Looks:
     """How faces (F, 478, 3) are held and what they do, (F, 6): the distance of two rows is theirs.
 
-    reference: (478, 3), any face of the same person; poses are told from it.
+    reference: (478, 3), any face of the same person; poses are measured from it.
     """
     unit = interocular(reference[:, :2])
     rows = []

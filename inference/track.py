@@ -104,7 +104,7 @@ def rate_of(arrays: Arrays) -> Fraction:
 
 
 def size_of(arrays: Arrays) -> tuple[int, int]:
-    """The size of the picture that a recording is told in, pixels. Raises one of UNREADABLE."""
+    """The size of the picture that a recording was made of, pixels. Raises one of UNREADABLE."""
     width, height = arrays.numbers("size")
     try:
         return checked_size(width, height)

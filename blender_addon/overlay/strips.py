@@ -72,7 +72,7 @@ def hidden_by(
 ) -> bpy.types.Strip | None:
     """The lowest strip above that hides most of these points, or None.
 
-    points: (N, 2) as `overlay_geometry.on_frame` gives them. Strips whose pixels cannot be told
+    points: (N, 2) as `overlay_geometry.on_frame` gives them. Strips whose pixels cannot be known
     beforehand (effects, scenes, metas, text) count as hiding nothing.
     """
     due = [each for each in versions.strips(scene.sequence_editor) if is_due(scene, each)]

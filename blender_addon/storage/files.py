@@ -23,7 +23,7 @@ _WORKERS_PART = re.compile(r"(.+)\.[0-9a-f]{12}\.part")
 def part_of(path: Path) -> Path:
     """A name beside `path` that nobody can know before, to write to.
 
-    The ending stays: Blender adds one of its own to a movie that lacks it. And no '#', which it
+    The ending stays: Blender adds one of its own to a movie without one. And no '#', which it
     would replace by the frame's number.
     """
     return path.with_name(f"likeness-{secrets.token_hex(6)}.part{path.suffix}")

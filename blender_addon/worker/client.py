@@ -87,7 +87,7 @@ class Process:
         return self._popen.poll() is None
 
     def send(self, line: str) -> None:
-        """Write one line to its stdin; a process that is gone is told of by its end."""
+        """Write one line to its stdin; that a process is gone is reported by its end."""
         assert self._popen.stdin is not None
         with contextlib.suppress(OSError, ValueError):
             self._popen.stdin.write(line + "\n")

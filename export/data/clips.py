@@ -72,7 +72,7 @@ def _read_manifest(rows: csv.DictReader[str], source: Path) -> list[ClipFile]:
     missing = {"file", "split", "identity"} - set(rows.fieldnames or ())
     if missing:
         raise InputError(
-            f"{path}: lacks the column '{min(missing)}'; it needs file, split and identity"
+            f"{path}: has no column '{min(missing)}'; it needs file, split and identity"
         )
     clips = []
     for row in rows:

@@ -73,8 +73,8 @@ def evaluate(
 
     shots: how many sources, each a run of its own. model: a tier or an ONNX file. targets: frames
     of each clip. personalizing: also measure generators that are fine-tuned on the sources; cross
-    and with one source those on the most of them. reading, measuring, fitting: told of clips, of
-    made frames and of people, from 0 on.
+    and with one source those on the most of them. reading, measuring, fitting: called with how
+    many clips, frames and people are done, from 0 on.
     Raises InputError when there is no clip, no face in any, or no such model.
     """
     generator = load_generator(model, provider)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each control is to do to a few points; what the rest of the face does then is learnt.
 
-Only the person's right half and the symmetric controls are told; the left half mirrors them.
+Only the person's right half and the symmetric controls are given; the left half mirrors them.
 Image axes: x right in the picture, so the person's right is -x; y down.
 """
 

@@ -83,8 +83,8 @@ def _direction(changes: Changes, aim: Aim) -> Array:
     normal = (seen * weight[:, None]).T @ seen
     normal += _RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
     share = np.linalg.solve(normal, target)
-    told = (weight * (seen @ share)).astype(np.float32)
-    return np.tensordot(told, changes.change, axes=1).astype(np.float64)
+    weights = (weight * (seen @ share)).astype(np.float32)
+    return np.tensordot(weights, changes.change, axes=1).astype(np.float64)
 
 
 def _measured(change: NDArray[np.float32], measure: Measure) -> Array:

@@ -57,7 +57,7 @@ class MadeFace:
 
 
 def make_face(clips: Iterable[FaceClip], progress: Callable[[int], None]) -> MadeFace:
-    """Compute the canonical face; `progress` is told how many clips are read.
+    """Compute the canonical face; `progress` is called with how many clips are read.
 
     Raises InputError when there are fewer than two people.
     """

@@ -129,7 +129,7 @@ class WarpDiscriminator(nn.Module):
 
     Heads in order: the whole at S, at S / 2, then those of `CROPS` that are given. S is a
     multiple of 16; any part of a picture will do.
-    No spectral norm: with it this discriminator never told the two apart. Hold it with the R1
+    No spectral norm: with it this discriminator never separated the two. Hold it with the R1
     penalty instead.
     """
 

@@ -91,7 +91,7 @@ def run_paper_person(options: argparse.Namespace) -> None:
 
     read = [*config.portraits, config.checkpoint, *([options.data] if options.data else [])]
     check_folder(config.out, PAPER_FOLDER, read)
-    meta = load_meta_learned(config.checkpoint)  # a wrong one is told of at once
+    meta = load_meta_learned(config.checkpoint)  # a wrong one is refused at once
     halves = halve_clip(options.data, options.clip, options.shots, FRAMES) if options.clip else None
     try:
         if config.portraits:

@@ -78,7 +78,7 @@ def personalize(
     not ours. Interrupted, it leaves UNFINISHED in the person's folder, and the same call goes on
     from there.
     """
-    meta_learned(config)  # a wrong checkpoint is told of before the pictures are looked at
+    meta_learned(config)  # a wrong checkpoint is refused before the pictures are looked at
     check_claimable(config.out, PERSON_FOLDER, read_files(config))
     return fine_tune(config, open_pictures(config.portraits, config.portrait_face, opened))
 

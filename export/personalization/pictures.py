@@ -102,7 +102,7 @@ class Album:
 def open_pictures(
     paths: tuple[Path, ...], face: int | None, opened: Callable[[int, int], None]
 ) -> PersonPictures:
-    """Find the face of every picture; `opened` is told how many are done, of how many.
+    """Find the face of every picture; `opened` is called with how many are done, of how many.
 
     Raises InputError, with the picture's number, when one cannot be used.
     """

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from inference.errors import InputError
 
 MODEL = Path(__file__).with_name("face_landmarker.task")
-# Frames are told apart by milliseconds; how many does not matter.
+# Frames are distinguished by milliseconds; how many does not matter.
 _STEP_MS = 33
 # With a single face this API smooths over time; FaceMesh never does.
 _LEAST_FACES = 2
@@ -127,9 +127,9 @@ def _apart(boxes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 
 
 def _missing_library(said: str) -> str:
-    """The line for a shared library that this system lacks."""
+    """The line for a shared library that is missing on this system."""
     library = said.partition(":")[0].strip()
-    line = f"MediaPipe cannot be loaded, this system lacks {library}"
+    line = f"MediaPipe cannot be loaded, {library} is missing on this system"
     package = _DEBIAN_PACKAGE.get(library)
     if package is None:
         return f"{line}: {said.splitlines()[0][:150]}"

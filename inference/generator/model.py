@@ -128,7 +128,7 @@ def _try_out(generator: Generator) -> None:
     timer.daemon = True
     timer.start()
     feed = {
-        # As far as can be told from one picture: middling values on all channels.
+        # As far as one picture can show: middling values on all channels.
         "picture": np.full((1, len(contract.CHANNELS), size, size), 0.5, np.float32),
         "identity": np.zeros((1, contract.IDENTITY_SIZE), np.float32),
     }

@@ -3,9 +3,9 @@
 
 There is no network that knows hair from a hat. Skin is what has the face's colours and hangs
 together with it: neck, ears, bare shoulders, a hand at the cheek; a scarf in the skin's colour goes
-with it, and so does fair hair that cannot be told from it. Hair is the rest of the head, be it hat
-or veil; below the chin it is what looks more like the head's hair than like the clothes. Body is
-what remains.
+with it, and so does fair hair that looks the same. Hair is the rest of the head, be it hat or veil;
+below the chin it is what looks more like the head's hair than like the clothes. Body is what
+remains.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 
 The shell hangs on the same 36 rays as the flat mesh of `inference.warp.mesh`. On each ray it
 begins at the face, at its seam, and runs over hairline and hair to the person's outline and on
-around the head. How far along it a point lies is told by its angle about the middle of the
+around the head. How far along it a point lies is given by its angle about the middle of the
 skull: 0 looks at the camera, 90 degrees is the outline, what is beyond is hidden.
 """
 
@@ -88,7 +88,7 @@ class Shell:
 
     def outline_angle(self, view: Array) -> Array:
         """At which angle (36,) in radians the shell is the outline for a camera in the direction
-        `view` (3,), told in this space; (0, 0, -1) is the portrait's own, with 90 degrees.
+        `view` (3,), given in this space; (0, 0, -1) is the portrait's own, with 90 degrees.
         """
         towards = np.cos(self.azimuth) * view[0] + np.sin(self.azimuth) * view[1]
         return np.asarray(np.pi / 2 + np.arctan2(towards, max(-view[2], 0.2)))

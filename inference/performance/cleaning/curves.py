@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A performance as plain curves over time, which filters and takes can work on, and back again.
 
-A head's rotation cannot be averaged as three numbers. Here it is told as the turn away from the
+A head's rotation cannot be averaged as three numbers. Here it is the turn away from the
 take's middle rotation, where it can.
 """
 
@@ -122,7 +122,7 @@ def region_points(region: str) -> tuple[int, ...]:
 def region_motion(region: str, shape: Array) -> Array:
     """The curves in which a region's motion shows best, (F, P), of the shape (F, 478, 3).
 
-    Lids and lips are told by how far they are apart: what moves both of them together is mostly
+    Lids and lips are measured by how far they are apart: what moves both of them together is mostly
     the tracker's own wobble.
     """
     if region == "eyes":

@@ -15,7 +15,7 @@ from inference.performance.taking.performance import Performance
 
 Array = NDArray[np.float64]
 
-# The motion on either side of a gap is told from so many frames.
+# The motion on either side of a gap is measured over so many frames.
 _LOOK = 3
 # Beyond this turn from the front a detector guesses the far side of a face (radians).
 _SURE_TURN, _LOST_TURN = np.radians(30.0), np.radians(75.0)

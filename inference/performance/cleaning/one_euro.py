@@ -18,7 +18,7 @@ Values = NDArray[np.float64]
 _CUTOFF = 1.0  # Hz
 # How much each unit of speed (canonical units a second, or radians a second) opens the filter.
 _OPENING = 200.0  # Hz
-# Speed is told from a few frames: jitter alone must not open the filter.
+# Speed is measured over a few frames: jitter alone must not open the filter.
 _SPEED_CUTOFF = 10.0  # Hz
 # Speeds below this are a tracker's jitter.
 _STILL = 0.2

@@ -34,7 +34,7 @@ from inference.track import LandmarkTrack
 
 # A region's jitter is at most this many times that of the points that expressions hardly move.
 _MOST_JITTER = 1.5
-# Lids and lips are told by how far they are apart, where motion stands out more than elsewhere.
+# Lids and lips are measured by how far they are apart, where motion stands out more than elsewhere.
 _MOTION = {"mouth": 4.5, "eyes": 5.5}
 
 

@@ -52,7 +52,7 @@ class CanonicalFace:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of mean and basis, hexadecimal: performances name the face they are told in."""
+        """SHA-256 of mean and basis, hexadecimal: performances name their face by it."""
         return hashlib.sha256(self.mean.tobytes() + self.basis.tobytes()).hexdigest()
 
     def shape(self, controls: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The named controls of a face: what an animator moves, and what a performance is told in.
+"""The named controls of a face: what an animator moves, and what a performance is expressed in.
 
 "Left" and "right" are the person's own, as riggers use them; only gaze_x goes by the picture.
 """

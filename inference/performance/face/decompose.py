@@ -56,14 +56,14 @@ def decompose(
     poses = _steady_poses(own, seen, track)
     change = poses.undo(seen) - own
     controls = solve_controls(change).astype(np.float32)
-    told = np.tensordot(controls.astype(np.float64), _basis(), axes=1)
+    explained = np.tensordot(controls.astype(np.float64), _basis(), axes=1)
     whole = Performance(
         controls=_spread(controls, track.valid),
         rotation=_spread(to_vectors(poses.rotation), track.valid),
         translation=_spread(poses.translation, track.valid),
         scale=_spread(poses.scale, track.valid),
         neutral=own,
-        residual=_spread((change - told).astype(np.float32), track.valid),
+        residual=_spread((change - explained).astype(np.float32), track.valid),
         valid=track.valid.copy(),
         filled=np.zeros(len(track), bool),
         confidence=track.valid.astype(np.float32),
@@ -95,7 +95,7 @@ def solve_controls(change: NDArray[np.floating]) -> Array:
     face, basis = canonical_face(), _basis()
     low, high = face.low.astype(np.float64), face.high.astype(np.float64)
     weighted = (basis * _weights()).reshape(len(basis), -1)
-    left = change.reshape(len(change), -1) @ weighted.T  # what is still to be told
+    left = change.reshape(len(change), -1) @ weighted.T  # what is still to be explained
     gram = basis.reshape(len(basis), -1) @ weighted.T
     for a, b in OPPOSITES:
         # As much as would cancel out between them is charged to both, so that one of them stays.
@@ -147,8 +147,8 @@ def _steady_poses(own: NDArray[np.float32], seen: Array, track: LandmarkTrack) -
 
 
 def _compose(p: Performance, frames: NDArray[np.intp]) -> NDArray[np.float32]:
-    told = np.tensordot(p.controls[frames].astype(np.float64), _basis(), axes=1)
-    shape = p.neutral + told + p.residual[frames]
+    explained = np.tensordot(p.controls[frames].astype(np.float64), _basis(), axes=1)
+    shape = p.neutral + explained + p.residual[frames]
     poses = Poses(p.scale[frames], to_matrices(p.rotation[frames]), p.translation[frames])
     points = poses.apply(shape)
     if p.camera == "perspective":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far mouth and eyes of a face are open, told from its landmarks."""
+"""How far mouth and eyes of a face are open, measured on its landmarks."""
 
 from __future__ import annotations
 

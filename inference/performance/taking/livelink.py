@@ -82,7 +82,7 @@ def load_livelink(path: Path, rate: Fraction | None = None) -> Performance:
                 "radians; fix it"
             )
     codes = [cells[columns[_FIRST_COLUMN]].strip() for _, cells in body]
-    places, told = _places(codes, lines, rate, path)
+    places, file_rate = _places(codes, lines, rate, path)
     count = int(places[-1]) + 1
     if count > min(MOST_FRAMES, _MOST_DROPPED + _SPARSEST * len(body)):
         raise InputError(
@@ -106,7 +106,7 @@ def load_livelink(path: Path, rate: Fraction | None = None) -> Performance:
         translation=np.where(valid[:, None], middle, np.nan),
         scale=np.where(valid, _SCALE, np.nan),
         valid=valid,
-        rate=told,
+        rate=file_rate,
         size=_SIZE,
         source=path.name,
     )
@@ -164,11 +164,11 @@ def _places(
                 "split the takes there"
             )
     ticks = max(1, round(float(np.median(steps)) * clock))  # the clock's ticks a row
-    told = Fraction(clock, ticks)
+    found = Fraction(clock, ticks)
     if any(dropping for _, _, dropping in parsed):
-        told *= Fraction(1000, 1001)
+        found *= Fraction(1000, 1001)
     places = np.round((seconds - seconds[0]) * clock / ticks).astype(np.int64)
-    return _one_each(places), rate or told
+    return _one_each(places), rate or found
 
 
 def _one_each(places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -186,7 +186,7 @@ def _one_each(places: NDArray[np.int64]) -> NDArray[np.int64]:
 def _parse(code: str, line: int, path: Path) -> tuple[int, float, bool]:
     """Whole seconds, frames (with their fraction), and whether frames are dropped.
 
-    A mere number is told as second -1.
+    A mere number is given as second -1.
     """
     dropping = ";" in code
     parts = code.replace(";", ":").split(":")

@@ -93,7 +93,7 @@ def load_table(path: Path, beside: Performance | None = None) -> Performance:
     header, another version, cells that are no numbers, and tables that are empty or not in order.
     """
     rows = read_rows(path)
-    told = _told(rows[0][1], path)
+    head = _read_head(rows[0][1], path)
     header = [name.strip() for name in rows[1][1]] if len(rows) > 1 else []
     _check_header(header, path)
     body = rows[2:]
@@ -137,18 +137,18 @@ def load_table(path: Path, beside: Performance | None = None) -> Performance:
         translation=np.stack(place, axis=1),
         scale=numbers["scale"],
         valid=valid,
-        rate=told.rate,
-        size=told.size,
+        rate=head.rate,
+        size=head.size,
     )
     performance = replace(
         performance,
         filled=filled,
         confidence=trust.astype(np.float32),
-        cuts=told.cuts(len(valid), path),
-        camera=told.camera,
-        focal=told.focal,
-        source=told.source,
-        source_sha256=told.source_sha256,
+        cuts=head.cuts(len(valid), path),
+        camera=head.camera,
+        focal=head.focal,
+        source=head.source,
+        source_sha256=head.source_sha256,
     )
     if beside is not None:
         performance = _with_face(performance, beside, path)
@@ -235,7 +235,7 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-class _Told:
+class _FileHead:
     """What the first line says of the whole take."""
 
     def __init__(self, words: Mapping[str, str]) -> None:
@@ -262,7 +262,7 @@ class _Told:
         return tuple(self.cut_frames)
 
 
-def _told(first: list[str], path: Path) -> _Told:
+def _read_head(first: list[str], path: Path) -> _FileHead:
     title = first[0].strip().lower()
     if not is_table(first):
         raise InputError(
@@ -276,7 +276,7 @@ def _told(first: list[str], path: Path) -> _Told:
         )
     words = dict(cell.strip().partition(" ")[::2] for cell in first[1:])
     try:
-        return _Told(words)
+        return _FileHead(words)
     except (ValueError, KeyError):
         raise InputError(
             f"{path}: line 1 must tell 'rate 25/1' and 'size 1920x1080', cuts and "

@@ -91,7 +91,7 @@ def test_a_zip_holds_all_that_runs_and_nothing_else() -> None:
         "shipped/inference/models/warp-draft.onnx",
         "shipped/inference/face_triangles.csv",
         "shipped/inference/samples/eileen_collins.png",
-        "shipped/export/personalization/cli.py",
+        "shipped/export/personalize_cli.py",
     ):
         assert name in members, name
     for name in members:

@@ -96,5 +96,7 @@ def test_a_system_without_graphics_libraries_is_told_which_package(
         raise OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory")
 
     monkeypatch.setattr(vision.FaceLandmarker, "create_from_options", refuse)
-    with pytest.raises(InputError, match=r"lacks libGLESv2\.so\.2: .* apt-get install libgles2"):
+    with pytest.raises(
+        InputError, match=r"libGLESv2\.so\.2 is missing on this system: .* apt-get install libgles2"
+    ):
         tasks.TaskMesh(1)

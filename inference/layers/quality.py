@@ -24,9 +24,9 @@ def no_person(mask: Plane, alpha: Plane, face: Face) -> str:
     """Why the matte cannot be used, or "". mask: of persons; both (H, W) in [0, 1]."""
     oval = face.filled(mask.shape)
     if oval.any() and mask[oval].mean() < _FOUND:
-        return "no person was found around the face: the head moves with the ground around it"
+        return "no person was found around the face"
     if (alpha < 0.02).mean() < _LEAST_GROUND:
-        return "the picture shows no ground beside the person: the head moves within it"
+        return "the picture shows no ground beside the person"
     return ""
 
 

@@ -131,9 +131,3 @@ def channelbag(owner: bpy.types.Object) -> bpy.types.ActionChannelbag | None:
     strips: list[Any] = [strip for layer in data.action.layers for strip in layer.strips]
     bags = (strip.channelbag(data.action_slot) for strip in strips)
     return next((bag for bag in bags if bag is not None), None)
-
-
-def active_strip(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The strip that is active in the scene's sequencer, if there is one."""
-    editor = scene.sequence_editor
-    return editor.active_strip if editor is not None else None

@@ -24,7 +24,7 @@ from inference.head.source import HeadSource, build_head, crop_of, resized, rgb8
 from inference.jobs import LAYERS, MATTES, TRANSFERS, SynthesizeJob
 from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
-from inference.layers.plate import find_hole, hole_cover
+from inference.layers.plate import find_hole
 from inference.layers.trimap import make_face
 from inference.mattes import PartLabels, label_parts
 from inference.mouth.look import MEAN, TeethLook, check_teeth
@@ -219,15 +219,15 @@ def build_ground(
     plate = crop_of(layers.plate, portrait.box)
     small_plate = cv2.resize(rgb8(plate), (side, side), interpolation=cv2.INTER_AREA)
     missed = full.missed * np.float32(1 if plate.dtype == np.uint8 else 1 / 257)
-    face = make_face(portrait.points[list(OVAL), :2])
+    hole, cover = find_hole(layers.alpha, make_face(portrait.points[list(OVAL), :2]))
     return Ground(
         full=full,
         small=resized(full, (side, side)),
         plate=plate,
         small_plate=small_plate,
         small_missed=cv2.resize(missed, (side, side), interpolation=cv2.INTER_AREA),
-        cover=crop_of(hole_cover(layers.alpha, face), portrait.box),
-        hole=crop_of(find_hole(layers.alpha, face).astype(np.float32), portrait.box),
+        cover=crop_of(cover, portrait.box),
+        hole=crop_of(hole.astype(np.float32), portrait.box),
         layers=layers,
         is_there=layers.has_ground,
     )

@@ -10,8 +10,8 @@ from __future__ import annotations
 import bpy
 
 from ..properties import LikenessTake, settings
+from ..sequencer.strips import active_strip
 from ..sequencer.timing import Timing
-from ..versions import active_strip
 from . import takes
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bpy
 
 from ..sequencer import head_strip
-from ..versions import active_strip
+from ..sequencer.strips import active_strip
 
 
 def for_portrait_strip(scene: bpy.types.Scene) -> str:

@@ -45,6 +45,12 @@ def free_channel(scene: bpy.types.Scene, start: int, end: int, above: int = 0) -
     raise InputError(f"{scene.name}: no free channel above channel {above}; remove a strip first")
 
 
+def active_strip(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The strip that is active in the scene's sequencer, if there is one."""
+    editor = scene.sequence_editor
+    return editor.active_strip if editor is not None else None
+
+
 def top_channel(scene: bpy.types.Scene, start: int, end: int) -> int:
     """The highest channel on which something lies from frame `start` to before `end`; 0: none."""
     return max(

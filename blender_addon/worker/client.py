@@ -326,6 +326,7 @@ class Client:
                 events.append({"event": "done", "id": name, "result": {"lines": lines}})
             elif running.is_command:
                 said = words.partition(": ")[2] or (lines[-1] if lines else words)
+                said = said.removeprefix("error: ")  # the panel shows that it is one
                 events.append({"event": "error", "id": name, "kind": "input", "message": said})
             else:
                 events.append(

@@ -19,7 +19,7 @@ from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 from inference.generator.model import load_generator, model_path
 from inference.outputs import check_replaceable, refuse_inputs
-from inference.progress import Progress, progress_meter
+from inference.progress import Progress, progress_line, progress_meter
 from inference.sessions import PROVIDERS
 from inference.track import SUFFIX, LandmarkTrack, load_track
 
@@ -157,7 +157,7 @@ def run_retargeting(options: argparse.Namespace) -> None:
     check_writable(options.out)
     portraits = _portraits(options.portraits)
     drivers = _drivers(options.clips)
-    pairs = compare_all(drivers, portraits, options.every, _counted("retargeting", "drivers"))
+    pairs = compare_all(drivers, portraits, options.every, progress_line("retargeting", "drivers"))
     text = report(pairs)
     write_whole(options.out, text.encode())
     print(text, end="")
@@ -194,7 +194,7 @@ def run_turns(options: argparse.Namespace) -> None:
     for path in written.values():
         check_writable(path)
     clips, _ = clips_to_evaluate(options.clips)
-    turns = measure_turns(clips, options.pairs, _counted("turns", "clips"))
+    turns = measure_turns(clips, options.pairs, progress_line("turns", "clips"))
     text = table(turns)
     rows = {"shaking": turns.shaking, "pairs": [asdict(result) for result in turns.results]}
     for kind, content in (("md", text), ("json", json.dumps(rows, indent=1))):
@@ -244,7 +244,7 @@ def run_sheet(options: argparse.Namespace) -> None:
         options.tier,
         options.layer,
         options.side,
-        _counted("sheet", "portraits"),
+        progress_line("sheet", "portraits"),
     )
     write_whole(options.out, encode_frame(sheet, None, "png"))
 
@@ -315,10 +315,3 @@ def _portraits(folder: Path) -> dict[str, NDArray[np.float32]]:
     if not chosen:
         raise InputError(f"{folder}: holds no picture; name a folder of portraits")
     return {picture.name: open_portrait(picture).points for picture in chosen}
-
-
-def _counted(command: str, what: str) -> Progress:
-    def progress(done: int, total: int) -> None:
-        print(f"{command}: {done}/{total} {what}", file=sys.stderr, flush=True)
-
-    return progress

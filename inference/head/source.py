@@ -171,9 +171,8 @@ def _fringe_ended(
     from_hair = cv2.distanceTransform(1 - near, cv2.DIST_L2, 5)
     kept = to_end / np.maximum(to_end + from_hair, np.float32(1e-6))
     # Neither the body ends, nor hair that goes on beyond the crop.
-    border = cv2.blur(cv2.copyMakeBorder(matte, 1, 1, 1, 1, cv2.BORDER_REPLICATE), (9, 9))
-    zoom = np.array(matte.shape[::-1]) / np.array(size)
-    last = np.round(head.border() * zoom).astype(int).clip(0, np.array(matte.shape[::-1]) + 1)
+    border = cv2.blur(matte, (9, 9))
+    last = np.round(head.border()).astype(int).clip(0, np.array(size) - 1)
     ends = 1 - np.clip(border[last[:, 1], last[:, 0]] / np.float32(255 * _GOES_ON), 0, 1)
     away, _, _ = _polar(head.shell, size, (GRID, GRID))
     ends = _by_ray(head.shell, away, ends) * cv2.blur(skull.astype(np.float32), (9, 9))

@@ -36,21 +36,17 @@ _BLOCK = 0.12  # of the face's side: a piece of grain
 _TEXTURED = 0.02  # how much the ground near the person differs from its own blur, in [0, 1]
 
 
-def find_hole(alpha: Pixels, face: Face) -> Mask:
-    """Where the plate may be made up, (H, W). alpha: (H, W); face: in its pixels."""
-    return _beyond(alpha, face, _GROWN_HEAD) < 1
+def find_hole(alpha: Pixels, face: Face) -> tuple[Mask, Plane]:
+    """Where the plate may be made up, (H, W), and how far it must hide a head at rest, (H, W).
 
-
-def hole_cover(alpha: Pixels, face: Face) -> Plane:
-    """How far the plate must hide the picture before a head at rest, (H, W), 0 to 1.
-
-    Whole where the person shows, and nothing a little beyond. The rim of the hole is ground that
-    the picture shows itself, and what is made up there must not be seen around a head that hardly
-    moves. One that has moved leaves strands in the rim: then all of `find_hole` is hidden.
-    Arguments as there.
+    The second is whole where the person shows, and nothing a little beyond. The rim of the hole is
+    ground that the picture shows itself, and what is made up there must not be seen around a head
+    that hardly moves; one that has moved leaves strands there, and all of the hole must be hidden.
+    alpha: (H, W); face: in its pixels.
     """
-    near = np.clip(1 - _FADES * _beyond(alpha, face, _GROWN_HEAD), 0, 1).astype(np.float32)
-    return near * near * (3 - 2 * near)
+    beyond = _beyond(alpha, face, _GROWN_HEAD)
+    near = np.clip(1 - _FADES * beyond, 0, 1).astype(np.float32)
+    return beyond < 1, near * near * (3 - 2 * near)
 
 
 def _beyond(alpha: Pixels, face: Face, grown_head: float) -> Plane:

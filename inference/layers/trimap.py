@@ -82,11 +82,7 @@ def open_band(person: Mask, face: Face) -> tuple[NDArray[np.float32], Mask]:
 
     person: (H, W), the silhouette. The face itself is the person's whatever the silhouette says.
     """
-    head = face.head(person.shape)
-    inwards, outwards = (
-        np.maximum((body + (hair - body) * head) * face.side, 1.5)
-        for body, hair in zip(_BODY, _HEAD, strict=True)
-    )
+    inwards, outwards = _widths(person.shape, face)
     core = face.filled(person.shape, -0.05)
     open_ = (distance(person) < inwards) & person | (distance(~person) < outwards) & ~person
     open_ &= ~core
@@ -105,9 +101,9 @@ def beside_edge(
     """
     ground = ~open_ & (known < 0.5)
     person = ~open_ & (known > 0.5)
-    reach = (_BODY[1] + (_HEAD[1] - _BODY[1]) * face.head(known.shape)) * face.side
+    _, reach = _widths(known.shape, face)
     away = distance(~ground)
-    far = away / np.maximum(reach, 1.5)
+    far = away / reach
     trust = np.clip((far - _CUT_OFF[0]) / (_CUT_OFF[1] - _CUT_OFF[0]), 0, 1)
     trust *= np.clip(2 - away / (_STRANGE * face.side), 0, 1)
     trust *= open_ & (known < 0.5)  # within the silhouette ground is always this far
@@ -121,6 +117,16 @@ def beside_edge(
     )
     guess = np.where(open_, np.clip(share, 0, 1), known).astype(np.float32)
     return guess, (_TRUST * trust).astype(np.float32)
+
+
+def _widths(shape: tuple[int, ...], face: Face) -> tuple[Plane, Plane]:
+    """How far the band reaches inwards and outwards, (H, W) each, in pixels."""
+    head = face.head(shape)
+    inwards, outwards = (
+        np.maximum((body + (hair - body) * head) * face.side, 1.5)
+        for body, hair in zip(_BODY, _HEAD, strict=True)
+    )
+    return inwards, outwards
 
 
 def _from_edge(shape: tuple[int, ...]) -> NDArray[np.intp]:

@@ -248,6 +248,8 @@ def test_a_commands_lines_are_events_and_its_failure_its_last_word(start: Start)
     assert events[-1]["result"] == {"lines": ["one", "two"]}
     client.command("b", launch("-c", "import sys; sys.exit('likeness: no torch here')"))
     assert ending(client, "b")["message"] == "likeness: no torch here"
+    client.command("e", launch("-c", "import sys; sys.exit('error: a.png: no face')"))
+    assert ending(client, "e")["message"] == "a.png: no face"
     client.command("c", launch("-c", "import time; time.sleep(60)"))
     client.cancel("c")
     assert ending(client, "c", 10)["event"] == "cancelled"

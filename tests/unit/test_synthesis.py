@@ -23,7 +23,7 @@ from inference.generator.model import GeneratorOutput, load_generator
 from inference.job_motion import open_motion
 from inference.jobs import PerformanceJob, SynthesizeJob
 from inference.landmarks import OVAL
-from inference.layers.plate import find_hole, hole_cover
+from inference.layers.plate import find_hole
 from inference.layers.trimap import make_face
 from inference.performance.face.canonical import control_index
 from inference.performance.retargeting.gains import Gains
@@ -154,7 +154,8 @@ def test_a_head_that_has_moved_leaves_no_strand_behind(tmp_path: Path) -> None:
     assert full.ground is not None
     layers, face = full.ground.layers, make_face(portrait.points[list(OVAL), :2])
     alpha = render_frame(person, 1, StageClock())[1]
-    rim = find_hole(layers.alpha, face) & (hole_cover(layers.alpha, face) < 0.5)
+    hole, cover = find_hole(layers.alpha, face)
+    rim = hole & (cover < 0.5)
     shown = rim & (alpha == 0) & (feathered(portrait) == 1)
     assert shown.sum() > 200
     made = render_frame(full, 1, StageClock())[0]

@@ -140,10 +140,12 @@ class Window:
 
     def drag(self, place: Sequence[float], right: float, up: float) -> None:
         """Press the button at a place, move the mouse by so many pixels, and let go."""
+        time.sleep(0.6)  # a press right after a click in the same place is a double click
         self.move(place)
         self._xdotool("mousedown", 1)
         for part in (0.1, 0.4, 0.7, 1):
             self.move((place[0] + part * right, place[1] + part * up))
+            time.sleep(0.1)
         self._xdotool("mouseup", 1)
         time.sleep(0.4)
 

@@ -8,11 +8,7 @@ loads the file, so that it computes in float32, at the same speed. Biases stay f
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,23 +17,15 @@ import onnx
 import onnxruntime
 import torch
 from onnx import numpy_helper
-from torch import Tensor, nn
+from torch import nn
 
+from export.graphs import Port, graph_of, random_inputs
 from inference.errors import InputError, LikenessError
 from inference.files import written_whole
 
-OPSET = 20
 WEIGHTS = ("fp16", "fp32")
 TOLERANCE = 1e-3
 CHECKED_BATCHES = (1, 3)
-
-
-@dataclass(frozen=True)
-class Port:
-    """One input: its name and its shape without the batch."""
-
-    name: str
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -72,10 +60,9 @@ def export_onnx(
     network.eval()
     if weights == "fp16":
         _round_weights(network)
-    model = _trace(network, inputs, outputs)
+    model = graph_of(network, inputs, outputs)
     if weights == "fp16":
         store_as_half(model.graph)
-    strip_traces(model)
     for key, value in sorted(metadata.items()):
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
@@ -89,47 +76,6 @@ def export_onnx(
                 f"{difference:.2g}, allowed is {tolerance:.2g}"
             )
     return ExportReport(path, len(content), difference)
-
-
-def random_inputs(inputs: Sequence[Port], batch: int, seed: int) -> list[Tensor]:
-    """Values in [0, 1), repeatable."""
-    random = torch.Generator().manual_seed(seed)
-    return [torch.rand(batch, *port.shape, generator=random) for port in inputs]
-
-
-def _trace(network: nn.Module, inputs: Sequence[Port], outputs: Sequence[str]) -> onnx.ModelProto:
-    batch = torch.export.Dim("batch", min=1)
-    with _quiet():
-        program = torch.onnx.export(
-            network,
-            tuple(random_inputs(inputs, batch=2, seed=0)),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[port.name for port in inputs],
-            output_names=list(outputs),
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """torch.onnx prints its progress and warns of packages that nobody asked for."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 @torch.no_grad()
@@ -163,20 +109,6 @@ def store_as_half(graph: onnx.GraphProto) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def strip_traces(model: onnx.ModelProto) -> None:
-    """The exporter notes the source line of every node: paths of the machine, half the file."""
-    graph = model.graph
-    del graph.value_info[:]
-    noted = (graph, *graph.node, *graph.input, *graph.output, *graph.initializer)
-    for thing in (model, *noted):
-        thing.ClearField("metadata_props")
-        thing.doc_string = ""
-    assert not model.functions, "the exporter left functions in the model"
-    graph.name = "likeness"
-    # Without the build's "+cpu" or "+cu130": the same weights give the same file from each.
-    model.producer_version = model.producer_version.partition("+")[0]
 
 
 def _difference(network: nn.Module, inputs: Sequence[Port], path: Path) -> float:

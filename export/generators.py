@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from export.checkpoint import UNTRAINED, Origin, load_embedder, load_weights, state_hash
-from export.export_onnx import ExportReport, Port, export_onnx
+from export.export_onnx import ExportReport, export_onnx
+from export.graphs import Port
 from export.half import compute_in_half
 from export.model_files import (
     EMBEDDER_KIND,

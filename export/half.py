@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-from export.export_onnx import store_as_half, strip_traces
+from export.export_onnx import store_as_half
+from export.graphs import strip_traces
 from inference.errors import InputError, LikenessError
 from inference.files import written_whole
 from inference.generator import contract

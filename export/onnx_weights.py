@@ -2,8 +2,7 @@
 """Weights read back from an exported file, exactly as they lie in it.
 
 `export_onnx` leaves the parameters' names on the file's constants, `NAME.half` where they are
-stored as float16. Biases that are all zero, or the same as another's, are gone from the list:
-they are found through the convolution that has them, or has none.
+stored as float16.
 """
 
 from __future__ import annotations
@@ -85,22 +84,7 @@ def _load(path: Path) -> tuple[onnx.ModelProto, dict[str, str]]:
 
 def _state(graph: onnx.GraphProto, wanted: Mapping[str, Tensor], prefix: str) -> State:
     stored = {value.name.removesuffix(_HALF): value for value in graph.initializer}
-    # weight -> the name of its bias, "" where there is none
-    biases = {
-        node.input[1]: node.input[2] if len(node.input) > 2 else ""
-        for node in graph.node
-        if node.op_type in ("Conv", "Gemm")
-    }
-    state = {}
-    for name in wanted:
-        inside, found = prefix + name, stored.get(prefix + name)
-        weight = inside.removesuffix(".bias") + ".weight"
-        if found is None and inside.endswith(".bias") and weight in biases:
-            found = stored.get(biases[weight])
-            if not biases[weight]:
-                state[name] = torch.zeros_like(wanted[name])
-        if found is not None:
-            state[name] = _tensor(found)
+    state = {name: _tensor(stored[prefix + name]) for name in wanted if prefix + name in stored}
     # Layers that nobody asked for, so that another architecture is seen to be one.
     state |= {
         name.removeprefix(prefix): _tensor(value)

@@ -27,7 +27,8 @@ from export.data.augment import NONE
 from export.data.episodes import Episodes
 from export.data.samples import SampleOptions, make_sample
 from export.data.shards import PreparedData
-from export.export_onnx import store_as_half, strip_traces
+from export.export_onnx import store_as_half
+from export.graphs import strip_traces
 from inference.errors import InputError, LikenessError
 from inference.files import written_whole
 from inference.generator import contract

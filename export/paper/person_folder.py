@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from export.checkpoint import state_hash
-from export.export_onnx import Port, export_onnx
+from export.export_onnx import export_onnx
+from export.graphs import Port
 from export.networks.paper import LANDMARK_CHANNELS, PersonalPaperGenerator, without_spectral_norm
 from export.paper.person import PaperPersonalized, show
 from export.paper.person_config import PaperPersonConfig

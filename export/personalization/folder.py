@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.checkpoint import state_hash
-from export.export_onnx import Port, export_onnx
+from export.export_onnx import export_onnx
+from export.graphs import Port
 from export.personalization.card import write_card
 from export.personalization.config import PersonalizeConfig
 from export.personalization.judge import LOOKED_AT

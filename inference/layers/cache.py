@@ -10,41 +10,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
 import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.caches import cache_folder
 from inference.errors import LikenessError
 from inference.files import written_whole
 from inference.outputs import FolderKind, OwnedFolder, claim_folder
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
-FOLDER_VARIABLE = "LIKENESS_CACHE"  # names another folder
 _BEYOND = ("beyond", "beyond_alpha")
 KIND = FolderKind("layers of portraits", (r"[0-9a-f]{64}\.layers\.npz",))
 LARGEST = 2 << 30  # bytes of all files together; those that were not used for longest go first
 _ABANDONED = 3600  # seconds, after which a part that was never finished is nobody's
-
-
-def cache_folder() -> Path:
-    """Where layers are kept: below LIKENESS_CACHE, or the system's place for a user's cache."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named).expanduser() / "layers"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        return base / "Likeness" / "Cache" / "layers"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "Likeness" / "layers"
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "likeness" / "layers"
 
 
 def key_of(*parts: NDArray | str | None) -> str:
@@ -72,7 +56,7 @@ class Kept:
 def load(key: str, rgb: Pixels) -> Kept | None:
     """The layers of the portrait `rgb` (H, W, 3); None where there are none."""
     try:
-        path = cache_folder() / f"{key}.layers.npz"
+        path = cache_folder("layers") / f"{key}.layers.npz"
         if path.is_symlink() or not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as file:
@@ -106,7 +90,7 @@ def keep(key: str, rgb: Pixels, layers: Mapping[str, Pixels], words: Mapping[str
         stored[name] = layers[name][where]
     # No cache is no reason to stop.
     with contextlib.suppress(LikenessError, OSError):
-        folder = cache_folder()
+        folder = cache_folder("layers")
         if not folder.exists():
             folder.mkdir(parents=True, mode=0o700)
         owned = claim_folder(folder, KIND)

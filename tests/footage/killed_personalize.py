@@ -21,7 +21,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from export import export_onnx
 from export.checkpoint import state_hash
 from export.folders import writing
 from export.personalization import personalize as loop
@@ -63,7 +62,6 @@ def main(pictures: tuple[Path, ...], base: Path, kills: int, seed: int) -> None:
         (loop, "Judge", _once),
         (Judge, "look", _by_weights),
         (Judge, "render", _by_weights),
-        (export_onnx, "_trace", _by_weights),
     ):
         setattr(owner, name, remember(getattr(owner, name)))
     work(base / "first")

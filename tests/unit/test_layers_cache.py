@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inference import caches
 from inference.layers import cache
 
 Picture = NDArray[np.uint8]
@@ -21,7 +22,7 @@ WORDS = {"quality": "busy background: check the hair", "fallback": ""}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(caches.FOLDER_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache" / "layers"
 
 
@@ -148,7 +149,7 @@ def test_the_folder_is_the_users_alone(
 
 
 def test_the_systems_place_is_taken_where_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(cache.FOLDER_VARIABLE)
+    monkeypatch.delenv(caches.FOLDER_VARIABLE)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert cache.cache_folder() == Path("/caches/likeness/layers")
+    assert caches.cache_folder("layers") == Path("/caches/likeness/layers")

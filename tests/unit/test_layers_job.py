@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from inference import caches
 from inference.cli import main
 from inference.demo import PORTRAIT, TRACK
 from inference.errors import Cancelled, InputError
 from inference.jobs import LayersJob, SynthesizeJob
-from inference.layers import cache
 from inference.layers.layers import portrait_layers
 from inference.layers_job import write_layers
 from inference.pictures import read_picture
@@ -24,7 +24,7 @@ from inference.synthesis import synthesize
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
-    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(caches.FOLDER_VARIABLE, str(tmp_path / "cache"))
     return tmp_path
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inference import caches
 from inference.capture.persons import PersonFinder
 from inference.errors import Cancelled, InputError
 from inference.landmarks import OVAL
-from inference.layers import cache, silhouette
+from inference.layers import silhouette
 from inference.layers.layers import Layers, portrait_layers
 from inference.layers.matte import make_matte, shrink
 from inference.layers.plate import find_hole
@@ -32,7 +33,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache folder of this module's own."""
     folder = tmp_path_factory.mktemp("cache") / "layers"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cache.FOLDER_VARIABLE, str(folder.parent))
+        patch.setenv(caches.FOLDER_VARIABLE, str(folder.parent))
         yield folder
 
 
@@ -49,7 +50,7 @@ def layers(collins: Portrait, kept: Path) -> Layers:
 @pytest.fixture
 def fresh(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
-    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "fresh"))
+    monkeypatch.setenv(caches.FOLDER_VARIABLE, str(tmp_path / "fresh"))
     return tmp_path / "fresh" / "layers"
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import LIP_CORNERS, LIP_MIDDLES, interocular
 from inference.performance.face.measures import eye_opening, mouth_opening
-from inference.performance.face.pose import fit_pose
+from inference.performance.face.pose import fit_poses
+from inference.performance.face.rotations import to_vectors
 
 Points = NDArray[np.float32]
 Looks = NDArray[np.float64]  # (F, 6), see `looks`
@@ -83,16 +83,14 @@ def looks(points: Points, reference: Points) -> Looks:
     reference: (478, 3), any face of the same person; poses are measured from it.
     """
     unit = interocular(reference[:, :2])
-    rows = []
-    for face in points:
-        pose = fit_pose(reference, face)
-        turn = np.degrees(cv2.Rodrigues(pose.rotation)[0].ravel())
-        gap, width = (
-            float(np.linalg.norm(face[a] - face[b])) / (pose.scale * unit)
-            for a, b in (LIP_MIDDLES, LIP_CORNERS)
-        )
-        rows.append([*turn, gap, width, eye_opening(face)])
-    return np.array(rows) / _STEPS
+    poses = fit_poses(reference, points)
+    turns = np.degrees(to_vectors(poses.rotation))
+    gaps, widths = (
+        np.linalg.norm(points[:, a] - points[:, b], axis=1) / (poses.scale * unit)
+        for a, b in (LIP_MIDDLES, LIP_CORNERS)
+    )
+    eyes = [eye_opening(face) for face in points]
+    return np.asarray(np.column_stack([turns, gaps, widths, eyes]) / _STEPS)
 
 
 def spread(faces: Looks, count: int) -> list[int]:

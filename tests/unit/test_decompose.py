@@ -14,7 +14,7 @@ from inference.errors import InputError
 from inference.performance.face.canonical import canonical_face, control_index
 from inference.performance.face.controls import CONTROL_NAMES, CONTROLS, OPPOSITES
 from inference.performance.face.decompose import compose, decompose, solve_controls
-from inference.performance.face.pose import Pose, fit_pose
+from inference.performance.face.pose import Pose, fit_pose, fit_poses
 from inference.performance.face.rotations import from_angles, to_angles, to_matrices, to_vectors
 from inference.track import LandmarkTrack, load_track
 
@@ -93,6 +93,14 @@ def test_the_heads_pose_is_found_under_an_expression() -> None:
     p = decompose(acted([{}, strong, strong, strong], angles), neutral=0)
     assert np.abs(to_angles(p.rotation) - np.array(angles)).max() < 0.7
     assert np.abs(p.scale / p.scale[0] - 1).max() < 0.005
+
+
+def test_many_faces_are_fitted_as_each_of_them_alone(track: LandmarkTrack) -> None:
+    faces = track.points[:40:8]
+    onto = np.broadcast_to(track.points[100], faces.shape)
+    together = fit_poses(faces, onto).apply(faces)
+    alone = [fit_pose(face, onto[0]).apply(face) for face in faces]
+    np.testing.assert_allclose(together, alone, atol=1e-4)  # pixels
 
 
 @pytest.mark.parametrize("name", CONTROL_NAMES)

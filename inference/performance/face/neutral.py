@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,8 @@ from inference.landmarks import (
     interocular,
 )
 from inference.performance.face.measures import eye_opening
-from inference.performance.face.pose import fit_pose
+from inference.performance.face.pose import fit_pose, fit_poses
+from inference.performance.face.rotations import to_vectors
 from inference.performance.retargeting.reach import yaw
 from inference.track import LandmarkTrack
 
@@ -36,7 +36,7 @@ def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
         return track.points[frame]
     calm = calm_frames(track)
     reference = track.points[calm[0]]
-    shapes = [_unposed(track.points[i], reference) for i in calm]
+    shapes = [fit_pose(track.points[i], reference).apply(track.points[i]) for i in calm]
     return np.mean(shapes, axis=0).astype(np.float32)
 
 
@@ -46,7 +46,8 @@ def calm_frames(track: LandmarkTrack) -> tuple[int, ...]:
     # A few hundred frames say what is usual; more only take time.
     seen = seen[:: max(1, len(seen) // 300)]
     middle = track.points[seen[len(seen) // 2]]
-    shapes = np.stack([_unposed(track.points[i], middle) for i in seen])
+    faces = track.points[seen]
+    shapes = fit_poses(faces, np.broadcast_to(middle, faces.shape)).apply(faces)
     unit = interocular(middle)
     usual = np.median(shapes, axis=0)
     unlike = np.linalg.norm(shapes - usual, axis=2).mean(axis=1) / unit
@@ -55,23 +56,13 @@ def calm_frames(track: LandmarkTrack) -> tuple[int, ...]:
     gaze = np.stack([_gaze(shape) for shape in shapes]) / unit
     aside = np.linalg.norm(gaze - np.median(gaze, axis=0), axis=1)
     # In degrees: from how the head is mostly held, and from the front beyond half profile.
-    turns = np.stack([_turn(track.points[i], middle) for i in seen])
+    turns = np.degrees(to_vectors(fit_poses(middle, faces).rotation))
     turned = np.linalg.norm(turns - np.median(turns, axis=0), axis=1)
-    hidden = np.array([max(0.0, abs(yaw(track.points[i])) - _WELL_SEEN) for i in seen])
+    hidden = np.array([max(0.0, abs(yaw(face)) - _WELL_SEEN) for face in faces])
     score = unlike + lips + 2 * np.abs(eyes - np.quantile(eyes, 0.7)) + aside
     score += 0.005 * turned + 0.005 * hidden
     calm = seen[np.argsort(score, kind="stable")[:_AVERAGED]]
     return tuple(int(frame) for frame in calm)
-
-
-def _unposed(points: Points, reference: Points) -> NDArray[np.float64]:
-    """The face with the head held as in `reference`."""
-    return fit_pose(points, reference).apply(points)
-
-
-def _turn(points: Points, reference: Points) -> NDArray[np.float64]:
-    """The rotation vector (3,) in degrees from a reference's head pose."""
-    return np.degrees(cv2.Rodrigues(fit_pose(reference, points).rotation)[0].ravel())
 
 
 def _gaze(shape: NDArray[np.float64]) -> NDArray[np.float64]:

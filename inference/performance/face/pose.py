@@ -75,26 +75,27 @@ def fit_pose(source: Points, target: Points) -> Pose:
 def fit_poses(
     source: NDArray[np.floating], targets: NDArray[np.floating], lips_turn: float = LIPS_TURN
 ) -> Poses:
-    """The similarities from `source` (478, 3) to each of `targets` (F, 478, 3).
+    """The similarities from `source` (478, 3), or one for each, to each of `targets` (F, 478, 3).
 
     Least squares in closed form (Umeyama 1991, eq. 40-42), three times: from the second on,
     points that fit badly, because an expression moved them, count less. Opening the mouth does
     not turn the head: lips_turn radians for a gap of one eye distance are taken off.
     """
-    a = source[list(STEADY)].astype(np.float64)
+    a = source[..., list(STEADY), :].astype(np.float64)
     b = targets[:, list(STEADY)].astype(np.float64)
     poses = _umeyama(a, b, np.ones(b.shape[:2]))
     for _ in range(2):
         errors = np.linalg.norm(poses.apply(a) - b, axis=2)
         typical = np.maximum(np.median(errors, axis=1, keepdims=True), 1e-6)
         poses = _umeyama(a, b, 1 / (1 + (errors / (2 * typical)) ** 2))
-    return _without_lips(poses, source, targets, a.mean(axis=0), lips_turn)
+    return _without_lips(poses, source, targets, a.mean(axis=-2), lips_turn)
 
 
 def _umeyama(a: Array, b: Array, weights: Array) -> Poses:
-    """From (N, 3) to (F, N, 3) with weights (F, N)."""
+    """From (N, 3) or (F, N, 3) to (F, N, 3) with weights (F, N)."""
     share = weights / weights.sum(axis=1, keepdims=True)
-    center_a, center_b = share @ a, (share[:, None] @ b)[:, 0]
+    center_a = share @ a if a.ndim == 2 else (share[:, None] @ a)[:, 0]
+    center_b = (share[:, None] @ b)[:, 0]
     a0, b0 = a - center_a[:, None], b - center_b[:, None]
     u, d, vt = np.linalg.svd((b0 * share[..., None]).transpose(0, 2, 1) @ a0)
     sign = np.ones((len(b), 3))
@@ -109,13 +110,15 @@ def lips_opened(source: NDArray[np.floating], targets: NDArray[np.floating], pos
     """How much wider than the source's the targets' lips are apart, in eye distances, (F,)."""
     upper, lower = map(list, LIP_COLUMNS)
     gaps = np.linalg.norm(targets[:, upper] - targets[:, lower], axis=2).mean(axis=1)
-    own = np.linalg.norm(source[upper] - source[lower], axis=1).mean()
-    return np.asarray((gaps / poses.scale - own) / np.linalg.norm(_across(source)))
+    own = np.linalg.norm(source[..., upper, :] - source[..., lower, :], axis=-1).mean(axis=-1)
+    return np.asarray((gaps / poses.scale - own) / np.linalg.norm(_across(source), axis=-1))
 
 
 def _across(source: NDArray[np.floating]) -> Array:
     """From the right eye's middle to the left one's."""
-    right, left = [(source[a] + source[b]).astype(np.float64) / 2 for a, b in EYE_CORNERS]
+    right, left = [
+        (source[..., a, :] + source[..., b, :]).astype(np.float64) / 2 for a, b in EYE_CORNERS
+    ]
     return np.asarray(left - right)
 
 
@@ -129,8 +132,9 @@ def _without_lips(
     """Turn each head back by what the lips' opening, against the source's, turned the fit."""
     across = _across(source)
     opened = lips_opened(source, targets, poses)
-    axis = across / np.linalg.norm(across)
+    axis = across / np.linalg.norm(across, axis=-1, keepdims=True)
     rotation = poses.rotation @ to_matrices(lips_turn * opened[:, None] * axis)
     # The head turns about the middle of its steady points, which stays where it was.
-    shift = (poses.rotation @ center - rotation @ center) * poses.scale[:, None]
+    stays, goes = ((turn @ center[..., None])[..., 0] for turn in (poses.rotation, rotation))
+    shift = (stays - goes) * poses.scale[:, None]
     return Poses(poses.scale, rotation, poses.translation + shift)

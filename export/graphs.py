@@ -46,8 +46,10 @@ class Port:
 def graph_of(network: nn.Module, inputs: Sequence[Port], outputs: Sequence[str]) -> onnx.ModelProto:
     """The network as a graph with its weights in it, under their parameters' names; batch dynamic.
 
-    It must be in evaluation mode.
+    It must be in evaluation mode. One that says `graph_of_its_weights` is traced as it is.
     """
+    if getattr(network, "graph_of_its_weights", False):
+        return _trace(network, inputs, outputs)
     key = _key(network, inputs, outputs)
     form = _load(key)
     if form is None:

@@ -49,6 +49,8 @@ class PaperGenerator(nn.Module):
 class PersonalPaperGenerator(nn.Module):
     """landmarks (N, 3, 256, 256) -> frame; psi (affine_count,) is what fine-tuning starts from."""
 
+    graph_of_its_weights = True  # the exporter takes psi apart, see `export.graphs`
+
     def __init__(self, trunk: PaperTrunk, psi: Tensor) -> None:
         super().__init__()
         self.trunk = trunk

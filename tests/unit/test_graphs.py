@@ -69,6 +69,17 @@ def test_another_form_is_traced(traces: list[nn.Module], tmp_path: Path, other: 
     assert len(traces) == 2
 
 
+def test_a_network_whose_graph_is_of_its_weights_is_traced_as_it_is(
+    traces: list[nn.Module], tmp_path: Path
+) -> None:
+    network = Layer(0)
+    network.graph_of_its_weights = True
+    write(network, tmp_path / "a.onnx")
+    write(network, tmp_path / "b.onnx")
+    assert traces == [network, network]
+    assert not list(tmp_path.rglob("*.graph"))
+
+
 def test_weights_of_zero_and_equal_ones_are_stored_all_the_same(
     traces: list[nn.Module], tmp_path: Path
 ) -> None:

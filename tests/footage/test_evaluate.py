@@ -20,6 +20,7 @@ from export.evaluation.cli import add_commands
 from export.evaluation.clips import RUN, EvaluationClip, clips_to_evaluate, read_clip
 from export.evaluation.evaluate import Evaluated
 from export.evaluation.measures import find_regions, jitter
+from export.evaluation.people import Personalizing, personalized_on
 from export.evaluation.reenact import WarpOnly, crop_in_picture, reenact_self, warp_only
 from export.evaluation.report import write_report
 from export.evaluation.report_files import check_report
@@ -27,7 +28,7 @@ from export.evaluation.score import describe_real, measure_self
 from export.evaluation.summary import MEASURES
 from inference.capture.video import open_footage, read_frames
 from inference.errors import InputError
-from inference.generator.model import Generator, GeneratorOutput, load_generator
+from inference.generator.model import Generator, GeneratorOutput, load_generator, model_path
 from inference.generator.person import open_person
 from inference.sources import choose_sources
 from tests.movies import write_movie
@@ -178,7 +179,9 @@ def test_a_report_may_replace_itself_and_no_other_picture(report: Report) -> Non
         check_report(report.path, [1, 16], [])
 
 
-def test_people_are_fine_tuned_on_and_measured_beside(folder: Path, tmp_path: Path) -> None:
+def test_people_are_fine_tuned_on_and_measured_beside(
+    folder: Path, clip: EvaluationClip, tmp_path: Path
+) -> None:
     people, out = tmp_path / "people", tmp_path / "report.json"
     more = ("--shots", 1, 2, "--targets", 4, "--processes", 1, "--personalize", people)
     run(folder, out, *more, "--minutes", 0.02)
@@ -194,17 +197,20 @@ def test_people_are_fine_tuned_on_and_measured_beside(folder: Path, tmp_path: Pa
 
     # With one source it is the person of two who moves it.
     assert "Personalized on 2 pictures, the first of which is moved" in text
-    # Folders of the same pictures and weights are used again, others are not.
-    made = sorted(people.iterdir())
-    assert len(made) == 2
-    for one in made:
+    for one in people.iterdir():
         open_person(one)
-    (made[0] / "person.json").unlink()
-    stamps = [(one / "card.md").stat().st_mtime_ns for one in made]
-    run(folder, out, *more, "--minutes", 0.02)
-    again = [(one / "card.md").stat().st_mtime_ns for one in made]
-    assert again[0] != stamps[0]
-    assert again[1] == stamps[1]
+
+    # Folders of the same pictures and weights are used again, others are not.
+    her = replace(clip, name=f"clips/{clip.name}")
+    how = Personalizing(people, model_path("draft"), "draft", 0.02)
+    made = people / "clips_s_grid_female_ccby4.mp4-2"
+    card = made / "card.md"
+    first = card.stat().st_mtime_ns
+    assert (personalized_on(her, 2, how), card.stat().st_mtime_ns) == (made, first)
+    (made / "person.json").unlink()
+    assert personalized_on(her, 2, how) == made
+    assert card.stat().st_mtime_ns != first
+    assert len(list(people.iterdir())) == 2
 
 
 def test_a_generator_of_the_person_alone_is_in_the_personalized_column(

@@ -18,6 +18,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOOTAGE_VARIABLE = "LIKENESS_FOOTAGE"
 INSIDE_VARIABLE = "LIKENESS_INSIDE_BLENDER"  # set in a Blender process: the version it must be
+# What `python -m inference` sets for itself.
+QUIET = {
+    "OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "OFF", "GLOG_minloglevel": "3",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}  # fmt: skip
+os.environ.update(QUIET)  # here, for libraries read it when they are imported
 _CACHE = pytest.StashKey[Path]()
 
 
@@ -133,18 +139,38 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 
 
 @pytest.fixture
-def run_cli(tmp_path_factory: pytest.TempPathFactory) -> RunCli:
-    """`run_cli("capture", path, "--out", out)`: python -m inference in an empty folder."""
+def run_cli(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> RunCli:
+    """`run_cli("capture", path, "--out", out)`: the command line, here, in an empty folder."""
+    from inference.cli import main
 
-    def run(*arguments: object, timeout: float = 300) -> CommandResult:
+    def run(*arguments: object) -> CommandResult:
+        monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        capfd.readouterr()
+        code = main([*map(str, arguments)])
+        said = capfd.readouterr()
+        return CommandResult(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def run_process(tmp_path_factory: pytest.TempPathFactory) -> RunCli:
+    """The same in a process of its own, as a person starts it: python -m inference."""
+
+    def run(*arguments: object) -> CommandResult:
+        environment = {name: os.environ[name] for name in os.environ.keys() - QUIET.keys()}
         done = subprocess.run(
             [sys.executable, "-m", "inference", *map(str, arguments)],
             cwd=tmp_path_factory.mktemp("elsewhere"),
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**environment, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=timeout,
+            timeout=300,
             check=False,
         )
         return CommandResult(done.returncode, done.stdout, done.stderr)

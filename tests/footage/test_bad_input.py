@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every mistake is answered with one clear line, the right exit code, and nothing half-written.
 
-All of it goes through the command line, in a process of its own, as a person would meet it.
+All of it goes through the command line; of each kind some in a process of its own, as a person
+starts it.
 """
 
 from __future__ import annotations
@@ -99,11 +100,11 @@ def save_picture(path: Path, rgb: Picture) -> Path:
 
 
 @pytest.mark.parametrize("content", [b"", b"This is no video.\n" * 100], ids=["empty", "text"])
-def test_footage_that_is_no_video(tmp_path: Path, run_cli: RunCli, content: bytes) -> None:
+def test_footage_that_is_no_video(tmp_path: Path, run_process: RunCli, content: bytes) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
     out = tmp_path / "out" / "a.track.npz"
-    assert_refused(run_cli("capture", path, "--out", out), path, "not a video")
+    assert_refused(run_process("capture", path, "--out", out), path, "not a video")
     assert files_in(out.parent) == []
 
 
@@ -208,11 +209,13 @@ def test_a_track_must_be_named_as_one(tmp_path: Path, run_cli: RunCli, footage: 
     assert files_in(tmp_path) == []
 
 
-def test_an_option_that_is_missing_or_unknown(run_cli: RunCli, footage: Path) -> None:
-    assert_refused(run_cli("capture", footage / ANNA), "--out")
-    assert_refused(run_cli("capture", footage / ANNA, "--out", "a.track.npz", "--loud"), "--loud")
-    assert_refused(run_cli("dance"), "dance")
-    assert_refused(run_cli())
+def test_an_option_that_is_missing_or_unknown(run_process: RunCli, footage: Path) -> None:
+    assert_refused(run_process("capture", footage / ANNA), "--out")
+    assert_refused(
+        run_process("capture", footage / ANNA, "--out", "a.track.npz", "--loud"), "--loud"
+    )
+    assert_refused(run_process("dance"), "dance")
+    assert_refused(run_process())
 
 
 # Portraits -------------------------------------------------------------------------------------
@@ -480,11 +483,11 @@ def test_a_disk_that_is_read_only(
 
 
 def test_a_full_disk_keeps_whole_frames_and_the_next_run_goes_on(
-    mount_disk: MountDisk, run_cli: RunCli, portrait: Path, track: Path
+    mount_disk: MountDisk, run_process: RunCli, portrait: Path, track: Path
 ) -> None:
     disk = mount_disk("size=360k")
     out = disk / "frames"
-    full = synthesized(run_cli, out, portrait, track, "--frames", "0-7")
+    full = synthesized(run_process, out, portrait, track, "--frames", "0-7")
     assert_refused(full, out, "disk is full", "run the same command again", code=1)
     kept = sorted(out.glob("head_*.png"))
     assert 1 <= len(kept) < 8
@@ -493,7 +496,7 @@ def test_a_full_disk_keeps_whole_frames_and_the_next_run_goes_on(
     assert all(read_picture(path).alpha is not None for path in kept), "every frame is whole"
 
     mount_disk("size=8m")
-    done = synthesized(run_cli, out, portrait, track, "--frames", "0-7")
+    done = synthesized(run_process, out, portrait, track, "--frames", "0-7")
     assert done.code == 0 and f"{8 - len(kept)} frames made, {len(kept)} kept" in done.stdout
     assert len(list(out.glob("head_*.png"))) == 8
     assert all(path.read_bytes() == data for path, data in before.items())

@@ -18,16 +18,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.conftest import QUIET
+
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 20.0  # seconds that a case may take
 _START = 120.0
 _MOST_WAITS = 10  # times LONGEST
 _IDLE = 0.2  # seconds of the processor's time: with less in LONGEST, it waits for something
-# As `python -m inference` sets it, before anything reads it.
-_QUIET = {
-    "OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "OFF", "GLOG_minloglevel": "3",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-}  # fmt: skip
 
 
 @dataclass
@@ -112,7 +109,7 @@ class _Child:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.hostile.child", str(home)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, **_QUIET, "PYTHONPATH": str(ROOT), "TMPDIR": str(home)},
+            env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT), "TMPDIR": str(home)},
         )  # fmt: skip
         assert self._answer(self._process, _START), "the process for the cases did not start"
         return self._process

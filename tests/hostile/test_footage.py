@@ -38,12 +38,12 @@ def test_a_clip_of_any_name_is_read(
 
 
 def test_a_clip_whose_name_is_no_text_is_captured(
-    material: Material, run_cli: RunCli, tmp_path: Path
+    material: Material, run_process: RunCli, tmp_path: Path
 ) -> None:
     """In a process of its own: it used to end by a signal."""
     path = tmp_path / os.fsdecode(b"M\xfcller.mp4")
     path.write_bytes(material.clips[".mp4"])
-    done = run_cli("capture", path, "--out", tmp_path / os.fsdecode(b"M\xfcller.track.npz"))
+    done = run_process("capture", path, "--out", tmp_path / os.fsdecode(b"M\xfcller.track.npz"))
     assert done.code == 0 and done.error_lines == [], done.stderr
     assert "M\\udcfcller.track.npz" in done.stdout
 

@@ -293,7 +293,7 @@ def test_cancel_keeps_whole_frames(tmp_path: Path) -> None:
 def test_a_killed_run_leaves_whole_frames_and_the_next_goes_on(tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "inference", "synthesize", "--portrait", str(PORTRAIT),
-        "--track", str(TRACK), "--out", str(tmp_path), "--frames", "0-119",
+        "--track", str(TRACK), "--out", str(tmp_path), "--frames", "0-39",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
@@ -303,14 +303,14 @@ def test_a_killed_run_leaves_whole_frames_and_the_next_goes_on(tmp_path: Path) -
     process.send_signal(signal.SIGKILL)
     process.wait()
     killed = frames_of(tmp_path)
-    assert 5 <= len(killed) < 120
+    assert 5 <= len(killed) < 40
     assert all(data.endswith(b"IEND\xaeB`\x82") for data in killed.values())
     # As if the kill had come in the middle of a write.
-    (tmp_path / "head_000119.png.0123456789ab.part").write_bytes(b"\x89PNG torn")
-    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 119))
+    (tmp_path / "head_000039.png.0123456789ab.part").write_bytes(b"\x89PNG torn")
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 39))
     result = synthesize(job)
     assert result.kept == len(killed)
-    assert result.made == 120 - len(killed)
+    assert result.made == 40 - len(killed)
     assert {name: frames_of(tmp_path)[name] for name in killed} == killed
     assert not list(tmp_path.glob("*.part"))
 

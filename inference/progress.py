@@ -33,6 +33,21 @@ def progress_meter(report: Report) -> Progress:
     return progress
 
 
+def portions(progress: Progress, *counts: int) -> list[Progress]:
+    """One progress for each part of the work, in the order in which they are done; `counts` says
+    how long each takes, `progress` counts to 100.
+    """
+    total = sum(counts)
+
+    def part(before: int, count: int) -> Progress:
+        def here(done: int, of: int) -> None:
+            progress(round(100 * (before + count * done / max(of, 1)) / total), 100)
+
+        return here
+
+    return [part(sum(counts[:index]), count) for index, count in enumerate(counts)]
+
+
 def progress_line(what: str, of: str = "frames") -> Progress:
     """On a terminal one line that renews itself; in a log one line for every fifth of the way."""
     fifth = -1

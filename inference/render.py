@@ -19,6 +19,7 @@ from inference.generator.inputs import generator_input
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import rgb8
 from inference.mattes import Half, draw_mattes
+from inference.merge.merged import Merge, lay_parts, plan
 from inference.scene import Ground, Scene
 from inference.warp.openings import Patch
 from inference.warp.warp import TargetPose, pose_target, warp, warp_plane
@@ -74,19 +75,24 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
         points = scene.retarget(frame) - corner
         head = pose_head(scene.ground.full, points) if scene.ground else None
         target = head.target if head else pose_target(scene.mesh, points, size)
-        small, patches = _small(scene, target, head)
+        others = plan(scene.pictures, head) if scene.pictures and head else None
+        small, patches = _small(scene, target, head, others)
         zoom = np.float32(generator.size) / np.array(size, np.float32)
-        picture = generator_input(small, target.raster, target.points[:, :2] * zoom, patches)
+        raster = others.raster if others else target.raster
+        picture = generator_input(small, raster, target.points[:, :2] * zoom, patches)
     with clock.stage("network"):
         answer = generator.run(picture, scene.identity)
     with clock.stage("composite"):
         answer = confine(answer, target.points[:, :2] * zoom)
         residual = answer.flow / zoom
         if residual.any():
-            small, _ = _small(scene, target, head, residual, patches)
+            known = None if others else patches
+            small, _ = _small(scene, target, head, others, residual, known)
         match = scene.match.of_network if scene.match else None
         if scene.ground and head:
             drawn = draw_head(scene.ground.full, head, residual)
+            if others:
+                drawn = lay_parts(others, drawn, residual=residual)
             full = _laid(scene.ground.plate, drawn, scene.ground.full.missed)
             made = merge(answer, small, full, match)
             picture_alpha = _finished(scene, scene.ground, drawn, full, made)
@@ -127,12 +133,16 @@ def _small(
     scene: Scene,
     target: TargetPose,
     head: HeadPose | None,
+    others: Merge | None,
     residual: Plane | None = None,
     patches: list[Patch] | None = None,
 ) -> tuple[NDArray[np.uint8], list[Patch]]:
     """The moved portrait as the network sees it, (S, S, 3), and its openings, if not given."""
     if scene.ground and head:
         frame = draw_head(scene.ground.small, head, residual, cv2.INTER_LINEAR, patches)
+        if others:
+            how = cv2.INTER_LINEAR
+            frame = lay_parts(others, frame, small=True, residual=residual, interpolation=how)
         laid = _laid(scene.ground.small_plate, frame, scene.ground.small_missed)
         return rgb8(laid), frame.patches
     size = (scene.portrait.box.width, scene.portrait.box.height)

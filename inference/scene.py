@@ -27,6 +27,8 @@ from inference.layers.layers import Layers, portrait_layers
 from inference.layers.plate import find_hole
 from inference.layers.trimap import make_face
 from inference.mattes import PartLabels, label_parts
+from inference.merge.further import Further, further_pictures
+from inference.merge.merged import Pictures, gather
 from inference.mouth.look import MEAN, TeethLook, check_teeth
 from inference.performance.retargeting.gains import check_gains
 from inference.performance.retargeting.motion import Motion, track_motion
@@ -37,7 +39,7 @@ from inference.performance.retargeting.retarget import (
 )
 from inference.pictures import StillPicture, read_picture
 from inference.portrait import Portrait, open_portrait
-from inference.progress import Progress
+from inference.progress import Progress, portions
 from inference.sidecar import shared_mark
 from inference.track import LandmarkTrack, fill_gaps
 from inference.warp.mesh import WarpMesh, build_mesh
@@ -78,7 +80,8 @@ class Scene:
     match: of the colours, or None. below: the portrait that the layer "full" lies over, graded as
     the head is; None: the portrait. mark: the hash of what decides all frames' pixels. ground:
     None where the head moves with what surrounds it, as a box. words: what the artist should know
-    of the matte, or "". parts: of the person, where mattes of them are wanted.
+    of matte and pictures, or "". parts: of the person, where mattes of them are wanted. pictures:
+    the portrait and the others beside it, where there are any; in a box they lend a mouth only.
     """
 
     portrait: Portrait
@@ -96,6 +99,7 @@ class Scene:
     ground: Ground | None = None
     words: str = ""
     parts: PartLabels | None = None
+    pictures: Pictures | None = None
 
 
 def build_scene(
@@ -125,10 +129,9 @@ def build_scene(
         own_picture(path, what) for path, what in ((job.alpha, "matte"), (job.plate, "clean plate"))
     )
     layers = None
+    first, rest = portions(progress or (lambda done, total: None), 1, len(others))
     if not job.box:
-        layers = portrait_layers(
-            portrait, alpha, plate, progress or (lambda done, total: None), cancelled
-        )
+        layers = portrait_layers(portrait, alpha, plate, first, cancelled)
     words = layers.quality if layers else ""
     if layers and layers.fallback:
         words, layers = f"the head moves with its background: {layers.fallback}", None
@@ -142,13 +145,18 @@ def build_scene(
                 f"{portrait.path}: there are no mattes of the person ({words}); give "
                 "a matte of your own, or take the face's alone"
             )
-    mouth = open_mouth(portrait, others)
+    mouth = None if layers else open_mouth(portrait, others)
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
     full = warp_source(portrait.crop(), points, mouth=mouth, look=job.teeth)
     small = at_model_size(full, generator.size)
     ground, parts = None, None
+    further: list[Further] = []
     if layers:
-        ground = build_ground(portrait, layers, mouth, generator.size, job.teeth)
+        ground = build_ground(portrait, layers, generator.size, job.teeth)
+        further, left_out = further_pictures(
+            portrait, others, generator.size, job.teeth, rest, cancelled
+        )
+        words = "; ".join(filter(None, (words, *left_out)))
         if job.matte == "channels":
             parts = label_parts(portrait, layers, ground.full, job.layer != "head")
     below = None
@@ -166,7 +174,7 @@ def build_scene(
             layers = replace(
                 layers, person=grade(layers.person), plate=grade(layers.plate), beyond=beyond
             )
-            shown = build_ground(below, layers, mouth, generator.size, job.teeth)
+            shown = build_ground(below, layers, generator.size, job.teeth)
             head = replace(shown.full, person=replace(shown.full.person, palette=painted))
             ground = replace(
                 shown,
@@ -175,6 +183,7 @@ def build_scene(
                 small_plate=ground.small_plate,
                 small_missed=ground.small_missed,
             )
+            further = [_graded(each, grade) for each in further]
     read = [*(each.picture.sha256 for each in (portrait, *others)), generator.sha256]
     read += [own.sha256 for own in (alpha, plate) if own]
     if person:
@@ -197,7 +206,14 @@ def build_scene(
         ground=ground,
         words=words,
         parts=parts,
+        pictures=gather(ground.full, further) if ground and further else None,
     )
+
+
+def _graded(picture: Further, grade: Callable[[Pixels], Pixels]) -> Further:
+    person = picture.full.person
+    shown = replace(person, pixels=grade(person.pixels))
+    return replace(picture, full=replace(picture.full, person=shown))
 
 
 def _graded_palette(palette: Plane, grade: Grade, portrait: Portrait) -> Plane:
@@ -208,14 +224,13 @@ def _graded_palette(palette: Plane, grade: Grade, portrait: Portrait) -> Plane:
 def build_ground(
     portrait: Portrait,
     layers: Layers,
-    mouth: OpenMouth | None,
     side: int,
     teeth: TeethLook = MEAN,
 ) -> Ground:
     """The head in depth before its ground, for a network of `side` pixels."""
     top = np.float32(np.iinfo(layers.alpha.dtype).max)
     share = layers.alpha * (1 / top)
-    full = build_head(portrait, share, layers.person, layers.plate, mouth, layers.beyond, teeth)
+    full = build_head(portrait, share, layers.person, layers.plate, layers.beyond, teeth)
     plate = crop_of(layers.plate, portrait.box)
     small_plate = cv2.resize(rgb8(plate), (side, side), interpolation=cv2.INTER_AREA)
     missed = full.missed * np.float32(1 if plate.dtype == np.uint8 else 1 / 257)

@@ -6,7 +6,7 @@ Self: the clip's own landmarks where they lie. Cross: its motion on another pers
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -20,15 +20,16 @@ from inference.generator.contract import ALPHA_UNTRAINED, FLOW_STRIDE
 from inference.generator.identity import person_vector
 from inference.generator.model import Generator, GeneratorOutput
 from inference.layers.layers import portrait_layers
+from inference.merge.further import Further, further_pictures
+from inference.merge.merged import gather
 from inference.performance.retargeting.retarget import Retarget, retarget_relative
 from inference.pictures import StillPicture
 from inference.portrait import Portrait, crop_box
 from inference.render import StageClock, render_frame
 from inference.scene import Scene, build_ground
-from inference.sources import Chosen, choose_sources
 from inference.track import fill_gaps
 from inference.warp.mesh import build_mesh
-from inference.warp.mouths import OpenMouth, open_mouth
+from inference.warp.mouths import open_mouth
 from inference.warp.warp import warp_source
 
 Picture = NDArray[np.uint8]
@@ -85,28 +86,18 @@ def crop_in_picture(clip: EvaluationClip) -> Area:
 def reenact_self(
     clip: EvaluationClip, shots: int, generator: Generator, personal: Generator | None = None
 ) -> Iterator[MadeFrame]:
-    """The clip's targets, each from one of its first `shots` sources: a near one, held on to.
+    """The clip's targets, from its first `shots` sources, the first of which leads.
 
     personal: the person's own generator, of the same size.
     """
-    portraits = [source_portrait(clip, frame) for frame in clip.sources[:shots]]
-    identity = person_vector(generator, portraits)
-    chosen = _choose(clip, portraits)
-    scenes: dict[Chosen, Scene] = {}
+    pictures = [source_portrait(clip, frame) for frame in clip.sources[:shots]]
 
     def retarget(frame: int) -> Points:
         return clip.track.points[frame]
 
+    scene = _scene(pictures, retarget, generator)
     for frame in clip.targets:
-        wanted = retarget(frame)
-        portrait, key = portraits[chosen[frame].source], chosen[frame]
-        if key not in scenes:
-            others = [other for other in portraits if other is not portrait]
-            mouth = open_mouth(portrait, others) if key.mouth else None
-            # One crop for all sources, so that all are judged on the same pixels.
-            moved = replace(portrait, box=portraits[0].box)
-            scenes[key] = _scene(moved, retarget, generator, identity, mouth)
-        yield _made(scenes[key], frame, wanted, personal)
+        yield _made(scene, frame, retarget(frame), personal)
 
 
 def reenact_other(
@@ -118,19 +109,9 @@ def reenact_other(
     """The first source picture of `person` moved as `driver` moves in its targets."""
     portrait = source_portrait(person, person.sources[0])
     retarget = retarget_relative(portrait.points, fill_gaps(driver.track))
-    scene = _scene(portrait, retarget, generator, person_vector(generator, [portrait]), None)
+    scene = _scene([portrait], retarget, generator)
     for frame in driver.targets:
         yield _made(scene, frame, retarget(frame), personal)
-
-
-def _choose(clip: EvaluationClip, portraits: list[Portrait]) -> dict[int, Chosen]:
-    """For each frame from the first target to the last, those between the runs included."""
-    first, last = min(clip.targets), max(clip.targets)
-    frames = [frame for frame in range(first, last + 1) if clip.track.valid[frame]]
-    chosen = choose_sources(
-        clip.track.points[frames], np.stack([portrait.points for portrait in portraits])
-    )
-    return dict(zip(frames, chosen, strict=True))
 
 
 def _made(scene: Scene, frame: int, wanted: Points, personal: Generator | None) -> MadeFrame:
@@ -151,28 +132,28 @@ def source_portrait(clip: EvaluationClip, frame: int) -> Portrait:
     return Portrait(Path(clip.name), picture, points, crop_box(points, clip.track.size))
 
 
-def _scene(
-    portrait: Portrait,
-    retarget: Retarget,
-    generator: Generator,
-    identity: NDArray[np.float32],
-    mouth: OpenMouth | None,
-) -> Scene:
+def _scene(pictures: Sequence[Portrait], retarget: Retarget, generator: Generator) -> Scene:
     """As `inference.scene.build_scene` makes it, of pictures that need not be files."""
+    portrait, others = pictures[0], pictures[1:]
     crop, points = portrait.crop(), portrait.crop_points()
     layers = portrait_layers(portrait)
-    ground = None
-    if not layers.fallback:
-        ground = build_ground(portrait, layers, mouth, generator.size)
+    ground, mouth = None, None
+    further: list[Further] = []
+    if layers.fallback:
+        mouth = open_mouth(portrait, others)
+    else:
+        ground = build_ground(portrait, layers, generator.size)
+        further, _ = further_pictures(portrait, others, generator.size)
     return Scene(
         portrait=portrait,
         retarget=retarget,
         generator=generator,
-        identity=identity,
+        identity=person_vector(generator, pictures),
         mesh=build_mesh(points, (portrait.box.width, portrait.box.height)),
         small=warp_source(crop, points, (generator.size, generator.size), mouth),
         full=warp_source(crop, points, mouth=mouth),
         alpha=feather(portrait),
         layer="full",
         ground=ground,
+        pictures=gather(ground.full, further) if ground and further else None,
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ def embedder_path(model: Path) -> Path:
     return model.with_name(name + contract.EMBEDDER_SUFFIX)
 
 
-def person_vector(generator: Generator, pictures: list[Portrait]) -> NDArray[np.float32]:
+def person_vector(generator: Generator, pictures: Sequence[Portrait]) -> NDArray[np.float32]:
     """The mean of the pictures' vectors, (256,); zeros for a generator without an embedder.
 
     Zeros mean "nobody in particular": generators are trained with them too.

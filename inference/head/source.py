@@ -19,7 +19,6 @@ from inference.layers.beyond import Beyond, beyond_picture
 from inference.mouth.look import MEAN, TeethLook
 from inference.portrait import Box, Portrait
 from inference.warp.mesh import build_mesh
-from inference.warp.mouths import OpenMouth
 from inference.warp.warp import GRID, Pixels, WarpSource, warp_source
 
 Plane = NDArray[np.float32]
@@ -60,7 +59,6 @@ def build_head(
     alpha: Plane,
     person: Pixels,
     plate: Pixels,
-    mouth: OpenMouth | None = None,
     beyond: Beyond | None = None,
     look: TeethLook = MEAN,
 ) -> HeadSource:
@@ -68,8 +66,8 @@ def build_head(
 
     alpha: (H, W) float32, 0 to 1, of the whole portrait; person: (H, W, 3), the person's colours,
     carried on a little beyond its edge; plate: (H, W, 3), what lies behind. Colours have the
-    portrait's depth. mouth: another picture to take the mouth's inside from.
-    beyond: the person past the picture's edge; None: the edge's own pixels go on. look: of teeth.
+    portrait's depth. beyond: the person past the picture's edge; None: the edge's own pixels go on.
+    look: of the teeth that are drawn.
     """
     box, picture = portrait.box, portrait.picture
     size = (box.width, box.height)
@@ -88,7 +86,7 @@ def build_head(
     head = build_head_mesh(mesh, shell, rgb8(colours), size)
     skull = _skull(shell, size)
     matte = _fringe_ended(matte, head, skull, size)
-    person_source = warp_source(colours, points, mouth=mouth, look=look)
+    person_source = warp_source(colours, points, look=look)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
     share = matte.astype(np.float32)[..., None] / 255
@@ -100,9 +98,7 @@ def build_head(
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
     """The same head, to be drawn at `size` (width, height), with 8 bits a colour."""
     person = source.person
-    mouth = person.mouth and OpenMouth(rgb8(person.mouth.pixels), person.mouth.points)
-    look = person.place.look
-    small = warp_source(rgb8(person.pixels), person.points, size, mouth, look)
+    small = warp_source(rgb8(person.pixels), person.points, size, look=person.place.look)
     how = cv2.INTER_AREA if size[0] < source.alpha.shape[1] else cv2.INTER_LINEAR
     alpha, whole = (cv2.resize(p, size, interpolation=how) for p in (source.alpha, source.whole))
     return replace(source, person=small, alpha=alpha, whole=whole)

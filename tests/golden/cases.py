@@ -41,7 +41,9 @@ Frame = tuple[NDArray[np.uint8], NDArray[np.float32] | None]
 
 @dataclass(frozen=True)
 class Case:
-    """portrait: "colour", or "grey": 16 bits with a transparent ground. driver: see `_DRIVERS`."""
+    """portrait: "colour"; "grey": 16 bits with a transparent ground; or "two": the first one and its
+    mirror image beside it. driver: see `_DRIVERS`.
+    """
 
     portrait: str
     driver: str
@@ -58,6 +60,7 @@ _DRIVERS: dict[str, tuple[int, dict[str, Any]]] = {
     "strong": (31, {"gains": Gains(1.6, 1.4, 1.2, 1.5, 1.3), "neutralize": True, "feather": 0.05}),
 }  # fmt: skip
 CASES = [Case(*case) for case in product(("colour", "grey"), _DRIVERS, TIERS, LAYERS)]
+CASES += [Case("two", driver, "draft", "full") for driver in _DRIVERS]
 
 
 def made(case: Case) -> Frame:
@@ -65,7 +68,7 @@ def made(case: Case) -> Frame:
     frame, choices = _DRIVERS[case.driver]
     with tempfile.TemporaryDirectory() as folder:
         job = SynthesizeJob(
-            (_portrait(Path(folder), case.portrait),), TRACK, Path(folder, "out"), neutral=12,
+            _pictures(Path(folder), case.portrait), TRACK, Path(folder, "out"), neutral=12,
             tier=case.tier, layer=case.layer, provider="cpu",
         )  # fmt: skip
         job = replace(job, **choices)
@@ -110,6 +113,12 @@ def _shown(frame: Frame) -> NDArray[np.float32]:
     return np.dstack([rgb * solid[..., None], solid * 255]).astype(np.float32)
 
 
+def _pictures(folder: Path, kind: str) -> tuple[Path, ...]:
+    if kind == "two":
+        return _portrait(folder, "colour"), _portrait(folder, "mirrored")
+    return (_portrait(folder, kind),)
+
+
 def _portrait(folder: Path, kind: str) -> Path:
     path = folder / f"{kind}.png"
     picture = _small()
@@ -118,6 +127,8 @@ def _portrait(folder: Path, kind: str) -> Path:
         distance = np.hypot(*np.ogrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j])
         ground = np.clip((distance - 0.8) * 9, 0, 1)
         picture = np.dstack([grey, grey, grey, ((1 - ground) * 65535).astype(np.uint16)])
+    if kind == "mirrored":
+        picture = np.ascontiguousarray(picture[:, ::-1])
     assert cv2.imwrite(str(path), picture)
     return path
 

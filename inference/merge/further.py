@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The further pictures of a person, laid into the leading picture's crop and brought to its light.
+
+The leading picture is the portrait: its light, colours, clothes and ground are the frames'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.head.source import HeadSource, build_head, resized
+from inference.landmarks import OVAL, interocular
+from inference.layers.layers import portrait_layers
+from inference.merge.light import to_light
+from inference.mouth.look import MEAN, TeethLook
+from inference.performance.face.pose import fit_pose
+from inference.pictures import StillPicture
+from inference.portrait import Box, Portrait
+from inference.progress import Progress
+from inference.warp.mesh import build_mesh
+
+Points = NDArray[np.float32]
+
+_BYTES = 600_000_000  # of all further pictures together; above it they are kept smaller
+_OF_PIXEL = 5  # bytes: colours, alpha, and alpha with the face filled
+_SMALLEST = 0.35  # of the leading face's size; below it a face has nothing to add
+_SHARP = 64  # side of the crop at which sharpness is compared ...
+_BLURRED = 0.25  # ... and the share of the leading picture's below which a face is blurred
+_NOTHING = np.zeros((0, 0, 3), np.float32)
+
+
+@dataclass(frozen=True)
+class Further:
+    """A further picture's head, where it was laid in the leading crop: at the crop's own size or
+    somewhat less, and at the network's.
+    """
+
+    full: HeadSource
+    small: HeadSource
+
+    @property
+    def points(self) -> Points:
+        """The face's landmarks (478, 3) there."""
+        return self.full.mesh.flat.points
+
+
+def further_pictures(
+    leading: Portrait,
+    others: Sequence[Portrait],
+    side: int,
+    look: TeethLook = MEAN,
+    progress: Progress = lambda done, total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[list[Further], list[str]]:
+    """Lay `others` into the leading picture's crop, for a network of `side` pixels.
+
+    Those that cannot help are left out, and the words returned say which and why. progress counts
+    to 100. Raises Cancelled.
+    """
+    found, words = [], []
+    for index, other in enumerate(others):
+
+        def here(done: int, total: int, index: int = index) -> None:
+            progress((100 * index + 100 * done // total) // len(others), 100)
+
+        if reason := _useless(leading, other):
+            words.append(f"{other.path.name} is left out: {reason}")
+            continue
+        laid = _laid(leading, other)
+        layers = portrait_layers(laid, progress=here, cancelled=cancelled)
+        if layers.fallback:
+            words.append(f"{other.path.name} is left out: {layers.fallback}")
+            continue
+        share = layers.alpha / np.float32(np.iinfo(layers.alpha.dtype).max)
+        head = build_head(laid, share, layers.person, layers.plate, layers.beyond, look)
+        found.append(_lit(leading, head, len(others), side))
+    return found, words
+
+
+def _lit(leading: Portrait, head: HeadSource, count: int, side: int) -> Further:
+    size, person = head.size, head.person
+    own, mesh = (build_mesh(points, size) for points in (person.points, leading.crop_points()))
+    pixels = to_light(leading.crop(), mesh, person.pixels, own, size)
+    head = replace(head, person=replace(person, pixels=pixels), missed=_NOTHING)
+    small = resized(head, (side, side))
+    bytes_ = size[0] * size[1] * (_OF_PIXEL - 3 + 3 * pixels.itemsize)
+    zoom = np.sqrt(_BYTES / count / bytes_)
+    if zoom < 1:
+        head = resized(head, (int(size[0] * zoom), int(size[1] * zoom)))
+    return Further(head, small)
+
+
+def _useless(leading: Portrait, other: Portrait) -> str:
+    """Why a picture adds nothing to the leading one, or ""."""
+    sizes = [interocular(each.points[:, :2]) for each in (other, leading)]
+    if sizes[0] < _SMALLEST * sizes[1]:
+        return "its face is much smaller than the first picture's"
+    if _sharpness(other) < _BLURRED * _sharpness(leading):
+        return "it is blurred beside the first picture"
+    return ""
+
+
+def _sharpness(portrait: Portrait) -> float:
+    """Contrast of the face's finest details at a small size, over its whole contrast."""
+    oval = portrait.crop_points()[list(OVAL), :2]
+    left, top = np.maximum(oval.min(axis=0), 0).astype(int)
+    right, bottom = np.ceil(oval.max(axis=0)).astype(int)
+    face = portrait.crop()[top:bottom, left:right]
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.resize(grey, (_SHARP, _SHARP), interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).std() / max(float(grey.std()), 1e-3))
+
+
+def _laid(leading: Portrait, other: Portrait) -> Portrait:
+    """The other picture, its face as large as the leading one, in a crop in which it lies there."""
+    scale = fit_pose(other.points, leading.points).scale
+    points = other.points * np.float32(scale)
+    corner = np.round(_middle(points) - _middle(leading.crop_points())).astype(int)
+    box = Box(int(corner[0]), int(corner[1]), leading.box.width, leading.box.height)
+    depth, picture = leading.picture.rgb.dtype, other.picture
+    rgb, alpha = (
+        None if plane is None else _resized(_at_depth(plane, depth), scale)
+        for plane in (picture.rgb, picture.alpha)
+    )
+    assert rgb is not None
+    return Portrait(other.path, StillPicture(rgb, alpha), points, box)
+
+
+def _middle(points: Points) -> NDArray[np.float64]:
+    oval = points[list(OVAL), :2].astype(np.float64)
+    return (oval.min(axis=0) + oval.max(axis=0)) / 2
+
+
+def _resized(pixels: NDArray, scale: float) -> NDArray:
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how)
+
+
+def _at_depth(pixels: NDArray, depth: np.dtype) -> NDArray:
+    if pixels.dtype == depth:
+        return pixels
+    if depth == np.uint8:
+        return (pixels // 257).astype(np.uint8)
+    return pixels.astype(np.uint16) * np.uint16(257)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A further picture's colours in the leading picture's light and white balance.
+
+Only broad differences of skin are taken away, and of these only what a turned head does not make
+by itself: a cheek that turns into the light stays in the light.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, OVAL
+from inference.warp.mesh import WarpMesh, move_mesh
+from inference.warp.raster import rasterise
+from inference.warp.warp import Pixels
+
+Plane = NDArray[np.float32]
+
+_GRID = 128
+_BROAD = 0.12  # of the crop's side: what is narrower is detail
+_DARK = 0.04  # is added before two colours are compared, so that black is not multiplied
+_TURNED = 0.12  # as a logarithm: how far light on skin differs for a head's turn alone
+_MOST = 0.7  # as a logarithm: further a colour is not moved
+_FAR = 0.6  # skin drawn out so far (log2 of its area) is not compared
+_TYPICAL = 0.02  # weight of the whole face's mean where little can be compared
+
+
+def to_light(
+    leading: Pixels, mesh: WarpMesh, other: Pixels, own: WarpMesh, size: tuple[int, int]
+) -> Pixels:
+    """The other's pixels (H, W, 3) in the light of the leading picture's (H, W, 3).
+
+    mesh: over the leading face, own: over the other's; size: (width, height) of both crops.
+    """
+    raster = rasterise(mesh, move_mesh(mesh, own.points), size, (_GRID, _GRID))
+    zoom = np.float32(_GRID) / np.array(size, np.float32)
+    skin = _skin(own.points[:, :2] * zoom) * raster.seen * raster.face
+    skin *= np.clip(1 - np.abs(raster.stretch) / _FAR, 0, 1)
+    if not skin.any():
+        return other
+    cells = np.arange(_GRID, dtype=np.float32)
+    where = raster.displacement * zoom + np.stack(np.meshgrid(cells, cells), axis=-1)
+    wanted = cv2.remap(_coarse(leading), where, None, cv2.INTER_LINEAR)
+    apart = np.log(_broad(wanted, skin) / _broad(_coarse(other), skin))
+    apart = np.sign(apart) * np.clip(np.abs(apart) - _TURNED, 0, _MOST)
+    gain = cv2.resize(np.exp(apart), size, interpolation=cv2.INTER_LINEAR)
+    top = np.float32(np.iinfo(other.dtype).max)
+    lit = other * gain + _DARK * top * (gain - 1)
+    return np.clip(np.round(lit), 0, top).astype(other.dtype)
+
+
+def _broad(picture: Plane, skin: Plane) -> Plane:
+    """The skin's broad colours (G, G, 3), and around it those of the nearest skin."""
+    weighted = picture * skin[..., None]
+    mean = weighted.sum(axis=(0, 1)) / skin.sum()
+    total = cv2.GaussianBlur(weighted, (0, 0), _BROAD * _GRID) + _TYPICAL * mean
+    around = cv2.GaussianBlur(skin, (0, 0), _BROAD * _GRID)[..., None] + _TYPICAL
+    return np.asarray(total / around + _DARK, np.float32)
+
+
+def _coarse(picture: Pixels) -> Plane:
+    small = cv2.resize(picture, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
+
+
+def _skin(points: Plane) -> Plane:
+    """(G, G) 1 on the face without eyes and mouth."""
+    mask = np.zeros((_GRID, _GRID), np.uint8)
+    corners = np.round((points - 0.5) * 16).astype(np.int32)
+    cv2.fillPoly(mask, [corners[list(OVAL)]], 1, cv2.LINE_8, 4)
+    for upper, lower in ((LIPS_UPPER, LIPS_LOWER), *((eye[0], eye[1]) for eye in EYES)):
+        cv2.fillPoly(mask, [corners[[*upper, *lower[-2:0:-1]]]], 0, cv2.LINE_8, 4)
+    return mask.astype(np.float32)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lay the further pictures' heads into a frame of the leading one, pixel by pixel as they count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
+from inference.head.source import HeadSource
+from inference.merge.further import Further
+from inference.merge.look import Look, apart, look_of
+from inference.merge.weights import Shown, candidates, find_weights, head_region
+from inference.performance.face.pose import fit_pose
+from inference.warp.openings import Patch
+from inference.warp.raster import Raster
+from inference.warp.warp import GRID
+
+Points = NDArray[np.float32]
+Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """All pictures of a person. leading: the portrait's head; further: the others. looks: of the
+    leading picture, then of the further ones.
+    """
+
+    leading: HeadSource
+    further: tuple[Further, ...]
+    looks: list[Look]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One further picture's part in a frame: where it goes, and its weight (GRID, GRID)."""
+
+    picture: Further
+    pose: HeadPose
+    weight: Plane
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What a frame is made of beside the leading picture. raster: the leading picture's, its
+    stretch and visibility as in the pictures of which each pixel is made.
+    """
+
+    parts: list[Part]
+    raster: Raster
+
+
+def gather(leading: HeadSource, further: Sequence[Further]) -> Pictures:
+    """The leading head, in the crop's own size, and the further pictures laid beside it."""
+    reference = leading.mesh.flat.points
+    faces = (reference, *(each.points for each in further))
+    return Pictures(leading, tuple(further), [look_of(face, reference) for face in faces])
+
+
+def plan(pictures: Pictures, leading: HeadPose) -> Merge:
+    """Which pictures a frame is made of, and where. leading: the pose of the leading head."""
+    reference, target = pictures.leading.mesh.flat.points, leading.target
+    look = look_of(target.points, reference)
+    distances = [apart(look, other) for other in pictures.looks]
+    shares = candidates(distances)
+    shown, used = [Shown(distances[0], shares[0], target.raster)], []
+    for each, distance, share in zip(pictures.further, distances[1:], shares[1:], strict=True):
+        if share > 0:
+            pose = pose_head(each.full, target.points)
+            shown.append(Shown(distance, share, pose.target.raster))
+            used.append((each, pose))
+    zoom = np.array([GRID / side for side in pictures.leading.size] + [GRID], np.float32)
+    points = target.points[:, :2] * zoom[:2]
+    moved = fit_pose(reference, target.points)
+    region = head_region(points, moved, pictures.leading.mesh.shell.center, zoom)
+    weights = find_weights(shown, points, region)
+    stretch, seen = (
+        np.sum([w * getattr(s.raster, name) for w, s in zip(weights, shown, strict=True)], axis=0)
+        for name in ("stretch", "seen")
+    )
+    parts = [
+        Part(each, pose, weight)
+        for (each, pose), weight in zip(used, weights[1:], strict=True)
+        if weight.any()
+    ]
+    return Merge(parts, replace(target.raster, stretch=stretch, seen=seen))
+
+
+def lay_parts(
+    merge: Merge,
+    frame: HeadFrame,
+    *,
+    small: bool = False,
+    residual: Plane | None = None,
+    interpolation: int = cv2.INTER_CUBIC,
+) -> HeadFrame:
+    """The frame with the parts laid in.
+
+    frame: the leading head, drawn at the crop's own size, or with `small` at the network's.
+    residual, interpolation: as it was drawn with.
+    """
+    if not merge.parts:
+        return frame
+    size = (frame.alpha.shape[1], frame.alpha.shape[0])
+    weights = [cv2.resize(part.weight, size) for part in merge.parts]
+    own = 1 - np.sum(weights, axis=0, dtype=np.float32)
+    alpha, unseen = own * frame.alpha, own * frame.alpha * frame.unseen
+    patches = _weighted(frame.patches, own)
+    colours = (own * frame.alpha)[..., None] * frame.pixels
+    for part, weight in zip(merge.parts, weights, strict=True):
+        source = part.picture.small if small else part.picture.full
+        drawn = _fitted(draw_head(source, part.pose, residual, interpolation), size)
+        patches += _weighted(drawn.patches, weight)
+        share = weight * drawn.alpha
+        alpha += share
+        unseen += share * drawn.unseen
+        colours += share[..., None] * drawn.pixels
+    # Where nothing is drawn the leading picture's colours stand, as they do without others.
+    there = alpha > np.float32(1e-4)
+    divisor = np.where(there, alpha, 1)
+    top = np.iinfo(frame.pixels.dtype).max
+    mixed = np.clip(np.round(colours / divisor[..., None]), 0, top).astype(frame.pixels.dtype)
+    pixels = np.where(there[..., None], mixed, frame.pixels)
+    alpha, unseen = np.minimum(alpha, 1), unseen / divisor
+    return replace(frame, pixels=pixels, alpha=alpha, unseen=unseen, patches=patches)
+
+
+def _weighted(patches: Sequence[Patch], weight: Plane) -> list[Patch]:
+    """The openings, each as far as its picture counts; none of those that are not seen."""
+    found = []
+    for patch in patches:
+        height, width = patch.mask.shape
+        mask = patch.mask * weight[patch.top : patch.top + height, patch.left : patch.left + width]
+        if mask.any():
+            found.append(replace(patch, mask=mask))
+    return found
+
+
+def _fitted(frame: HeadFrame, size: tuple[int, int]) -> HeadFrame:
+    if (frame.alpha.shape[1], frame.alpha.shape[0]) == size:
+        return frame
+    alpha, unseen = (cv2.resize(plane, size) for plane in (frame.alpha, frame.unseen))
+    pixels = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_CUBIC)
+    return replace(frame, pixels=pixels, alpha=alpha, unseen=unseen, patches=[])

@@ -41,8 +41,8 @@ Frame = tuple[NDArray[np.uint8], NDArray[np.float32] | None]
 
 @dataclass(frozen=True)
 class Case:
-    """portrait: "colour"; "grey": 16 bits with a transparent ground; or "two": the first one and its
-    mirror image beside it. driver: see `_DRIVERS`.
+    """portrait: "colour"; "grey": 16 bits with a transparent ground; or "two": the first one
+    and its mirror image. driver: see `_DRIVERS`.
     """
 
     portrait: str

@@ -22,7 +22,7 @@ from inference.mattes import Half, draw_mattes
 from inference.merge.merged import Merge, lay_parts, plan
 from inference.scene import Ground, Scene
 from inference.warp.openings import Patch
-from inference.warp.warp import TargetPose, pose_target, warp, warp_plane
+from inference.warp.warp import TargetPose, enlarged, pose_target, warp, warp_plane
 
 STAGES = ("warp", "network", "composite", "write")
 
@@ -86,8 +86,10 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
         answer = confine(answer, target.points[:, :2] * zoom)
         residual = answer.flow / zoom
         if residual.any():
-            known = None if others else patches
-            small, _ = _small(scene, target, head, others, residual, known)
+            if others and others.parts:
+                small = _displaced(small, residual, size)
+            else:
+                small, _ = _small(scene, target, head, None, residual, patches)
         match = scene.match.of_network if scene.match else None
         if scene.ground and head:
             drawn = draw_head(scene.ground.full, head, residual)
@@ -142,12 +144,23 @@ def _small(
         frame = draw_head(scene.ground.small, head, residual, cv2.INTER_LINEAR, patches)
         if others:
             how = cv2.INTER_LINEAR
-            frame = lay_parts(others, frame, small=True, residual=residual, interpolation=how)
+            frame = lay_parts(others, frame, small=True, interpolation=how)
         laid = _laid(scene.ground.small_plate, frame, scene.ground.small_missed)
         return rgb8(laid), frame.patches
     size = (scene.portrait.box.width, scene.portrait.box.height)
     small, patches = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)
     return rgb8(small), patches
+
+
+def _displaced(
+    small: NDArray[np.uint8], residual: Plane, size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """What was drawn of several pictures, moved as the generator wants it: drawn once is enough."""
+    side = small.shape[0]
+    cells = np.arange(side, dtype=np.float32)
+    where = enlarged(residual, (side, side), size) + np.stack(np.meshgrid(cells, cells), axis=-1)
+    moved = cv2.remap(small, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
 
 
 def _laid(plate: Pixels, frame: HeadFrame, missed: Plane) -> Pixels:

@@ -154,7 +154,7 @@ def build_scene(
     if layers:
         ground = build_ground(portrait, layers, generator.size, job.teeth)
         further, left_out = further_pictures(
-            portrait, others, generator.size, job.teeth, rest, cancelled
+            portrait, ground.full, others, generator.size, job.teeth, rest, cancelled
         )
         words = "; ".join(filter(None, (words, *left_out)))
         if job.matte == "channels":

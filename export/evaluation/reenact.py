@@ -143,7 +143,7 @@ def _scene(pictures: Sequence[Portrait], retarget: Retarget, generator: Generato
         mouth = open_mouth(portrait, others)
     else:
         ground = build_ground(portrait, layers, generator.size)
-        further, _ = further_pictures(portrait, others, generator.size)
+        further, _ = further_pictures(portrait, ground.full, others, generator.size)
     return Scene(
         portrait=portrait,
         retarget=retarget,

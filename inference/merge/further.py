@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from inference.head.source import HeadSource, build_head, resized
 from inference.landmarks import OVAL, interocular
 from inference.layers.layers import portrait_layers
+from inference.merge.hair import same_hair
 from inference.merge.light import to_light
 from inference.mouth.look import MEAN, TeethLook
 from inference.performance.face.pose import fit_pose
@@ -37,11 +38,13 @@ _NOTHING = np.zeros((0, 0, 3), np.float32)
 @dataclass(frozen=True)
 class Further:
     """A further picture's head, where it was laid in the leading crop: at the crop's own size or
-    somewhat less, and at the network's.
+    somewhat less, and at the network's. same_hair: all of its head may be shown for the leading
+    one; otherwise its skin only.
     """
 
     full: HeadSource
     small: HeadSource
+    same_hair: bool
 
     @property
     def points(self) -> Points:
@@ -51,6 +54,7 @@ class Further:
 
 def further_pictures(
     leading: Portrait,
+    leading_head: HeadSource,
     others: Sequence[Portrait],
     side: int,
     look: TeethLook = MEAN,
@@ -58,6 +62,8 @@ def further_pictures(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Further], list[str]]:
     """Lay `others` into the leading picture's crop, for a network of `side` pixels.
+
+    leading_head: of the leading picture, in the crop's own size.
 
     Those that cannot help are left out, and the words returned say which and why. progress counts
     to 100. Raises Cancelled.
@@ -78,21 +84,21 @@ def further_pictures(
             continue
         share = layers.alpha / np.float32(np.iinfo(layers.alpha.dtype).max)
         head = build_head(laid, share, layers.person, layers.plate, layers.beyond, look)
-        found.append(_lit(leading, head, len(others), side))
+        found.append(_lit(leading, head, same_hair(leading_head, head), len(others), side))
     return found, words
 
 
-def _lit(leading: Portrait, head: HeadSource, count: int, side: int) -> Further:
+def _lit(leading: Portrait, head: HeadSource, same: bool, count: int, side: int) -> Further:
     size, person = head.size, head.person
     own, mesh = (build_mesh(points, size) for points in (person.points, leading.crop_points()))
-    pixels = to_light(leading.crop(), mesh, person.pixels, own, size)
+    pixels = to_light(leading.crop(), mesh, person.pixels, own, size, one_sitting=same)
     head = replace(head, person=replace(person, pixels=pixels), missed=_NOTHING)
     small = resized(head, (side, side))
     bytes_ = size[0] * size[1] * (_OF_PIXEL - 3 + 3 * pixels.itemsize)
     zoom = np.sqrt(_BYTES / count / bytes_)
     if zoom < 1:
         head = resized(head, (int(size[0] * zoom), int(size[1] * zoom)))
-    return Further(head, small)
+    return Further(head, small, same)
 
 
 def _useless(leading: Portrait, other: Portrait) -> str:

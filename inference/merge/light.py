@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A further picture's colours in the leading picture's light and white balance.
 
-Only broad differences of skin are taken away, and of these only what a turned head does not make
-by itself: a cheek that turns into the light stays in the light.
+Only broad differences of skin are taken away. Between pictures of one sitting a turned head makes
+some by itself, which stay: a cheek that turns into the light is in the light.
 """
 
 from __future__ import annotations
@@ -19,20 +19,28 @@ from inference.warp.warp import Pixels
 Plane = NDArray[np.float32]
 
 _GRID = 128
-_BROAD = 0.12  # of the crop's side: what is narrower is detail
+# What is narrower, in shares of the crop's side, is detail: from elsewhere, and of one sitting.
+_BROAD = (0.06, 0.12)
 _DARK = 0.04  # is added before two colours are compared, so that black is not multiplied
 _TURNED = 0.12  # as a logarithm: how far light on skin differs for a head's turn alone
-_MOST = 0.7  # as a logarithm: further a colour is not moved
+_MOST = 1.1  # as a logarithm: further a colour is not moved
 _FAR = 0.6  # skin drawn out so far (log2 of its area) is not compared
 _TYPICAL = 0.02  # weight of the whole face's mean where little can be compared
 
 
 def to_light(
-    leading: Pixels, mesh: WarpMesh, other: Pixels, own: WarpMesh, size: tuple[int, int]
+    leading: Pixels,
+    mesh: WarpMesh,
+    other: Pixels,
+    own: WarpMesh,
+    size: tuple[int, int],
+    *,
+    one_sitting: bool,
 ) -> Pixels:
     """The other's pixels (H, W, 3) in the light of the leading picture's (H, W, 3).
 
     mesh: over the leading face, own: over the other's; size: (width, height) of both crops.
+    one_sitting: the light is the same, and what differs a little is the head's turn.
     """
     raster = rasterise(mesh, move_mesh(mesh, own.points), size, (_GRID, _GRID))
     zoom = np.float32(_GRID) / np.array(size, np.float32)
@@ -43,20 +51,22 @@ def to_light(
     cells = np.arange(_GRID, dtype=np.float32)
     where = raster.displacement * zoom + np.stack(np.meshgrid(cells, cells), axis=-1)
     wanted = cv2.remap(_coarse(leading), where, None, cv2.INTER_LINEAR)
-    apart = np.log(_broad(wanted, skin) / _broad(_coarse(other), skin))
-    apart = np.sign(apart) * np.clip(np.abs(apart) - _TURNED, 0, _MOST)
+    sigma = _BROAD[one_sitting] * _GRID
+    apart = np.log(_broad(wanted, skin, sigma) / _broad(_coarse(other), skin, sigma))
+    turned = _TURNED if one_sitting else 0.0
+    apart = np.sign(apart) * np.clip(np.abs(apart) - turned, 0, _MOST)
     gain = cv2.resize(np.exp(apart), size, interpolation=cv2.INTER_LINEAR)
     top = np.float32(np.iinfo(other.dtype).max)
     lit = other * gain + _DARK * top * (gain - 1)
     return np.clip(np.round(lit), 0, top).astype(other.dtype)
 
 
-def _broad(picture: Plane, skin: Plane) -> Plane:
+def _broad(picture: Plane, skin: Plane, sigma: float) -> Plane:
     """The skin's broad colours (G, G, 3), and around it those of the nearest skin."""
     weighted = picture * skin[..., None]
     mean = weighted.sum(axis=(0, 1)) / skin.sum()
-    total = cv2.GaussianBlur(weighted, (0, 0), _BROAD * _GRID) + _TYPICAL * mean
-    around = cv2.GaussianBlur(skin, (0, 0), _BROAD * _GRID)[..., None] + _TYPICAL
+    total = cv2.GaussianBlur(weighted, (0, 0), sigma) + _TYPICAL * mean
+    around = cv2.GaussianBlur(skin, (0, 0), sigma)[..., None] + _TYPICAL
     return np.asarray(total / around + _DARK, np.float32)
 
 

@@ -18,7 +18,7 @@ from inference.merge.weights import Shown, candidates, find_weights, head_region
 from inference.performance.face.pose import fit_pose
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster
-from inference.warp.warp import GRID
+from inference.warp.warp import GRID, find_patches
 
 Points = NDArray[np.float32]
 Plane = NDArray[np.float32]
@@ -37,11 +37,14 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Part:
-    """One further picture's part in a frame: where it goes, and its weight (GRID, GRID)."""
+    """One further picture's part in a frame: where it goes, its weight (GRID, GRID), and its
+    openings at the network's size, as far as they are seen.
+    """
 
     picture: Further
     pose: HeadPose
     weight: Plane
+    patches: list[Patch]
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def plan(pictures: Pictures, leading: HeadPose) -> Merge:
     for each, distance, share in zip(pictures.further, distances[1:], shares[1:], strict=True):
         if share > 0:
             pose = pose_head(each.full, target.points)
-            shown.append(Shown(distance, share, pose.target.raster))
+            shown.append(Shown(distance, share, pose.target.raster, each.same_hair))
             used.append((each, pose))
     zoom = np.array([GRID / side for side in pictures.leading.size] + [GRID], np.float32)
     points = target.points[:, :2] * zoom[:2]
@@ -83,7 +86,7 @@ def plan(pictures: Pictures, leading: HeadPose) -> Merge:
         for name in ("stretch", "seen")
     )
     parts = [
-        Part(each, pose, weight)
+        Part(each, pose, weight, _openings(each, pose, weight))
         for (each, pose), weight in zip(used, weights[1:], strict=True)
         if weight.any()
     ]
@@ -113,7 +116,9 @@ def lay_parts(
     colours = (own * frame.alpha)[..., None] * frame.pixels
     for part, weight in zip(merge.parts, weights, strict=True):
         source = part.picture.small if small else part.picture.full
-        drawn = _fitted(draw_head(source, part.pose, residual, interpolation), size)
+        openings = part.patches if small or not part.patches else None
+        drawn = draw_head(source, part.pose, residual, interpolation, openings)
+        drawn = _fitted(drawn, size)
         patches += _weighted(drawn.patches, weight)
         share = weight * drawn.alpha
         alpha += share
@@ -127,6 +132,12 @@ def lay_parts(
     pixels = np.where(there[..., None], mixed, frame.pixels)
     alpha, unseen = np.minimum(alpha, 1), unseen / divisor
     return replace(frame, pixels=pixels, alpha=alpha, unseen=unseen, patches=patches)
+
+
+def _openings(picture: Further, pose: HeadPose, weight: Plane) -> list[Patch]:
+    size = picture.small.person.size
+    found = find_patches(picture.small.person, pose.target, picture.full.size)
+    return found if _weighted(found, cv2.resize(weight, size)) else []
 
 
 def _weighted(patches: Sequence[Patch], weight: Plane) -> list[Patch]:

@@ -25,12 +25,14 @@ Plane = NDArray[np.float32]
 
 # The picture that leads is taken as nearer by this many steps of `inference.merge.look`.
 _LEADING = 0.25
+# A picture from elsewhere, with other hair, is taken as so many steps farther.
+_STRANGE = 1.0
 # Differences (in steps) within which two pictures share a pixel: of skin, and of the outline. Two
 # outlines never meet to the pixel, and both at once are a ghost: there the change is short.
 _SKIN, _OUTLINE = 0.2, 0.16
-_LEAST = 0.03  # less than this share is none
+_LEAST = 0.08  # less than this share is none
 # Pictures of which a frame is made at most; a picture fades within so many steps of the next.
-CANDIDATES, _FADES = 4, 0.5
+CANDIDATES, _FADES = 3, 0.5
 # Steps for skin that is drawn out to twice its area, and for what the picture hides; they are
 # blurred over so many cells, so that no triangle shows.
 _DRAWN_OUT, _HIDDEN, _SOFT = 3.0, 6.0, 9
@@ -43,12 +45,14 @@ _NECK, _SKULL = 0.88, 0.3
 @dataclass(frozen=True)
 class Shown:
     """A picture that is moved to a frame's pose. apart: its distance from the frame's look.
-    share: 0 to 1, how far it is taken into account at all. raster: of its mesh.
+    share: 0 to 1, how far it is taken into account at all. raster: of its mesh. whole: not its
+    skin alone may be shown.
     """
 
     apart: Apart
     share: float
     raster: Raster
+    whole: bool = True
 
 
 def candidates(apart: Sequence[Apart]) -> list[float]:
@@ -76,13 +80,15 @@ def find_weights(shown: Sequence[Shown], points: Points, region: Plane) -> list[
     face = face_region(points, side)
     turns = np.array([each.apart.turn for each in shown])
     turns[0] -= _LEADING
+    turns += [0.0 if each.whole else _STRANGE for each in shown]
     costs = []
     for turn, each in zip(turns, shown, strict=True):
         badly = _DRAWN_OUT * np.maximum(each.raster.stretch, 0) + _HIDDEN * (1 - each.raster.seen)
         badly = cv2.blur(badly, (_SOFT, _SOFT))
         costs.append(turn + mouth * each.apart.mouth + eyes * each.apart.eyes + badly)
     share = np.array([each.share for each in shown])
-    outline = _likely(turns, share, _OUTLINE)[:, None, None]
+    outlines = share * np.array([float(each.whole) for each in shown])
+    outline = _likely(turns, outlines, _OUTLINE)[:, None, None]
     skin = _likely(np.stack(costs), share[:, None, None], _SKIN)
     weights = (region * (outline + face * (skin - outline))).astype(np.float32)
     weights[0] = 1 - weights[1:].sum(axis=0)

@@ -197,7 +197,7 @@ def test_another_light_is_taken_away_and_a_turn_s_is_not(
     size = (portrait.box.width, portrait.box.height)
     mesh = build_mesh(points, size)
     other = np.clip(crop * np.array([1, 1, gain]), 0, 255).astype(crop.dtype)
-    lit = to_light(crop, mesh, other, mesh, size)
+    lit = to_light(crop, mesh, other, mesh, size, one_sitting=True)
     x, y = points[[50, 280, 151], :2].round().astype(int).T
     apart_before = np.abs(np.log(other[y, x, 2] / crop[y, x, 2])).max()
     apart_after = np.abs(np.log(lit[y, x, 2] / crop[y, x, 2])).max()

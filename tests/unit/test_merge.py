@@ -17,6 +17,7 @@ from inference.demo import PORTRAIT
 from inference.frames import encode_frame
 from inference.head.frame import pose_head
 from inference.jobs import SynthesizeJob
+from inference.landmarks import OVAL
 from inference.merge.light import to_light
 from inference.merge.look import Apart, apart, look_of
 from inference.merge.merged import plan
@@ -32,7 +33,7 @@ Pixels = NDArray[np.uint8]
 Write = Callable[[str, Pixels], Path]
 
 AWAY, GREEN = 20.0, (30, 210, 40)
-CHEEK = 50  # a landmark of the right cheek
+CHEEK = 280  # a landmark of the left cheek
 
 
 def turned(points: Points, degrees: float) -> Points:
@@ -143,6 +144,26 @@ def test_body_and_ground_stay_the_first_picture_s(
     greens = (made[..., 1].astype(int) - made[..., 0] > 80) & (made[..., 1] > 150)
     assert not greens[chin + 60 :].any()
     assert not greens[:, :8].any()
+
+
+def test_of_a_picture_with_other_hair_only_the_skin_is_taken(
+    scene_of: Callable[..., Scene], marked: Path, portrait: Portrait, write: Write
+) -> None:
+    dyed = open_portrait(marked)
+    rgb = dyed.picture.rgb8().astype(np.float32)
+    oval = np.round(dyed.points[list(OVAL), :2]).astype(np.int32)
+    face = cv2.dilate(cv2.fillPoly(np.zeros(rgb.shape[:2], np.uint8), [oval], 1), np.ones((5, 5)))
+    above = np.arange(len(rgb))[:, None] < dyed.points[1, 1]
+    rgb[(face == 0) & above] *= np.array([0.4, 0.5, 1.3], np.float32)
+    scene = scene_of(PORTRAIT, write("dyed", np.clip(rgb, 0, 255).astype(np.uint8)))
+    assert scene.pictures and not scene.pictures.further[0].same_hair
+    assert greenness(scene, int(AWAY), portrait) > 100
+    x, y = (turned(portrait.points, AWAY)[10, :2] - [0, 25]).round().astype(int)
+    hairs = []
+    for shown in (scene, scene_of(PORTRAIT)):
+        made, _ = render_frame(shown, int(AWAY), StageClock())
+        hairs.append(made[y - 4 : y + 5, x - 9 : x + 10].reshape(-1, 3).mean(axis=0))
+    assert np.abs(hairs[0] - hairs[1]).max() < 4
 
 
 def test_weights_are_one_together_and_smooth_in_the_target(

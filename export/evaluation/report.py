@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ Picture = NDArray[np.uint8]
 
 # Measures of which a change in percent of the warp's value says more than a difference.
 _IN_PERCENT = ("mouth_l1", "landmarks", "landmarks_mouth", "landmarks_eyes", "eye_opening", "pose")
+# Of the generator's frames, by degrees of turn from the first source: where they begin, and what.
+_TURNS = (0, 5, 10, 20)
+_BY_TURN = ("psnr_face", "ssim_face", "ssim_lips", "ssim_eyes")
 _CELL, _BAR = 256, 20  # pixels: a picture's longer side in the sheet, and the line of words above
 
 
@@ -69,6 +73,7 @@ def markdown(evaluated: Evaluated, own: dict[int, Summary], cross: Summary | Non
         lines += [f"## Self-reenactment, T = {shots}", ""]
         lines += [*_table(summary), "", *_gains(summary)]
         lines += [*_people(summary, "warp", "generator"), ""]
+        lines += [*_turned([r for r in evaluated.own if r.shots == shots]), ""]
         if summary.personal_gain:
             lines += [*_people(summary, "generator", PERSONALIZED), ""]
             if shots == 1 and max(own) > 1:
@@ -142,6 +147,24 @@ def _table(summary: Summary) -> list[str]:
         ]
         lost = f" ({summary.lost[method]} lost)" if summary.lost[method] else ""
         lines.append(f"| {method}{lost} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _turned(results: list[ClipResult]) -> list[str]:
+    """The generator's frames by how far the head is turned from the first source."""
+    heads = " | ".join(MEASURES[name].title for name in _BY_TURN)
+    lines = [f"| turned by | frames | {heads} |", "|---|---|" + "---|" * len(_BY_TURN)]
+    rows = [row for result in results for row in result.turned]
+    for low, high in pairwise((*_TURNS, math.inf)):
+        scores = [score for degrees, score in rows if low <= degrees < high]
+        cells = [
+            _number(float(np.nanmean([score[name] for score in scores])), MEASURES[name].digits)
+            for name in _BY_TURN
+            if scores
+        ]
+        if scores:
+            to = f"{low} to {high}" if math.isfinite(high) else f"over {low}"
+            lines.append(f"| {to} degrees | {len(scores)} | " + " | ".join(cells) + " |")
     return lines
 
 

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.evaluation.clips import RUN, EvaluationClip, detect
 from export.evaluation.identity import Features, face_features
-from export.evaluation.measures import compare_faces, compare_pictures, find_regions, jitter
+from export.evaluation.measures import (
+    compare_faces,
+    compare_pictures,
+    find_regions,
+    jitter,
+    pose_error,
+)
 from export.evaluation.reenact import (
     METHODS,
     PERSONALIZED,
@@ -41,7 +47,9 @@ class ClipResult:
     """One clip's figures: of itself by `shots` sources, or on another person's picture.
 
     scores: method -> measure -> mean over the targets. features: method -> (F, D). lost: method
-    -> frames in which no face was found. shown: the most open mouth, the most closed eyes.
+    -> frames in which no face was found. turned: of each target, by how many degrees the head is
+    turned from the first source, and the generator's scores. shown: the most open mouth, the most
+    closed eyes.
     """
 
     clip: str
@@ -51,6 +59,7 @@ class ClipResult:
     scores: dict[str, Scores]
     features: dict[str, Features]
     lost: dict[str, int]
+    turned: tuple[tuple[float, Scores], ...] = ()
     shown: tuple[Shown, Shown] | None = None
 
 
@@ -83,7 +92,10 @@ def measure_self(
     }
     # Real frames are measured as made ones are, so what a detector adds is in both.
     wanted = list(clip.found)
-    return _result(clip, clip, shots, frames, wanted, per_frame, _show(clip, frames))
+    result = _result(clip, clip, shots, frames, wanted, per_frame)
+    turned = [pose_error(made.wanted, made.source) for made in frames]
+    rows = tuple(zip(turned, per_frame["generator"], strict=True))
+    return replace(result, turned=rows, shown=_show(clip, frames))
 
 
 def measure_cross(
@@ -96,7 +108,7 @@ def measure_cross(
     frames = list(reenact_other(driver, person, generator, personal))
     wanted: list[Points | None] = [made.wanted for made in frames]
     nothing: dict[str, list[Scores]] = {method: [] for method in _methods(personal)}
-    return _result(driver, person, 0, frames, wanted, nothing, None)
+    return _result(driver, person, 0, frames, wanted, nothing)
 
 
 def _methods(personal: Generator | None) -> tuple[str, ...]:
@@ -121,7 +133,6 @@ def _result(
     frames: list[MadeFrame],
     wanted: list[Points | None],
     per_frame: dict[str, list[Scores]],
-    shown: tuple[Shown, Shown] | None,
 ) -> ClipResult:
     scores, features, lost = {}, {}, {}
     shaking = jitter(list(driver.found), RUN)
@@ -146,7 +157,7 @@ def _result(
         )
         lost[method] = sum(face is None for face in found)
     name = driver.name if shots else f"{driver.name} -> {person.name}"
-    return ClipResult(name, person.person, shots, len(frames), scores, features, lost, shown)
+    return ClipResult(name, person.person, shots, len(frames), scores, features, lost)
 
 
 def _found(method: str, frames: list[MadeFrame]) -> list[Points | None]:

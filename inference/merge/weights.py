@@ -29,10 +29,10 @@ _LEADING = 0.25
 _STRANGE = 1.0
 # Differences (in steps) within which two pictures share a pixel: of skin, and of the outline. Two
 # outlines never meet to the pixel, and both at once are a ghost: there the change is short.
-_SKIN, _OUTLINE = 0.2, 0.16
-_LEAST = 0.08  # less than this share is none
+_SKIN, _OUTLINE = 0.3, 0.16
+_LEAST = 0.05  # less than this share is none
 # Pictures of which a frame is made at most; a picture fades within so many steps of the next.
-CANDIDATES, _FADES = 3, 0.5
+CANDIDATES, _FADES = 4, 0.5
 # Steps for skin that is drawn out to twice its area, and for what the picture hides; they are
 # blurred over so many cells, so that no triangle shows.
 _DRAWN_OUT, _HIDDEN, _SOFT = 3.0, 6.0, 9

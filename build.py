@@ -219,7 +219,7 @@ def run_test(options: argparse.Namespace) -> int:
         return run_window_test(options)
     python = prepare(TEST)
     # Tests of one file share what is costly to make: they stay together on one core.
-    tests = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile"]
+    tests = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile", "--no-loadscope-reorder"]
     variables = dict(ONE_THREAD)
     if options.fast:
         tests += ["-m", "fast"]

@@ -163,6 +163,15 @@ def _layers(options: argparse.Namespace) -> int:
     return 0
 
 
+def _stills(options: argparse.Namespace) -> int:
+    from inference.stills import write_stills
+
+    progress = progress_line("stills", "steps")
+    for path, still in write_stills(options.clip, options.out, options.count, progress):
+        say(f"{path}: frame {still.frame}")
+    return 0
+
+
 def _worker(options: argparse.Namespace) -> int:
     from inference.worker import lower_priority, run_worker
 
@@ -300,6 +309,12 @@ def _parser() -> argparse.ArgumentParser:
     layers.add_argument("--portrait-face", type=_whole, help="its number from left to right")
     _add_own_pictures(layers)
     layers.set_defaults(run=_layers)
+
+    stills = commands.add_parser("stills", help="clip of a person -> pictures for --portrait")
+    stills.add_argument("clip", type=Path)
+    stills.add_argument("--out", type=Path, required=True, metavar="DIR")
+    stills.add_argument("--count", type=_whole, default=8, metavar="N", help="1 to 32; default: 8")
+    stills.set_defaults(run=_stills)
 
     worker = commands.add_parser("worker", help="serve jobs as JSON lines on stdin and stdout")
     worker.add_argument(

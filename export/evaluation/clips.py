@@ -16,6 +16,7 @@ from inference.capture.detector import FaceDetector
 from inference.capture.video import open_footage, read_frames
 from inference.errors import InputError
 from inference.sources import looks, spread
+from inference.stills import longest_shot
 from inference.track import LandmarkTrack
 
 Picture = NDArray[np.uint8]
@@ -75,7 +76,7 @@ def read_clip(
     sources, targets: at most so many frames of each. Raises InputError when it cannot be used.
     """
     track = capture_footage(clip.path, cancelled=cancelled).track
-    first, last = _longest_shot(track)
+    first, last = longest_shot(track)
     middle = (first + last) // 2
     early = [frame for frame in range(first, middle) if track.valid[frame]]
     late = pick_targets(track.valid[middle:last], targets)
@@ -125,10 +126,3 @@ def detect(pictures: list[Picture]) -> list[Points | None]:
             faces = detector.find(picture)
             found.append(faces[0] if faces else None)
     return found
-
-
-def _longest_shot(track: LandmarkTrack) -> tuple[int, int]:
-    """First frame, and one past the last, of the shot that shows the face most often."""
-    bounds = [0, *track.cuts, len(track)]
-    shots = list(zip(bounds, bounds[1:], strict=False))
-    return max(shots, key=lambda shot: int(track.valid[shot[0] : shot[1]].sum()))

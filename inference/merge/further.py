@@ -18,6 +18,7 @@ from inference.landmarks import OVAL, interocular
 from inference.layers.layers import portrait_layers
 from inference.merge.hair import same_hair
 from inference.merge.light import to_light
+from inference.merge.sharpness import face_sharpness
 from inference.mouth.look import MEAN, TeethLook
 from inference.performance.face.pose import fit_pose
 from inference.pictures import StillPicture
@@ -30,8 +31,7 @@ Points = NDArray[np.float32]
 _BYTES = 600_000_000  # of all further pictures together; above it they are kept smaller
 _OF_PIXEL = 5  # bytes: colours, alpha, and alpha with the face filled
 _SMALLEST = 0.35  # of the leading face's size; below it a face has nothing to add
-_SHARP = 64  # side of the crop at which sharpness is compared ...
-_BLURRED = 0.25  # ... and the share of the leading picture's below which a face is blurred
+_BLURRED = 0.25  # of the leading face's sharpness; below it a face is blurred
 _NOTHING = np.zeros((0, 0, 3), np.float32)
 
 
@@ -106,20 +106,10 @@ def _useless(leading: Portrait, other: Portrait) -> str:
     sizes = [interocular(each.points[:, :2]) for each in (other, leading)]
     if sizes[0] < _SMALLEST * sizes[1]:
         return "its face is much smaller than the first picture's"
-    if _sharpness(other) < _BLURRED * _sharpness(leading):
+    sharp = [face_sharpness(each.picture.rgb8(), each.points) for each in (other, leading)]
+    if sharp[0] < _BLURRED * sharp[1]:
         return "it is blurred beside the first picture"
     return ""
-
-
-def _sharpness(portrait: Portrait) -> float:
-    """Contrast of the face's finest details at a small size, over its whole contrast."""
-    oval = portrait.crop_points()[list(OVAL), :2]
-    left, top = np.maximum(oval.min(axis=0), 0).astype(int)
-    right, bottom = np.ceil(oval.max(axis=0)).astype(int)
-    face = portrait.crop()[top:bottom, left:right]
-    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    grey = cv2.resize(grey, (_SHARP, _SHARP), interpolation=cv2.INTER_AREA)
-    return float(cv2.Laplacian(grey, cv2.CV_32F).std() / max(float(grey.std()), 1e-3))
 
 
 def _laid(leading: Portrait, other: Portrait) -> Portrait:

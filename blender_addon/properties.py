@@ -119,13 +119,13 @@ class LikenessPicture(PropertyGroup):
 
 
 class LikenessPortrait(PropertyGroup):
-    """A person: pictures, the first of which moves, and the permission to animate them."""
+    """A person: pictures, the first of which leads, and the permission to animate them."""
 
     uid: StringProperty()
     slug: StringProperty(description="Its folder's name, which a new name of the portrait keeps")
     pictures: CollectionProperty(type=LikenessPicture)
     picture_index: IntProperty(
-        name="Picture", description="Pictures of one person; the first moves"
+        name="Picture", description="Pictures of one person; the first leads"
     )
 
     consent_who: StringProperty(

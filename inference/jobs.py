@@ -56,7 +56,7 @@ class PerformanceJob:
 class SynthesizeJob:
     """Portrait and motion -> head frames in the folder `out`.
 
-    portrait: pictures of one person, the first is the one that moves. portrait_face: which face
+    portrait: pictures of one person, the first is the one that leads. portrait_face: which face
     in it. track or performance: the motion, one of the two.
     transfer: one of TRANSFERS. neutral: the driver's neutral frame; None: found, or the
     performance's own. gains: by region. neutralize: take the portrait's own expression away

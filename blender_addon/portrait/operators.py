@@ -34,7 +34,7 @@ class LIKENESS_OT_portrait_from_strip(StepOperator):
 
 
 class LIKENESS_OT_portrait_from_files(StepOperator):
-    """Choose 1 to 32 pictures of one person; the first one moves"""
+    """Choose 1 to 32 pictures of one person; the first one leads"""
 
     bl_idname = "likeness.portrait_from_files"
     bl_label = "From Files"

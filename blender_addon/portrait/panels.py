@@ -40,7 +40,7 @@ class LIKENESS_UL_portraits(bpy.types.UIList):
 
 
 class LIKENESS_UL_pictures(bpy.types.UIList):
-    """The pictures of one person; the first moves."""
+    """The pictures of one person; the first leads."""
 
     def draw_item(
         self,
@@ -54,7 +54,7 @@ class LIKENESS_UL_pictures(bpy.types.UIList):
         index: int,
     ) -> None:
         layout.label(text=item.name, icon="IMAGE_DATA" if index else "KEYTYPE_KEYFRAME_VEC")
-        words = [] if index else ["moves"]
+        words = [] if index else ["leads"]
         words += [f"{len(item.faces)} faces"] if len(item.faces) > 1 else []
         if words:
             row = layout.row()

@@ -122,9 +122,9 @@ def remove_picture(scene: bpy.types.Scene) -> str:
         raise InputError("a portrait needs at least one picture; remove the portrait instead")
     index = min(portrait.picture_index, len(portrait.pictures) - 1)
     if index == 0 and strip_of(scene, portrait) is not None:
-        # The next one would move then, over a strip that shows this one.
+        # The next one would lead then, over a strip that shows this one.
         raise InputError(
-            "the first picture is the one that moves, and it lies on the sequencer; make a new "
+            "the first picture is the one that leads, and it lies on the sequencer; make a new "
             "portrait of the others instead"
         )
     portrait.pictures.remove(index)
@@ -175,7 +175,7 @@ def consent_missing(portrait: LikenessPortrait) -> str:
 
 
 def checked_pictures(portrait: LikenessPortrait, final: bool) -> list[Path]:
-    """The portrait's files, the one that moves first. final: only with consent to these files.
+    """The portrait's files, the one that leads first. final: only with consent to these files.
 
     InputError when a file is gone, was changed, shows several faces, or consent is missing.
     """

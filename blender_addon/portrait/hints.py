@@ -21,3 +21,9 @@ def for_portrait_strip(scene: bpy.types.Scene) -> str:
     if str(strip.get(head_strip.TAG, "")).startswith(head_strip.OURS):
         return "Select the portrait below this strip"
     return ""
+
+
+def is_movie(scene: bpy.types.Scene) -> bool:
+    """Whether the active strip is a clip, in which pictures of a person can be looked for."""
+    strip = active_strip(scene)
+    return strip is not None and strip.type == "MOVIE"

@@ -16,7 +16,7 @@ from ..properties import BASES, NO_BASIS, active_portrait, settings
 from ..storage import folders
 from ..worker import jobs
 from ..worker.operator_parts import StepOperator, attempt
-from . import portraits
+from . import clips, portraits
 
 
 class LIKENESS_OT_portrait_from_strip(StepOperator):
@@ -62,6 +62,20 @@ class LIKENESS_OT_portrait_from_files(StepOperator):
         if not paths and not chosen.is_dir():  # the browser gives its folder where none is chosen
             paths = [chosen]
         return attempt(self, portraits.add_from_files, context, paths, self.extend)
+
+
+class LIKENESS_OT_portrait_from_clip(StepOperator):
+    """Find pictures of a person in the active movie strip; one that looks ahead leads"""
+
+    bl_idname = "likeness.portrait_from_clip"
+    bl_label = "From Clip"
+
+    strip: StringProperty(
+        description="Name of the strip; empty: the active one", options={"SKIP_SAVE"}
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return attempt(self, clips.add_from_clip, context, self.strip)
 
 
 class LIKENESS_OT_portrait_remove(StepOperator):
@@ -146,6 +160,7 @@ class LIKENESS_OT_consent_record(StepOperator):
 CLASSES = (
     LIKENESS_OT_portrait_from_strip,
     LIKENESS_OT_portrait_from_files,
+    LIKENESS_OT_portrait_from_clip,
     LIKENESS_OT_portrait_remove,
     LIKENESS_OT_picture_remove,
     LIKENESS_OT_face_choose,
@@ -156,8 +171,10 @@ CLASSES = (
 def register() -> None:
     registration.register_classes(*CLASSES)
     jobs.KINDS[portraits.KIND] = jobs.Kind("Find faces", portraits.apply_faces)
+    jobs.KINDS[clips.STILLS] = jobs.Kind("Choose pictures", clips.apply_stills)
 
 
 def unregister() -> None:
-    jobs.KINDS.pop(portraits.KIND, None)
+    for kind in (portraits.KIND, clips.STILLS):
+        jobs.KINDS.pop(kind, None)
     registration.unregister_classes(*CLASSES)

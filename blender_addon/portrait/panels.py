@@ -14,8 +14,8 @@ from ..panel_parts import StepPanel, active_of, draw_hint, draw_list
 from ..properties import LikenessPicture, LikenessPortrait, settings
 from ..storage import folders
 from ..worker import status
-from . import portraits
-from .hints import for_portrait_strip
+from . import clips, portraits
+from .hints import for_portrait_strip, is_movie
 
 _THUMBNAIL = 5.0  # units of the interface
 _pictures: Any = None  # previews by path; Blender's own collection, made when first needed
@@ -76,13 +76,16 @@ class LIKENESS_PT_portrait(StepPanel):
         from_strip.enabled = not missing
         from_strip.operator("likeness.portrait_from_strip", icon="SEQ_SEQUENCER")
         row.operator("likeness.portrait_from_files", icon="FILE_FOLDER")
+        from_clip = layout.row()
+        from_clip.enabled = is_movie(scene)
+        from_clip.operator("likeness.portrait_from_clip", icon="FILE_MOVIE")
         if active is None:
             draw_hint(layout, missing)
         else:
             draw_list(layout, "portraits", chosen, "portrait_index", "likeness.portrait_remove")
             _draw_pictures(layout, active)
             _draw_consent(layout, active)
-        status.draw_jobs(layout, context, (portraits.KIND,))
+        status.draw_jobs(layout, context, (portraits.KIND, clips.STILLS))
 
 
 def _draw_pictures(layout: bpy.types.UILayout, active: LikenessPortrait) -> None:

@@ -73,8 +73,13 @@ def add_from_strip(context: bpy.types.Context, name: str = "") -> str:
         raise
 
 
-def add_from_files(context: bpy.types.Context, paths: Sequence[Path], extend: bool = False) -> str:
-    """A new portrait from 1 to 32 pictures of one person; extend: more for the active one."""
+def add_from_files(
+    context: bpy.types.Context, paths: Sequence[Path], extend: bool = False, name: str = ""
+) -> str:
+    """A new portrait from 1 to 32 pictures of one person; extend: more for the active one.
+
+    name: the new portrait's; empty: the first picture's.
+    """
     scene = versions.sequencer_scene(context)
     if not paths:
         raise InputError("no picture was chosen; choose 1 to 32 pictures of one person")
@@ -98,7 +103,7 @@ def add_from_files(context: bpy.types.Context, paths: Sequence[Path], extend: bo
             raise
     if len(paths) > MOST_PICTURES:
         raise InputError(f"a portrait has at most {MOST_PICTURES} pictures, not {len(paths)}")
-    portrait = _new_portrait(scene, paths[0].stem)
+    portrait = _new_portrait(scene, name or paths[0].stem)
     try:
         return _add_pictures(context, portrait, paths)
     except (InputError, JobError):

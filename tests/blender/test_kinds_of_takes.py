@@ -97,3 +97,19 @@ def test_a_portrait_gets_a_model_of_its_own(shoot: Shoot, monkeypatch: pytest.Mo
     assert "personalize first" in refused(ops.before_after)
     ops.test_frame()
     assert json.loads(scene.likeness_jobs[-1].request)["tier"] == "draft"
+
+
+def test_a_clip_of_the_person_gives_a_portrait_of_several_pictures(shoot: Shoot) -> None:
+    scene = shoot.scene()
+    assert "no movie strip" in refused(ops.portrait_from_clip, strip="lisa.jpg")
+    ops.portrait_from_clip(strip="actor")
+    [portrait] = scene.likeness.portraits
+    assert portrait.name == shoot.clip.stem
+    assert 2 <= len(portrait.pictures) <= 8
+    assert portrait.pictures[0].name == "01-leads.png"
+    assert all(len(picture.faces) == 1 for picture in portrait.pictures)
+    first = [picture.path for picture in portrait.pictures]
+    ops.portrait_from_clip(strip="actor")  # another folder: nothing is overwritten
+    assert len(scene.likeness.portraits) == 2
+    second = scene.likeness.portraits[1]
+    assert not set(first) & {picture.path for picture in second.pictures}

@@ -19,7 +19,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from export.graphs import Port, graph_of, random_inputs
+from export.graphs import Port, graph_of, random_inputs, strip_traces
 from inference.errors import InputError, LikenessError
 from inference.files import written_whole
 
@@ -63,6 +63,7 @@ def export_onnx(
     model = graph_of(network, inputs, outputs)
     if weights == "fp16":
         store_as_half(model.graph)
+        strip_traces(model)  # of the casts, so that the file is the same as ever
     for key, value in sorted(metadata.items()):
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)

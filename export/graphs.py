@@ -115,8 +115,9 @@ def _trace(network: nn.Module, inputs: Sequence[Port], outputs: Sequence[str]) -
             verbose=False,
         )
     assert program is not None
-    strip_traces(program.model_proto)
-    return program.model_proto
+    model = program.model_proto  # made anew at every look
+    strip_traces(model)
+    return model
 
 
 @contextlib.contextmanager

@@ -320,7 +320,9 @@ class TestCommandLine:
         def run(command: list[str], folder: Path, variables: dict[str, str] | None = None) -> int:
             ran.append(command[2])
             if command[2] == "pytest":
-                assert command[3:] == ["-n", str(os.cpu_count()), "--dist", "loadfile", "-x"]
+                cores = ["-n", str(os.cpu_count())]
+                by_file = ["--dist", "loadfile", "--no-loadscope-reorder"]
+                assert command[3:] == [*cores, *by_file, "-x"]
                 assert variables == {"LIKENESS_BLENDER_45": ".venv-blender-4.5", **build.ONE_THREAD}
             return codes[command[2]]
 

@@ -115,7 +115,7 @@ def _trace(network: nn.Module, inputs: Sequence[Port], outputs: Sequence[str]) -
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto  # made anew at every look
+    model = program.model_proto  # every look at it makes another one
     strip_traces(model)
     return model
 

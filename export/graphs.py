@@ -24,10 +24,10 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from inference.caches import cache_folder
+from inference.caches import cache_folder, claim_cache
 from inference.errors import LikenessError
 from inference.files import write_whole
-from inference.outputs import FolderKind, claim_folder
+from inference.outputs import FolderKind
 
 OPSET = 20
 KIND = FolderKind("graphs of networks", (r"[0-9a-f]{64}\.graph",))
@@ -176,9 +176,6 @@ def _keep(key: str, form: onnx.ModelProto, named: Sequence[onnx.TensorProto]) ->
         constant.ClearField("raw_data")
     # No cache is no reason to stop.
     with contextlib.suppress(LikenessError, OSError):
-        folder = cache_folder("graphs")
-        if not folder.exists():
-            folder.mkdir(parents=True, mode=0o700)
-        owned = claim_folder(folder, KIND)
+        owned = claim_cache("graphs", KIND)
         content = form.SerializeToString(deterministic=True)
         write_whole(owned.file(f"{key}.graph"), hashlib.sha256(content).digest() + content)

@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from inference.outputs import FolderKind, OwnedFolder, claim_folder
+
 FOLDER_VARIABLE = "LIKENESS_CACHE"  # names another folder
 
 
@@ -25,3 +27,14 @@ def cache_folder(kind: str) -> Path:
         return Path.home() / "Library" / "Caches" / "Likeness" / kind
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "likeness" / kind
+
+
+def claim_cache(kind: str, holds: FolderKind) -> OwnedFolder:
+    """The same folder, ours to write into; made for its user alone where it is missing.
+
+    Raises OSError or LikenessError where it cannot be had.
+    """
+    folder = cache_folder(kind)
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o700)
+    return claim_folder(folder, holds)

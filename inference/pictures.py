@@ -81,6 +81,21 @@ def read_picture(path: Path) -> StillPicture:
     return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None, turned, digest)
 
 
+def at_depth(pixels: NDArray, depth: np.dtype) -> NDArray:
+    """The pixels at another depth: uint8 or uint16."""
+    if pixels.dtype == depth:
+        return pixels
+    if depth == np.uint8:
+        return (pixels // 257).astype(np.uint8)
+    return pixels.astype(np.uint16) * np.uint16(257)
+
+
+def rescaled(pixels: NDArray, factor: float, size: tuple[int, int] | None = None) -> NDArray:
+    """The pixels (H, W, ...) larger or smaller by a factor; size: then exactly (width, height)."""
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return cv2.resize(pixels, size, fx=factor, fy=factor, interpolation=how)
+
+
 def _check_size(content: bytes, path: Path) -> None:
     """Raises InputError for a picture whose pixels would take too much memory."""
     declared = declared_size(content)

@@ -67,7 +67,7 @@ def write_stills(
     watching, reading = portions(progress, 3, 1)
     track = capture_footage(clip, progress=watching, cancelled=cancelled).track
     first, last = longest_shot(track)
-    seen = [frame for frame in range(first, last) if track.valid[frame] and _large(track, frame)]
+    seen = {frame for frame in range(first, last) if track.valid[frame] and _large(track, frame)}
     sharpness = {}
     for frame in read_frames(open_footage(clip), 0, last - 1):
         if cancelled():
@@ -137,14 +137,10 @@ def _turns(faces: Points) -> NDArray[np.float64]:
 def _shows(leading: Points, face: Points, leads: bool) -> str:
     if leads:
         return "leads"
-    (across, down), (lips, eyes) = (
-        np.subtract(*pair)
-        for pair in (
-            _turns(np.stack([face, leading])),
-            [[measure(each) for measure in (mouth_opening, eye_opening)]
-             for each in (face, leading)],
-        )
-    )  # fmt: skip
+    turns = _turns(np.stack([face, leading]))
+    across, down = turns[0] - turns[1]
+    lips = mouth_opening(face) - mouth_opening(leading)
+    eyes = eye_opening(face) / eye_opening(leading)
     wide = [
         float(np.linalg.norm(each[LIP_CORNERS[0]] - each[LIP_CORNERS[1]])) / interocular(each)
         for each in (face, leading)
@@ -153,6 +149,6 @@ def _shows(leading: Points, face: Points, leads: bool) -> str:
         ("right", across > _TURN), ("left", across < -_TURN), ("down", down > _NOD),
         ("up", down < -_NOD), ("mouth-open", lips > _OPEN),
         ("smile", wide[0] > _WIDE * wide[1] and lips < _OPEN),
-        ("eyes-closed", eyes < -_SHUT * eye_opening(leading)),
+        ("eyes-closed", eyes < 1 - _SHUT),
     ]  # fmt: skip
     return "-".join(word for word, true in words if true) or "other"

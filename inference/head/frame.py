@@ -18,6 +18,7 @@ from inference.head.anchors import move_head
 from inference.head.behind import DrawnSheet, draw_sheet
 from inference.head.neck import DrawnNeck, move_neck
 from inference.head.source import HeadSource
+from inference.performance.face.pose import Pose
 from inference.portrait import Portrait
 from inference.warp.contour import sample
 from inference.warp.openings import Patch
@@ -47,7 +48,7 @@ class HeadPose:
     sheet: the back of the head, or None. neck: what comes into sight behind the jaw, or None. deep:
     how much of the motion is the head's in depth, 0 (small turns: the flat rings') to 1. still: 1
     while the head is where the portrait has it, else down to 0. streaks: where skin is drawn out
-    across and down, (GRID, GRID) 0 to 1, or None.
+    across and down, (GRID, GRID) 0 to 1, or None. moved: the skull, from where the portrait has it.
     """
 
     target: TargetPose
@@ -56,6 +57,7 @@ class HeadPose:
     streaks: list[Plane | None]
     deep: float
     still: float
+    moved: Pose
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def pose_head(source: HeadSource, target: Points) -> HeadPose:
     neck = move_neck(source.neck, moved.pose, source.size) if moved.deep else None
     streaks = _streaks(raster, source.size, moved.deep)
     drawn = TargetPose(raster, target, moved.scale)
-    return HeadPose(drawn, sheet, neck, streaks, moved.deep, moved.still)
+    return HeadPose(drawn, sheet, neck, streaks, moved.deep, moved.still, moved.pose)
 
 
 def draw_head(

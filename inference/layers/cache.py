@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.caches import cache_folder
+from inference.caches import cache_folder, claim_cache
 from inference.errors import LikenessError
 from inference.files import written_whole
-from inference.outputs import FolderKind, OwnedFolder, claim_folder
+from inference.outputs import FolderKind, OwnedFolder
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -90,10 +90,7 @@ def keep(key: str, rgb: Pixels, layers: Mapping[str, Pixels], words: Mapping[str
         stored[name] = layers[name][where]
     # No cache is no reason to stop.
     with contextlib.suppress(LikenessError, OSError):
-        folder = cache_folder("layers")
-        if not folder.exists():
-            folder.mkdir(parents=True, mode=0o700)
-        owned = claim_folder(folder, KIND)
+        owned = claim_cache("layers", KIND)
         with written_whole(owned.file(f"{key}.layers.npz")) as part, part.open("wb") as file:
             np.savez(file, **stored, **{name: np.array(word) for name, word in words.items()})
         _tidy(owned, f"{key}.layers.npz")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,15 +20,14 @@ from inference.merge.light import to_light
 from inference.merge.sharpness import face_sharpness
 from inference.mouth.look import MEAN, TeethLook
 from inference.performance.face.pose import fit_pose
-from inference.pictures import StillPicture
+from inference.pictures import StillPicture, at_depth, rescaled
 from inference.portrait import Box, Portrait
-from inference.progress import Progress
-from inference.warp.mesh import build_mesh
+from inference.progress import Progress, portions
 
 Points = NDArray[np.float32]
 
 _BYTES = 600_000_000  # of all further pictures together; above it they are kept smaller
-_OF_PIXEL = 5  # bytes: colours, alpha, and alpha with the face filled
+_PLANES = 2  # bytes a pixel beside the colours: alpha, and alpha with the face filled
 _SMALLEST = 0.35  # of the leading face's size; below it a face has nothing to add
 _BLURRED = 0.25  # of the leading face's sharpness; below it a face is blurred
 _NOTHING = np.zeros((0, 0, 3), np.float32)
@@ -69,11 +67,7 @@ def further_pictures(
     to 100. Raises Cancelled.
     """
     found, words = [], []
-    for index, other in enumerate(others):
-
-        def here(done: int, total: int, index: int = index) -> None:
-            progress((100 * index + 100 * done // total) // len(others), 100)
-
+    for other, here in zip(others, portions(progress, *[1] * len(others)), strict=True):
         if reason := _useless(leading, other):
             words.append(f"{other.path.name} is left out: {reason}")
             continue
@@ -84,21 +78,32 @@ def further_pictures(
             continue
         share = layers.alpha / np.float32(np.iinfo(layers.alpha.dtype).max)
         head = build_head(laid, share, layers.person, layers.plate, layers.beyond, look)
-        found.append(_lit(leading, head, same_hair(leading_head, head), len(others), side))
+        same = same_hair(leading_head, head)
+        head = _lit(leading, leading_head, head, same)
+        small = resized(head, (side, side))
+        found.append(Further(_within(head, _BYTES // len(others)), small, same))
     return found, words
 
 
-def _lit(leading: Portrait, head: HeadSource, same: bool, count: int, side: int) -> Further:
-    size, person = head.size, head.person
-    own, mesh = (build_mesh(points, size) for points in (person.points, leading.crop_points()))
-    pixels = to_light(leading.crop(), mesh, person.pixels, own, size, one_sitting=same)
-    head = replace(head, person=replace(person, pixels=pixels), missed=_NOTHING)
-    small = resized(head, (side, side))
-    bytes_ = size[0] * size[1] * (_OF_PIXEL - 3 + 3 * pixels.itemsize)
-    zoom = np.sqrt(_BYTES / count / bytes_)
-    if zoom < 1:
-        head = resized(head, (int(size[0] * zoom), int(size[1] * zoom)))
-    return Further(head, small, same)
+def _lit(leading: Portrait, leading_head: HeadSource, head: HeadSource, same: bool) -> HeadSource:
+    """The head in the leading picture's light; what only the leading one needs is left out."""
+    pixels = to_light(
+        leading.crop(),
+        leading_head.mesh.flat,
+        head.person.pixels,
+        head.mesh.flat,
+        head.size,
+        one_sitting=same,
+    )
+    return replace(head, person=replace(head.person, pixels=pixels), missed=_NOTHING)
+
+
+def _within(head: HeadSource, most: int) -> HeadSource:
+    """The head, made smaller where it would take more than so many bytes."""
+    width, height = head.size
+    taken = width * height * (_PLANES + 3 * head.person.pixels.itemsize)
+    zoom = np.sqrt(most / taken)
+    return head if zoom >= 1 else resized(head, (int(width * zoom), int(height * zoom)))
 
 
 def _useless(leading: Portrait, other: Portrait) -> str:
@@ -120,7 +125,7 @@ def _laid(leading: Portrait, other: Portrait) -> Portrait:
     box = Box(int(corner[0]), int(corner[1]), leading.box.width, leading.box.height)
     depth, picture = leading.picture.rgb.dtype, other.picture
     rgb, alpha = (
-        None if plane is None else _resized(_at_depth(plane, depth), scale)
+        None if plane is None else rescaled(at_depth(plane, depth), scale)
         for plane in (picture.rgb, picture.alpha)
     )
     assert rgb is not None
@@ -130,16 +135,3 @@ def _laid(leading: Portrait, other: Portrait) -> Portrait:
 def _middle(points: Points) -> NDArray[np.float64]:
     oval = points[list(OVAL), :2].astype(np.float64)
     return (oval.min(axis=0) + oval.max(axis=0)) / 2
-
-
-def _resized(pixels: NDArray, scale: float) -> NDArray:
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how)
-
-
-def _at_depth(pixels: NDArray, depth: np.dtype) -> NDArray:
-    if pixels.dtype == depth:
-        return pixels
-    if depth == np.uint8:
-        return (pixels // 257).astype(np.uint8)
-    return pixels.astype(np.uint16) * np.uint16(257)

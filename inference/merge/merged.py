@@ -15,7 +15,6 @@ from inference.head.source import HeadSource
 from inference.merge.further import Further
 from inference.merge.look import Look, apart, look_of
 from inference.merge.weights import Shown, candidates, find_weights, head_region
-from inference.performance.face.pose import fit_pose
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster
 from inference.warp.warp import GRID, find_patches
@@ -76,10 +75,10 @@ def plan(pictures: Pictures, leading: HeadPose) -> Merge:
             pose = pose_head(each.full, target.points)
             shown.append(Shown(distance, share, pose.target.raster, each.same_hair))
             used.append((each, pose))
-    zoom = np.array([GRID / side for side in pictures.leading.size] + [GRID], np.float32)
-    points = target.points[:, :2] * zoom[:2]
-    moved = fit_pose(reference, target.points)
-    region = head_region(points, moved, pictures.leading.mesh.shell.center, zoom)
+    zoom = np.float32(GRID) / np.array(pictures.leading.size, np.float32)
+    points = target.points[:, :2] * zoom
+    center = pictures.leading.mesh.shell.center
+    region = head_region(points, leading.moved, center, zoom, GRID)
     weights = find_weights(shown, points, region)
     stretch, seen = (
         np.sum([w * getattr(s.raster, name) for w, s in zip(weights, shown, strict=True)], axis=0)

@@ -95,15 +95,16 @@ def find_weights(shown: Sequence[Shown], points: Points, region: Plane) -> list[
     return list(weights)
 
 
-def head_region(points: Points, pose: Pose, center: NDArray[np.float64], zoom: Plane) -> Plane:
+def head_region(
+    points: Points, pose: Pose, center: NDArray[np.float64], zoom: Plane, side: int
+) -> Plane:
     """Where a frame's head is, without neck and body: (G, G) 0 to 1, soft.
 
     points: the target's (478, 2) in cells of the grid. pose: from the leading picture's to the
-    target's; center: (3,) the middle of its skull, in pixels of the crop. zoom: (3,) from there to
-    the grid, and its side.
+    target's; center: (3,) the middle of its skull, in pixels of the crop. zoom: (2,) from there to
+    the grid of `side` cells.
     """
-    side = int(zoom[2])
-    middle = pose.apply(center)[:2] * zoom[:2]
+    middle = pose.apply(center)[:2] * zoom
     down = (pose.rotation @ np.array([0.0, 1.0, 0.0]))[:2]
     down = down / max(float(np.linalg.norm(down)), 1e-6)
     cells = np.arange(side) + 0.5

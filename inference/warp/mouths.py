@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import LIPS_LOWER, LIPS_UPPER, interocular
 from inference.performance.face.measures import mouth_opening
+from inference.pictures import at_depth, rescaled
 from inference.portrait import Portrait
 
 Points = NDArray[np.float32]
@@ -39,9 +39,7 @@ def open_mouth(portrait: Portrait, others: Sequence[Portrait]) -> OpenMouth | No
     if best is None or mouth_opening(best.points) < own + WORTH:
         return None
     zoom = interocular(portrait.points[:, :2]) / interocular(best.points[:, :2])
-    pixels = _at_depth(best.crop(), portrait.crop().dtype)
-    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
-    pixels = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=how)
+    pixels = rescaled(at_depth(best.crop(), portrait.crop().dtype), zoom)
     points = best.crop_points() * np.float32(zoom)
     gain = _lip_color(portrait.crop(), portrait.crop_points()) / np.maximum(
         _lip_color(pixels, points), 1
@@ -49,12 +47,6 @@ def open_mouth(portrait: Portrait, others: Sequence[Portrait]) -> OpenMouth | No
     top = np.iinfo(pixels.dtype).max
     lit = np.clip(pixels * np.clip(gain, 0.5, 2), 0, top)
     return OpenMouth(np.round(lit).astype(pixels.dtype), points)
-
-
-def _at_depth(pixels: NDArray, dtype: np.dtype) -> NDArray:
-    if pixels.dtype == dtype:
-        return pixels
-    return (pixels // 257).astype(dtype) if dtype == np.uint8 else pixels.astype(dtype) * 257
 
 
 def _lip_color(pixels: NDArray[np.generic], points: Points) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from inference.mouth.inside import MouthPlace, find_place
 from inference.mouth.look import MEAN, TeethLook
 from inference.mouth.paint import find_palette
 from inference.performance.face.pose import fit_pose
+from inference.pictures import rescaled
 from inference.warp.contour import find_contour, sample
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth
@@ -74,9 +75,9 @@ def warp_source(
     if size and size != (pixels.shape[1], pixels.shape[0]):
         if mouth:
             share = size[0] / pixels.shape[1]
-            mouth = OpenMouth(_resized(mouth.pixels, None, share), mouth.points * np.float32(share))
+            mouth = OpenMouth(rescaled(mouth.pixels, share), mouth.points * np.float32(share))
         zoom = np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0], 1], np.float32)
-        pixels, points = _resized(pixels, size, float(zoom[0])), points * zoom
+        pixels, points = rescaled(pixels, float(zoom[0]), size), points * zoom
     palette, place = find_palette(pixels, points, look), find_place(points, look)
     return WarpSource(pixels, points, palette, place, mouth)
 
@@ -235,8 +236,3 @@ def _lay(
         mixed += patch.made_up[..., None] * (patch.paint @ palette - mixed)
     below = warped[here]
     below[:] = np.round(below + patch.mask[..., None] * (mixed - below)).astype(warped.dtype)
-
-
-def _resized(pixels: Pixels, size: tuple[int, int] | None, factor: float) -> Pixels:
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return cv2.resize(pixels, size, fx=factor, fy=factor, interpolation=how)

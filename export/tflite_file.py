@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import InputError
 
 _KINDS = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT32": np.int32}
@@ -54,7 +55,8 @@ def bundled_model(name: str) -> Path | None:
 def read_tflite(path: Path) -> TfliteFile:
     """Raises InputError for what is no such file, is damaged, or is no float network."""
     # Imported late: MediaPipe takes half a second.
-    from mediapipe.tasks.metadata import schema_py_generated as schema
+    with without_matplotlib():
+        from mediapipe.tasks.metadata import schema_py_generated as schema
 
     try:
         data = path.read_bytes()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from inference.capture.faces import without_doubles
 from inference.capture.tasks import TaskMesh, small_face_boxes
 from inference.capture.video import Picture
+from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT
 from inference.quiet import quiet_libraries
@@ -120,7 +121,8 @@ def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:
     if not _has_solutions():
         with quiet_libraries():
             return small_face_boxes(picture)
-    from mediapipe.python.solutions import face_detection
+    with without_matplotlib():
+        from mediapipe.python.solutions import face_detection
 
     height, width = picture.shape[:2]
     boxes = []
@@ -152,7 +154,8 @@ def _face_mesh(max_faces: int) -> Any:
     if not _has_solutions():
         return TaskMesh(max_faces)
     # Imported late: MediaPipe takes half a second, and only capture and portraits need it.
-    from mediapipe.python.solutions import face_mesh
+    with without_matplotlib():
+        from mediapipe.python.solutions import face_mesh
 
     return face_mesh.FaceMesh(
         static_image_mode=False, max_num_faces=max_faces, refine_landmarks=True

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import InputError
 from inference.files import written_whole
 from inference.landmarks import POINT_COUNT, SKIN_COUNT
@@ -95,7 +96,8 @@ def sources() -> NDArray[np.int32]:
 
 def joined_network(data: bytes) -> bytes:
     """The network (a TFLite file) with one answer of 1434 values, and the one of its certainty."""
-    from mediapipe.tasks.metadata import schema_py_generated as schema
+    with without_matplotlib():
+        from mediapipe.tasks.metadata import schema_py_generated as schema
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     graph = _Graph(schema, model)

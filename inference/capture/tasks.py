@@ -9,17 +9,15 @@ little otherwise, and differ by half a percent to one of the eyes' distance.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import InputError
 
 MODEL = Path(__file__).with_name("face_landmarker.task")
@@ -143,11 +141,6 @@ def _vision() -> Any:
             f"{MODEL}: the face model of this MediaPipe is missing; use the environment that "
             "build.py makes, or install the extension again"
         )
-    if "matplotlib" not in sys.modules and find_spec("matplotlib") is None:
-        # MediaPipe's drawing helpers import it; nothing here draws with them.
-        for name in ("matplotlib", "matplotlib.pyplot"):
-            sys.modules.setdefault(name, ModuleType(name))
-        sys.modules["matplotlib"].pyplot = sys.modules["matplotlib.pyplot"]  # type: ignore[attr-defined]
-    from mediapipe.tasks.python import vision
-
+    with without_matplotlib():
+        from mediapipe.tasks.python import vision
     return vision

@@ -18,6 +18,7 @@ from inference.capture.capture import capture_footage, run_capture
 from inference.capture.cuts import CutFinder
 from inference.capture.faces import FaceNumbers
 from inference.capture.video import open_footage, read_frames
+from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import Cancelled, InputError
 from inference.jobs import CaptureJob
 from inference.landmarks import (
@@ -92,7 +93,8 @@ def people(footage: Path) -> tuple[list[Picture], list[Picture], list[Picture]]:
 
 def face_mesh(frames: list[Picture]) -> NDArray[np.float32]:
     """What MediaPipe itself says of consecutive frames: (F, 478, 3) in pixels."""
-    from mediapipe.python.solutions import face_mesh
+    with without_matplotlib():
+        from mediapipe.python.solutions import face_mesh
 
     found = []
     height, width = frames[0].shape[:2]

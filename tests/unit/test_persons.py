@@ -14,6 +14,7 @@ from blender_addon.packaging.extension import code_members
 from export.persons import write_persons
 from inference.capture import persons
 from inference.capture.persons import MODEL, PersonFinder
+from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import InputError
 from inference.pictures import read_picture
 from inference.quiet import quiet_libraries
@@ -31,7 +32,8 @@ def pictures() -> list[NDArray[np.uint8]]:
 
 
 def test_it_answers_as_mediapipe_itself_does(pictures: list[NDArray[np.uint8]]) -> None:
-    solutions = pytest.importorskip("mediapipe.python.solutions.selfie_segmentation")
+    with without_matplotlib():
+        solutions = pytest.importorskip("mediapipe.python.solutions.selfie_segmentation")
     with quiet_libraries(), solutions.SelfieSegmentation(model_selection=0) as theirs:
         wanted = [theirs.process(np.ascontiguousarray(p)).segmentation_mask for p in pictures]
     with PersonFinder() as finder:

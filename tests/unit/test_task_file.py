@@ -12,6 +12,7 @@ import pytest
 from inference.capture import detector, tasks
 from inference.capture.detector import FaceDetector, find_faces
 from inference.capture.task_file import sources, write_task
+from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT
 from inference.pictures import read_picture
@@ -90,7 +91,8 @@ def test_a_missing_model_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_a_system_without_graphics_libraries_is_told_which_package(
     newer: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mediapipe.tasks.python import vision
+    with without_matplotlib():
+        from mediapipe.tasks.python import vision
 
     def refuse(_options: object) -> None:
         raise OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory")

@@ -50,12 +50,10 @@ class Environment:
 TORCH = "export/requirements-torch.txt"
 DEMO = Environment(".venv", ("inference/requirements.txt", "blender_addon/requirements.txt"))
 TEST = Environment(
-    ".venv",
-    (*DEMO.requirements, "export/requirements.txt", TORCH, "tests/requirements.txt"),
+    ".venv", (*DEMO.requirements, "export/requirements.txt", TORCH, "tests/requirements.txt")
 )
 BLENDER_45 = Environment(
-    ".venv-blender-4.5",
-    ("blender_addon/requirements-4.5.txt", "tests/requirements-blender.txt"),
+    ".venv-blender-4.5", ("blender_addon/requirements-4.5.txt", "tests/requirements-blender.txt")
 )
 
 WINDOW_TOOL = "LIKENESS_WINDOW_TOOL"  # names a script; see tests/window
@@ -75,21 +73,12 @@ NATIVE_MODULES = (
 
 # Shared library -> the Debian or Ubuntu package that holds it: all that these modules load.
 DEBIAN_PACKAGE = {
-    "libGL.so.1": "libgl1",
-    "libICE.so.6": "libice6",
-    "libSM.so.6": "libsm6",
-    "libX11.so.6": "libx11-6",
-    "libXext.so.6": "libxext6",
-    "libXfixes.so.3": "libxfixes3",
-    "libXi.so.6": "libxi6",
-    "libXrender.so.1": "libxrender1",
-    "libgcc_s.so.1": "libgcc-s1",
-    "libglib-2.0.so.0": "libglib2.0-0",
-    "libgthread-2.0.so.0": "libglib2.0-0",
-    "libstdc++.so.6": "libstdc++6",
-    "libxkbcommon.so.0": "libxkbcommon0",
-    "libz.so.1": "zlib1g",
-}
+    "libGL.so.1": "libgl1", "libICE.so.6": "libice6", "libSM.so.6": "libsm6",
+    "libX11.so.6": "libx11-6", "libXext.so.6": "libxext6", "libXfixes.so.3": "libxfixes3",
+    "libXi.so.6": "libxi6", "libXrender.so.1": "libxrender1", "libgcc_s.so.1": "libgcc-s1",
+    "libglib-2.0.so.0": "libglib2.0-0", "libgthread-2.0.so.0": "libglib2.0-0",
+    "libstdc++.so.6": "libstdc++6", "libxkbcommon.so.0": "libxkbcommon0", "libz.so.1": "zlib1g",
+}  # fmt: skip
 
 # What pip writes when it fails -> what a person can do. The first that matches is told.
 PIP_FAILURES = (
@@ -166,21 +155,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     demo.add_argument("--footage", metavar="F", help="a movie of a face that performs")
     demo.add_argument("--out", metavar="DIR", help="where the results go (default: out/demo)")
     test = command("test", run_test, "ruff, mypy and all tests; other arguments go to pytest")
-    test.add_argument(
-        "--fast",
-        action="store_true",
-        help="linters and the tests of seconds: no Blender, no MediaPipe, no training",
-    )
-    test.add_argument(
-        "--window",
-        action="store_true",
-        help=f"only the tests in a Blender window; needs {WINDOW_TOOL}",
-    )
+    for option, text in (
+        ("--fast", "linters and the tests of seconds: no Blender, no MediaPipe, no training"),
+        ("--window", f"only the tests in a Blender window; needs {WINDOW_TOOL}"),
+    ):
+        test.add_argument(option, action="store_true", help=text)
     command(
         "extension",
         run_extension,
-        "zips for Blender; other arguments: see --runtime none, "
-        "--runtime cpu, --platform linux|windows|macos, --out DIR",
+        "zips for Blender; more: --runtime none|cpu, --platform linux|windows|macos, --out DIR",
     )
     command("bench", run_bench, "speed and memory of every stage, into out/bench")
     command("shell", run_shell, "prints the lines that enter the environment")
@@ -238,11 +221,8 @@ def run_window_test(options: argparse.Namespace) -> int:
     """Runs the tests in a Blender window; the tool that opens one is no part of the project."""
     tool = os.environ.get(WINDOW_TOOL, "")
     if not Path(tool).is_file():
-        raise BuildError(
-            f"{WINDOW_TOOL} must name the script that opens Blender on a virtual screen"
-            + (f"; there is no file {tool}" if tool else ""),
-            exit_code=2,
-        )
+        said = f"{WINDOW_TOOL} must name the script that opens Blender on a virtual screen"
+        raise BuildError(said + (f"; there is no file {tool}" if tool else ""), exit_code=2)
     return run([prepare(TEST), "-m", "pytest", "-s", "tests/window", *options.rest], folder=ROOT)
 
 
@@ -256,8 +236,7 @@ def run_extension(options: argparse.Namespace) -> int:
 def run_bench(options: argparse.Namespace) -> int:
     """Measures every stage; writes a table and JSON."""
     python = prepare(TEST)
-    out = str(ROOT / "out" / "bench")
-    return run([python, "-m", "tests.benchmarks.bench", "--out", out], folder=ROOT)
+    return run([python, "-m", "tests.benchmarks.bench", "--out", "out/bench"], folder=ROOT)
 
 
 def run_shell(options: argparse.Namespace) -> int:
@@ -285,7 +264,15 @@ def run(
     return code if code >= 0 else 128 - code
 
 
-# ---------------------------------------------------------------------------------------------
+def heard(command: Sequence[str]) -> tuple[int, str]:
+    """Runs `command` and keeps what it says; its exit code and both of its streams."""
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+        errors="replace", check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
 # Environments
 
 
@@ -370,12 +357,10 @@ def make_venv(folder: Path) -> None:
             )
     command = [sys.executable, "-I", "-m", "venv", "--clear", str(folder)]
     with step(f"{folder.name} made"):
-        made = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        if made.returncode:
-            print(made.stdout.strip(), file=sys.stderr)
-            raise BuildError(f"could not make the environment {folder}: {explain(made.stdout)}")
+        code, said = heard(command)
+        if code:
+            print(said.strip(), file=sys.stderr)
+            raise BuildError(f"could not make the environment {folder}: {explain(said)}")
 
 
 def install(python: Path, root: Path, name: str, logs: Path) -> None:
@@ -397,10 +382,8 @@ def install(python: Path, root: Path, name: str, logs: Path) -> None:
 
 def explain(log: str) -> str:
     """The likeliest cause of a failed step, and what to do, from its output."""
-    for pattern, advice in PIP_FAILURES:
-        if re.search(pattern, log):
-            return advice
-    return "the lines above say why"
+    causes = (cause for pattern, cause in PIP_FAILURES if re.search(pattern, log))
+    return next(causes, "the lines above say why")
 
 
 @contextlib.contextmanager
@@ -425,7 +408,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-# ---------------------------------------------------------------------------------------------
 # System libraries
 
 
@@ -438,15 +420,7 @@ def check_libraries(folder: Path) -> None:
     for packages in folder.glob("lib/python3.*/site-packages"):
         for pattern in NATIVE_MODULES:
             for module in packages.glob(pattern):
-                listed = subprocess.run(
-                    [ldd, str(module)],
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    encoding="utf-8",
-                    errors="replace",
-                    check=False,
-                )
-                missing |= missing_libraries(listed.stdout)
+                missing |= missing_libraries(heard([ldd, str(module)])[1])
     if missing:
         raise BuildError(advice(missing))
 

@@ -49,8 +49,8 @@ RunCli = Callable[..., CommandResult]
 # The unit tests that take seconds all together: for every save.
 FAST = {
     "build", "canonical", "clips", "decompose", "edit", "gaps", "house", "landmarks", "livelink",
-    "locks", "measures", "mirror", "outputs", "performance_file", "runtime", "smooth", "table",
-    "takes", "timing", "track", "warp",
+    "locks", "measures", "mirror", "outputs", "performance_file", "requirements", "runtime",
+    "smooth", "table", "takes", "timing", "track", "warp",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from inference.generator.inputs import landmark_channels
 
@@ -76,6 +77,22 @@ def _look(person: int, size: int) -> NDArray[np.float32]:
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT,
     )
+
+
+def blurred(picture: Tensor) -> Tensor:
+    """The picture (N, 3, S, S) without its finest detail."""
+    return F.avg_pool2d(F.pad(picture, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+
+
+def moved(picture: Tensor, pixels: float, down: float = 0.0) -> Tensor:
+    """The picture moved to the right, and down."""
+    array = picture[0].permute(1, 2, 0).numpy()
+    shift = np.array([[1, 0, pixels], [0, 1, down]], np.float32)
+    size = (array.shape[1], array.shape[0])
+    array = cv2.warpAffine(
+        array, shift, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
 
 
 def _face(size: int) -> NDArray[np.float32]:

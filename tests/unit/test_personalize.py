@@ -15,16 +15,14 @@ import torch
 from torch import nn
 
 from export.cli import main
-from export.data.augment import NONE
 from export.networks.embedder import WarpEmbedder
 from export.networks.warp import TIER_CONFIGS, WarpGenerator
 from export.personalization import personalize as loop
-from export.personalization.config import PersonalizeConfig
 from export.personalization.folder import write_person
 from export.personalization.judge import Judge
-from export.personalization.pairs import Pairs, held_back
+from export.personalization.pairs import Pairs
 from export.personalization.personalize import Personalized, embed, personalize
-from export.personalization.pictures import PICTURES, Album, AlbumClip, lay_out, open_pictures
+from export.personalization.pictures import lay_out, open_pictures
 from export.personalization.progress import StepLine
 from export.training.render import render, view_batch
 from inference.composite import confine
@@ -34,16 +32,10 @@ from inference.generator.model import GeneratorOutput, load_generator
 from inference.generator.person import GENERATOR, IDENTITY, PERSON, UNFINISHED, open_person
 from inference.jobs import SynthesizeJob
 from inference.outputs import RECORD
-from inference.render import StageClock, render_frame
-from inference.scene import build_scene
 from inference.sessions import MODELS
-from inference.sources import looks
 from inference.synthesis import synthesize
-from inference.track import load_track
+from tests.person import PORTRAIT, TRACK, four_pictures, plan
 from tests.strangers import NEAR_MISSES, plant
-
-SAMPLES = Path(__file__).resolve().parents[2] / "inference" / "samples"
-PORTRAIT, TRACK = SAMPLES / "eileen_collins.png", SAMPLES / "weekly_address.track.npz"
 
 
 @pytest.fixture(scope="module")
@@ -65,74 +57,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    """Four pictures of one person: the sample portrait, and three of it in motion."""
-    folder = tmp_path_factory.mktemp("pictures")
-    scene = build_scene(SynthesizeJob((PORTRAIT,), TRACK, folder, layer="full"), load_track(TRACK))
-    paths = [PORTRAIT]
-    for frame in (40, 110, 190):
-        made, _ = render_frame(scene, frame, StageClock())
-        paths.append(folder / f"frame {frame}.png")
-        paths[-1].write_bytes(encode_frame(made, None, "png"))
-    return tuple(paths)
-
-
-def plan(pictures: tuple[Path, ...], out: Path, checkpoint: Path) -> PersonalizeConfig:
-    """A short run that costs little and is the same every time."""
-    return PersonalizeConfig(
-        pictures, out, checkpoint, steps=4, judge_every=2, batch=2, crop=128, half=False
-    )
+    return four_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 def weights(made: Personalized) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in made.generator.parameters()])
-
-
-@pytest.mark.parametrize("count", range(2, 33))
-def test_a_quarter_is_held_back_but_never_the_first(count: int) -> None:
-    held = held_back(count)
-    assert len(held) == len(set(held))
-    assert all(0 < place < count for place in held)
-    assert len(held) == min(6, max(1, count // 4))
-
-
-class Locked(AlbumClip):
-    """Pictures of which some must not be looked at."""
-
-    locked: tuple[int, ...] = ()
-
-    def picture(self, index: int, half: bool = False) -> np.ndarray:
-        assert index not in self.locked, "a held-back picture was looked at"
-        return super().picture(index, half)
-
-
-def test_held_back_pictures_are_not_trained_on(
-    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
-) -> None:
-    config = replace(plan(pictures, tmp_path, checkpoint), steps=12)
-    album = lay_out(open_pictures(pictures, None, lambda done, total: None))
-    first = album.clip(PICTURES)
-    clip = Locked(first.record, first.faces, first.frames, first.inside)
-    pairs = Pairs(Album((clip, *album.clips[1:])), config)
-    assert pairs.held
-    object.__setattr__(clip, "locked", pairs.held)
-    assert len(list(pairs.training(0))) == 12
-    with pytest.raises(AssertionError, match="held-back"):
-        pairs.judging()
-
-
-def test_what_is_mirrored_beyond_a_picture_is_not_asked_for(
-    checkpoint: Path, tmp_path: Path
-) -> None:
-    """The sample's crop reaches above the picture: there nothing counts, the face does."""
-    config = plan((PORTRAIT,), tmp_path, checkpoint)
-    opened = open_pictures((PORTRAIT,), None, lambda done, total: None)
-    portrait = opened.portraits[0]
-    above = -portrait.box.y * 256 // portrait.box.height
-    assert above > 8
-    config = replace(config, still_share=1.0, strength=NONE, whole_every=1)
-    for _, batch in Pairs(lay_out(opened), config).training(0):
-        assert not batch["visible"][:, : above - 1].any()
-        assert (batch["visible"][:, above + 12 :, 64:192] > 0).float().mean() > 0.99
 
 
 def test_it_is_judged_by_what_is_kept_of_the_answer_at_inference(
@@ -164,26 +93,6 @@ def test_it_is_judged_by_what_is_kept_of_the_answer_at_inference(
             assert np.abs(made.result[i].numpy() - wanted).mean() * 255 < 0.1
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_of_two_only_one_way_is_learnt(
-    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path, count: int
-) -> None:
-    """One picture is two: itself and its mirror image."""
-    config = plan(pictures[:count], tmp_path, checkpoint)
-    config = replace(config, steps=12, still_share=0, strength=NONE)
-    album = lay_out(open_pictures(pictures[:count], None, lambda done, total: None))
-    assert len(album.clip(PICTURES).faces) == 2
-    pairs = Pairs(album, config)
-    learnt = torch.cat([batch["points"] for _, batch in pairs.training(0)])
-    (judged,) = pairs.judging()
-    assert (learnt - learnt[0]).abs().max() < 1e-3, "always the first"
-    assert (judged["points"] - learnt[0]).abs().mean() > 1
-    faces = album.clip(PICTURES).faces
-    if count == 1:
-        middle = faces[:, :, 0].mean(axis=1)
-        assert middle.sum() == pytest.approx(album.clip(PICTURES).record.size[0], rel=1e-4)
-
-
 def test_a_single_picture_is_folded_in_and_not_trained_on(
     pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -197,42 +106,6 @@ def test_a_single_picture_is_folded_in_and_not_trained_on(
     assert made.identity.any()
     write_person(made, config)
     assert "Nothing was trained" in (tmp_path / "card.md").read_text(encoding="utf-8")
-
-
-def test_pictures_are_made_of_what_is_moved_at_inference(
-    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
-) -> None:
-    """Of the nearest and of the first; the rest of the samples of any other picture."""
-    album = lay_out(open_pictures(pictures, None, lambda done, total: None))
-    pairs = Pairs(album, plan(pictures, tmp_path, checkpoint))
-    found = looks(album.clip(PICTURES).faces, album.clip(PICTURES).faces[0])
-    rng = np.random.default_rng(0)
-    for target in pairs.learnt:
-        others = [i for i in pairs.learnt if i != target]
-        nearest = min(others, key=lambda i: float(np.linalg.norm(found[i] - found[target])))
-        drawn = [pairs._draw_source(target, others, rng) for _ in range(400)]
-        assert set(drawn) == set(others)
-        assert drawn.count(nearest) > 200
-        if target:
-            assert drawn.count(0) > 100
-    (target,) = pairs.held
-    assert {
-        min(pairs.learnt, key=lambda i: float(np.linalg.norm(found[i] - found[target]))),
-        0,
-    } <= set(pairs._judged_from(target))
-
-
-def test_batches_are_the_same_from_any_step_on(
-    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
-) -> None:
-    album = lay_out(open_pictures(pictures, None, lambda done, total: None))
-    pairs = Pairs(album, replace(plan(pictures, tmp_path, checkpoint), steps=5))
-    whole, later = dict(pairs.training(0)), dict(pairs.training(3))
-    assert list(later) == [3, 4]
-    for step, batch in later.items():
-        for key, value in batch.items():
-            assert torch.equal(value, whole[step][key]), key
-    assert not torch.equal(whole[0]["target"], whole[4]["target"])
 
 
 def test_a_run_that_only_gets_worse_keeps_feed_forward_and_says_so(

@@ -77,13 +77,16 @@ class HeadFrame:
     still: float
 
 
-def pose_head(source: HeadSource, target: Points) -> HeadPose:
-    """Move the head to target landmarks (478, 3), in pixels of the crop."""
+def pose_head(source: HeadSource, target: Points, *, soften: bool = True) -> HeadPose:
+    """Move the head to target landmarks (478, 3), in pixels of the crop.
+
+    soften: find where skin is drawn out into streaks.
+    """
     moved = move_head(source.mesh, target)
     raster = rasterise(source.mesh.flat, moved.mesh, source.size, (GRID, GRID))
     sheet = draw_sheet(moved.behind, source.size, (GRID, GRID)) if moved.behind else None
     neck = move_neck(source.neck, moved.pose, source.size) if moved.deep else None
-    streaks = _streaks(raster, source.size, moved.deep)
+    streaks = _streaks(raster, source.size, moved.deep if soften else 0)
     drawn = TargetPose(raster, target, moved.scale)
     return HeadPose(drawn, sheet, neck, streaks, moved.deep, moved.still, moved.pose)
 

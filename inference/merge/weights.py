@@ -31,6 +31,9 @@ _STRANGE = 1.0
 # outlines never meet to the pixel, and both at once are a ghost: there the change is short.
 _SKIN, _OUTLINE = 0.3, 0.16
 _LEAST = 0.05  # less than this share is none
+# A picture that gives the frame no more than the first of these shares is not drawn for it; from
+# the second on it counts in full.
+_NOT_WORTH = (0.001, 0.003)
 # Pictures of which a frame is made at most; a picture fades within so many steps of the next.
 CANDIDATES, _FADES = 4, 0.5
 # Steps for skin that is drawn out to twice its area, and for what the picture hides; they are
@@ -91,6 +94,8 @@ def find_weights(shown: Sequence[Shown], points: Points, region: Plane) -> list[
     outline = _likely(turns, outlines, _OUTLINE)[:, None, None]
     skin = _likely(np.stack(costs), share[:, None, None], _SKIN)
     weights = (region * (outline + face * (skin - outline))).astype(np.float32)
+    low, high = _NOT_WORTH
+    weights *= _smooth((weights.mean(axis=(1, 2), keepdims=True) - low) / (high - low))
     weights[0] = 1 - weights[1:].sum(axis=0)
     return list(weights)
 

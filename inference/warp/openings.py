@@ -80,12 +80,18 @@ def eye_patches(source: Points, target: Points, scale: float, size: tuple[int, i
 
 
 def mouth_patch(
-    source: Points, target: Points, scale: float, size: tuple[int, int], place: MouthPlace
+    source: Points,
+    target: Points,
+    scale: float,
+    size: tuple[int, int],
+    place: MouthPlace,
+    drawn: Patch | None = None,
 ) -> Patch | None:
     """The inside of the mouth between the target's lips, or None when they are closed.
 
     What the portrait shows below its upper lip hangs from the target's upper lip; beyond the
     portrait's own opening the mouth is drawn. target: (478, 3). place: where its teeth stand.
+    drawn: the patch of another picture for the same target and size, whose teeth are taken.
     Further arguments as in `eye_patches`.
     """
     window = _window(target[:, :2], MOUTH_UPPER, MOUTH_LOWER, size)
@@ -110,7 +116,10 @@ def mouth_patch(
     fade = np.maximum(_MOUTH_FADE * gap, 1e-3)
     beyond = _smoothstep((below - (gap - fade)) / fade)
     made_up = beyond * _smoothstep(wider / (0.05 * there.half))
-    paint, teeth = draw_inside(place, target, Opening(left, top, u, scale * below))
+    if drawn is not None:
+        paint, teeth = drawn.paint, drawn.teeth
+    else:
+        paint, teeth = draw_inside(place, target, Opening(left, top, u, scale * below))
     return Patch(
         left,
         top,

@@ -132,14 +132,22 @@ def warp_with_plane(
     return warped, share, found
 
 
-def find_patches(source: WarpSource, target: TargetPose, crop_size: tuple[int, int]) -> list[Patch]:
-    """The openings of a frame at the source's resolution: eyes, and the mouth where it is open."""
+def find_patches(
+    source: WarpSource,
+    target: TargetPose,
+    crop_size: tuple[int, int],
+    drawn: Patch | None = None,
+) -> list[Patch]:
+    """The openings of a frame at the source's resolution: eyes, and the mouth where it is open.
+
+    drawn: the mouth of the same target and resolution, as found for another picture of the person.
+    """
     size = source.size
     zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
     points = target.points * np.append(zoom, zoom[0])
     patches = eye_patches(source.points, points, target.scale, size)
     inside = source.mouth or OpenMouth(source.pixels, source.points)
-    mouth = mouth_patch(inside.points, points, target.scale, size, source.place)
+    mouth = mouth_patch(inside.points, points, target.scale, size, source.place, drawn)
     if mouth:
         patches.append(mouth)
     return patches

@@ -18,6 +18,7 @@ from inference.errors import InputError
 from inference.generator.contract import ALPHA_UNTRAINED
 from inference.generator.model import GeneratorOutput
 from inference.landmarks import OVAL
+from inference.pictures import strips
 from inference.portrait import Portrait
 from inference.warp.mesh import BORDER
 
@@ -51,14 +52,23 @@ def merge(
     if match:
         small, blend = match(small, blend, answer.alpha)
     broad = blend - detail * small
-    top = np.iinfo(warped_full.dtype).max
+    top = np.float32(np.iinfo(warped_full.dtype).max)
     size = (warped_full.shape[1], warped_full.shape[0])
-    merged = cv2.resize(broad * np.float32(top), size, interpolation=cv2.INTER_LINEAR)
+    merged = cv2.resize(broad * top, size, interpolation=cv2.INTER_LINEAR)
     share = cv2.resize(detail[..., 0], size, interpolation=cv2.INTER_LINEAR)
-    merged += share[..., None] * warped_full
-    if warped_full.dtype == np.uint8:
-        return cv2.convertScaleAbs(np.maximum(merged, 0))  # rounds and saturates
-    return np.clip(np.round(merged), 0, top).astype(warped_full.dtype)
+    result = np.empty_like(warped_full)
+    for rows in strips(size):
+        here = merged[rows]
+        here += share[rows, :, None] * warped_full[rows]
+        result[rows] = rounded(here, warped_full.dtype)
+    return result
+
+
+def rounded(colours: NDArray[np.float32], depth: np.dtype) -> Pixels:
+    """Colours as whole numbers of uint8 or uint16, within its range."""
+    if depth == np.uint8:
+        return cv2.convertScaleAbs(np.maximum(colours, 0))  # rounds and saturates
+    return np.clip(np.round(colours), 0, np.iinfo(depth).max).astype(np.uint16)
 
 
 def confine(answer: GeneratorOutput, points: NDArray[np.float32]) -> GeneratorOutput:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from inference.quiet import quiet_libraries
 
 _LARGEST_FILE = 1 << 30  # bytes
 _MOST_BYTES = 640_000_000  # of decoded pixels: 200 megapixels of a camera's 8 bits
+_STRIP = 1 << 20  # pixels that are worked on at once
 SMALLEST = 32  # pixels of the shorter side; below it there is no face to speak of
 
 
@@ -94,6 +96,13 @@ def rescaled(pixels: NDArray, factor: float, size: tuple[int, int] | None = None
     """The pixels (H, W, ...) larger or smaller by a factor; size: then exactly (width, height)."""
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     return cv2.resize(pixels, size, fx=factor, fy=factor, interpolation=how)
+
+
+def strips(size: tuple[int, int]) -> Iterator[slice]:
+    """Rows of a picture of `size` (width, height), about a million pixels at once."""
+    rows = max(1, _STRIP // size[0])
+    for first in range(0, size[1], rows):
+        yield slice(first, min(first + rows, size[1]))
 
 
 def _check_size(content: bytes, path: Path) -> None:

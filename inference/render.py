@@ -14,12 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.composite import Pixels, confine, face_region, lay_over, merge
+from inference.composite import Pixels, confine, face_region, lay_over, merge, rounded
 from inference.generator.inputs import generator_input
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import rgb8
 from inference.mattes import Half, draw_mattes
 from inference.merge.merged import Merge, lay_parts, plan
+from inference.pictures import strips
 from inference.scene import Ground, Scene
 from inference.warp.openings import Patch
 from inference.warp.warp import TargetPose, enlarged, pose_target, warp, warp_plane
@@ -165,13 +166,14 @@ def _displaced(
 
 def _laid(plate: Pixels, frame: HeadFrame, missed: Plane) -> Pixels:
     """The head over its plate; at rest the portrait, whatever matte and plate miss of it."""
-    laid = plate.astype(np.float32)
-    laid += frame.alpha[..., None] * (frame.pixels - laid)
-    if frame.still > 0:
-        laid += np.float32(frame.still) * missed
-    if plate.dtype == np.uint8:
-        return cv2.convertScaleAbs(np.maximum(laid, 0))  # rounds and saturates
-    return np.clip(np.round(laid), 0, 65535).astype(np.uint16)
+    over = np.empty_like(plate)
+    for rows in strips((plate.shape[1], plate.shape[0])):
+        laid = plate[rows].astype(np.float32)
+        laid += frame.alpha[rows, :, None] * (frame.pixels[rows] - laid)
+        if frame.still > 0:
+            laid += np.float32(frame.still) * missed[rows]
+        over[rows] = rounded(laid, plate.dtype)
+    return over
 
 
 def _finished(
@@ -196,10 +198,11 @@ def _finished(
 
 def _alone(frame: HeadFrame, full: Pixels, made: Pixels) -> Pixels:
     """What the network changed, on the person's own colours, which hold nothing of the plate."""
-    changed = np.round(frame.pixels.astype(np.float32) + (made.astype(np.float32) - full))
-    if made.dtype == np.uint8:
-        return np.clip(changed, 0, 255).astype(np.uint8)
-    return np.clip(changed, 0, 65535).astype(np.uint16)
+    alone = np.empty_like(made)
+    for rows in strips((made.shape[1], made.shape[0])):
+        changed = frame.pixels[rows] + (made[rows].astype(np.float32) - full[rows])
+        alone[rows] = rounded(changed, made.dtype)
+    return alone
 
 
 def _in_whole(

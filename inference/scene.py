@@ -17,7 +17,7 @@ from inference.colour.match import ColourMatch, check_match, colour_match, grade
 from inference.composite import Pixels, feather
 from inference.errors import InputError
 from inference.frames import FORMATS
-from inference.generator.identity import person_vector
+from inference.generator.identity import embedder_input, person_vector
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
 from inference.head.source import HeadSource, build_head, crop_of, resized, rgb8
@@ -29,6 +29,7 @@ from inference.layers.trimap import make_face
 from inference.mattes import PartLabels, label_parts
 from inference.merge.further import Further, further_pictures
 from inference.merge.merged import Pictures, gather
+from inference.merge.others import find_others
 from inference.mouth.look import MEAN, TeethLook, check_teeth
 from inference.performance.retargeting.gains import check_gains
 from inference.performance.retargeting.motion import Motion, track_motion
@@ -118,7 +119,9 @@ def build_scene(
     person = open_person(job.person) if job.person else None
     generator = load_generator(person.model if person else job.model or job.tier, job.provider)
     portrait = open_portrait(job.portrait[0], job.portrait_face)
-    others = [open_portrait(path) for path in job.portrait[1:]]
+    count = len(job.portrait) - 1
+    finding, first, rest = portions(progress or (lambda done, total: None), count, 10, 10 * count)
+    others = find_others(job.portrait[1:], finding, cancelled)
     match = colour_match(job.match, job.match_strength, portrait)
     if job.transfer == "absolute":
         retarget = retarget_absolute(portrait.points, fill_gaps(track))
@@ -129,7 +132,6 @@ def build_scene(
         own_picture(path, what) for path, what in ((job.alpha, "matte"), (job.plate, "clean plate"))
     )
     layers = None
-    first, rest = portions(progress or (lambda done, total: None), 1, len(others))
     if not job.box:
         layers = portrait_layers(portrait, alpha, plate, first, cancelled)
     words = layers.quality if layers else ""
@@ -145,7 +147,7 @@ def build_scene(
                 f"{portrait.path}: there are no mattes of the person ({words}); give "
                 "a matte of your own, or take the face's alone"
             )
-    mouth = None if layers else open_mouth(portrait, others)
+    mouth = None if layers else open_mouth(portrait, (other.open() for other in others))
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
     full = warp_source(portrait.crop(), points, mouth=mouth, look=job.teeth)
     small = at_model_size(full, generator.size)
@@ -154,7 +156,13 @@ def build_scene(
     if layers:
         ground = build_ground(portrait, layers, generator.size, job.teeth)
         further, left_out = further_pictures(
-            portrait, ground.full, others, generator.size, job.teeth, rest, cancelled
+            portrait,
+            ground.full,
+            [other.open for other in others],
+            generator.size,
+            job.teeth,
+            rest,
+            cancelled,
         )
         words = "; ".join(filter(None, (words, *left_out)))
         if job.matte == "channels":
@@ -184,7 +192,7 @@ def build_scene(
                 small_missed=ground.small_missed,
             )
             further = [_graded(each, grade) for each in further]
-    read = [*(each.picture.sha256 for each in (portrait, *others)), generator.sha256]
+    read = [portrait.picture.sha256, *(other.sha256 for other in others), generator.sha256]
     read += [own.sha256 for own in (alpha, plate) if own]
     if person:
         read.append(hashlib.sha256(person.identity.tobytes()).hexdigest())
@@ -194,7 +202,9 @@ def build_scene(
         portrait=portrait,
         retarget=retarget,
         generator=generator,
-        identity=person.identity if person else person_vector(generator, [portrait, *others]),
+        identity=person.identity
+        if person
+        else person_vector(generator, [embedder_input(portrait), *(o.seen for o in others)]),
         mesh=build_mesh(points, size),
         small=small,
         full=full,

@@ -17,7 +17,7 @@ from export.evaluation.clips import EvaluationClip
 from export.evaluation.measures import Area
 from inference.composite import feather
 from inference.generator.contract import ALPHA_UNTRAINED, FLOW_STRIDE
-from inference.generator.identity import person_vector
+from inference.generator.identity import embedder_input, person_vector
 from inference.generator.model import Generator, GeneratorOutput
 from inference.layers.layers import portrait_layers
 from inference.merge.further import Further, further_pictures
@@ -143,12 +143,13 @@ def _scene(pictures: Sequence[Portrait], retarget: Retarget, generator: Generato
         mouth = open_mouth(portrait, others)
     else:
         ground = build_ground(portrait, layers, generator.size)
-        further, _ = further_pictures(portrait, ground.full, others, generator.size)
+        opened = [lambda each=each: each for each in others]
+        further, _ = further_pictures(portrait, ground.full, opened, generator.size)
     return Scene(
         portrait=portrait,
         retarget=retarget,
         generator=generator,
-        identity=person_vector(generator, pictures),
+        identity=person_vector(generator, [embedder_input(picture) for picture in pictures]),
         mesh=build_mesh(points, (portrait.box.width, portrait.box.height)),
         small=warp_source(crop, points, (generator.size, generator.size), mouth),
         full=warp_source(crop, points, mouth=mouth),

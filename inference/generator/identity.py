@@ -24,10 +24,13 @@ def embedder_path(model: Path) -> Path:
     return model.with_name(name + contract.EMBEDDER_SUFFIX)
 
 
-def person_vector(generator: Generator, pictures: Sequence[Portrait]) -> NDArray[np.float32]:
+def person_vector(
+    generator: Generator, pictures: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
     """The mean of the pictures' vectors, (256,); zeros for a generator without an embedder.
 
-    Zeros mean "nobody in particular": generators are trained with them too.
+    pictures: of `embedder_input`. Zeros mean "nobody in particular": generators are trained with
+    them too.
     Raises InputError when the embedder belongs to another generator.
     """
     path = embedder_path(generator.path)
@@ -41,9 +44,8 @@ def person_vector(generator: Generator, pictures: Sequence[Portrait]) -> NDArray
             f"{path}: this embedder was trained beside another generator than {generator.path}; "
             "export both from one checkpoint"
         )
-    seen = np.stack([embedder_input(picture) for picture in pictures])
     try:
-        (vectors,) = run_session(session, path, ("identity",), {"picture": seen})
+        (vectors,) = run_session(session, path, ("identity",), {"picture": np.stack(pictures)})
     except LikenessError as error:
         raise InputError(str(error)) from None
     if vectors.shape != (len(pictures), contract.IDENTITY_SIZE):

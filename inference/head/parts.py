@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from inference.head.ears import CHEEKS
 from inference.head.source import crop_of
 from inference.landmarks import CHIN, FOREHEAD, OVAL
-from inference.layers.enlarge import AlphaEnlarger, strips
+from inference.layers.enlarge import AlphaEnlarger
 from inference.layers.matte import shrink
 from inference.layers.trimap import Face, Mask, distance, make_face
+from inference.pictures import strips
 from inference.portrait import Box, Portrait
 
 Plane = NDArray[np.float32]

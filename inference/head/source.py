@@ -17,6 +17,7 @@ from inference.head.shell import Shell, fit_shell
 from inference.landmarks import OVAL
 from inference.layers.beyond import Beyond, beyond_picture
 from inference.mouth.look import MEAN, TeethLook
+from inference.pictures import strips
 from inference.portrait import Box, Portrait
 from inference.warp.mesh import build_mesh
 from inference.warp.warp import GRID, Pixels, WarpSource, warp_source
@@ -31,6 +32,7 @@ _TRUST = (0.15, 0.3)
 _SOFT, _BODY = 0.15, (1.3, 1.9)
 _GOES_ON = 0.2  # alpha at the crop's border from which on hair goes on beyond it
 _SKULL, _NECK = 1, 0
+_SIDE = 1024  # pixels of the longer side at which what is smooth is found
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,7 @@ def build_head(
     points = portrait.crop_points()
     matte = crop_of(np.round(alpha * 255).astype(np.uint8), box)
     own, below = crop_of(picture.rgb, box), crop_of(plate, box)
-    share = matte.astype(np.float32)[..., None] / 255
-    colours = _exact(own, crop_of(person, box), below, share)
+    colours = _exact(own, crop_of(person, box), below, matte)
     if beyond and len(beyond.alpha):
         outside = beyond_picture(portrait)
         colours[outside] = beyond.person
@@ -89,8 +90,7 @@ def build_head(
     person_source = warp_source(colours, points, look=look)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
-    share = matte.astype(np.float32)[..., None] / 255
-    missed = own.astype(np.float32) - (below + share * (colours - below.astype(np.float32)))
+    missed = _missed(own, colours, below, matte)
     neck = build_neck(points, rgb8(colours), matte, size)
     return HeadSource(head, person_source, matte, whole, skull, size, missed, neck)
 
@@ -121,15 +121,30 @@ def crop_of(plane: NDArray[Any], box: Box) -> NDArray[Any]:
     return cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
 
 
-def _exact(own: Pixels, person: Pixels, plate: Pixels, share: Plane) -> Pixels:
-    """Colours that, over the plate with alpha `share` (H, W, 1), give the portrait back."""
-    behind = plate.astype(np.float32)
-    exact = (own - (1 - share) * behind) / np.maximum(share, 1 / 255)
-    trust = np.clip((share - _TRUST[0]) / (_TRUST[1] - _TRUST[0]), 0, 1)
-    mixed = person.astype(np.float32)
-    mixed += trust * (exact - mixed)
-    rounded = np.clip(np.round(mixed), 0, np.iinfo(own.dtype).max)
-    return rounded.astype(np.uint8) if own.dtype == np.uint8 else rounded.astype(np.uint16)
+def _exact(own: Pixels, person: Pixels, plate: Pixels, matte: NDArray[np.uint8]) -> Pixels:
+    """Colours that, laid over the plate by the matte (H, W), give the portrait back."""
+    found = np.empty_like(own)
+    for rows in strips((own.shape[1], own.shape[0])):
+        share, behind = _share(matte[rows]), plate[rows].astype(np.float32)
+        exact = (own[rows] - (1 - share) * behind) / np.maximum(share, 1 / 255)
+        trust = np.clip((share - _TRUST[0]) / (_TRUST[1] - _TRUST[0]), 0, 1)
+        mixed = person[rows].astype(np.float32)
+        mixed += trust * (exact - mixed)
+        found[rows] = np.clip(np.round(mixed), 0, np.iinfo(own.dtype).max)
+    return found
+
+
+def _missed(own: Pixels, colours: Pixels, plate: Pixels, matte: NDArray[np.uint8]) -> Plane:
+    """As `HeadSource.missed`."""
+    missed = own.astype(np.float32)
+    for rows in strips((own.shape[1], own.shape[0])):
+        behind = plate[rows].astype(np.float32)
+        missed[rows] -= behind + _share(matte[rows]) * (colours[rows] - behind)
+    return missed
+
+
+def _share(matte: NDArray[np.uint8]) -> Plane:
+    return matte.astype(np.float32)[..., None] / 255
 
 
 def _ended(
@@ -140,13 +155,17 @@ def _ended(
     height, width = matte.shape
     if visible == (0, 0, width, height):
         return matte
-    away, distance, limit = _polar(shell, (width, height), (width, height))
+    zoom = min(1.0, _SIDE / max(width, height))
+    grid = (round(width * zoom), round(height * zoom))
+    away, distance, limit = _polar(shell, (width, height), grid)
     soft = np.clip((limit - distance) / (_SOFT * shell.unit) + 0.5, 0, 1)
     low, high = _BODY
     body = np.clip((away[..., 1] / shell.unit - low) / (high - low), 0, 1)
-    kept = np.maximum(soft, body)
+    kept = np.maximum(soft, body).astype(np.float32)
+    if zoom < 1:
+        kept = cv2.resize(kept, (width, height), interpolation=cv2.INTER_LINEAR)
     kept[top:bottom, left:right] = 1
-    return np.round(matte * kept).astype(np.uint8)
+    return np.asarray(cv2.multiply(matte, kept, dtype=cv2.CV_8U))
 
 
 def _fringe_ended(
@@ -173,8 +192,8 @@ def _fringe_ended(
     away, _, _ = _polar(head.shell, size, (GRID, GRID))
     ends = _by_ray(head.shell, away, ends) * cv2.blur(skull.astype(np.float32), (9, 9))
     kept = 1 - ends * (1 - kept)
-    kept = cv2.resize(kept, matte.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.round(matte * kept).astype(np.uint8)
+    kept = cv2.resize(kept.astype(np.float32), matte.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.multiply(matte, kept, dtype=cv2.CV_8U))
 
 
 def _skull(shell: Shell, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import OVAL
-from inference.layers.enlarge import strips
 from inference.layers.patches import LONGEST, match_patches
 from inference.layers.pieces import Pieces
 from inference.layers.trimap import Face, Mask, make_face
+from inference.pictures import strips
 from inference.portrait import Portrait
 
 Plane = NDArray[np.float32]

@@ -8,8 +8,6 @@ thinner than the small picture's pixels come back from the large one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +15,6 @@ from numpy.typing import NDArray
 Plane = NDArray[np.float32]
 
 _RADIUS, _EPSILON = 2, 1e-4  # of the guided filter's windows, pixels; of their colours
-_STRIP = 1 << 20  # pixels at once
-
-
-def strips(size: tuple[int, int]) -> Iterator[slice]:
-    """Rows of a picture of `size` (width, height), about a million pixels at once."""
-    rows = max(1, _STRIP // size[0])
-    for first in range(0, size[1], rows):
-        yield slice(first, min(first + rows, size[1]))
 
 
 def enlarged(small: Plane, size: tuple[int, int], rows: slice) -> Plane:

@@ -15,13 +15,13 @@ from inference.landmarks import OVAL
 from inference.layers import cache
 from inference.layers.beyond import Beyond, make_beyond
 from inference.layers.colours import separate, settle
-from inference.layers.enlarge import AlphaEnlarger, enlarged, strips
+from inference.layers.enlarge import AlphaEnlarger, enlarged
 from inference.layers.matte import LARGEST, make_matte, shrink
 from inference.layers.own import own_matte, own_plate, shows_face
 from inference.layers.plate import SHOWN, lay_in, make_plate
 from inference.layers.quality import describe, no_person
 from inference.layers.trimap import Face, Mask, make_face
-from inference.pictures import StillPicture
+from inference.pictures import StillPicture, strips
 from inference.portrait import Portrait
 from inference.progress import Progress
 

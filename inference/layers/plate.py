@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.layers.enlarge import enlarged, strips
+from inference.layers.enlarge import enlarged
 from inference.layers.grain import Grain
 from inference.layers.patches import LONGEST, match_patches
 from inference.layers.pieces import Pieces
 from inference.layers.trimap import Face, Mask, distance
+from inference.pictures import strips
 
 Plane = NDArray[np.float32]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]

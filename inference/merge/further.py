@@ -53,7 +53,7 @@ class Further:
 def further_pictures(
     leading: Portrait,
     leading_head: HeadSource,
-    others: Sequence[Portrait],
+    others: Sequence[Callable[[], Portrait]],
     side: int,
     look: TeethLook = MEAN,
     progress: Progress = lambda done, total: None,
@@ -61,13 +61,14 @@ def further_pictures(
 ) -> tuple[list[Further], list[str]]:
     """Lay `others` into the leading picture's crop, for a network of `side` pixels.
 
-    leading_head: of the leading picture, in the crop's own size.
+    leading_head: of the leading picture, in the crop's own size. others: each opens one of them.
 
     Those that cannot help are left out, and the words returned say which and why. progress counts
     to 100. Raises Cancelled.
     """
     found, words = [], []
-    for other, here in zip(others, portions(progress, *[1] * len(others)), strict=True):
+    for opened, here in zip(others, portions(progress, *[1] * len(others)), strict=True):
+        other = opened()
         if reason := _useless(leading, other):
             words.append(f"{other.path.name} is left out: {reason}")
             continue

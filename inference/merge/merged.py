@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.composite import rounded
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import HeadSource
 from inference.merge.further import Further
@@ -129,9 +130,9 @@ def lay_parts(
     # Where nothing is drawn the leading picture's colours stand, as they do without others.
     there = alpha > np.float32(1e-4)
     divisor = np.where(there, alpha, np.float32(1))
-    mixed = _times(colours, 1 / divisor).round().clip(0, np.iinfo(frame.pixels.dtype).max)
+    mixed = rounded(_times(colours, 1 / divisor), frame.pixels.dtype)
     planes = frame.pixels.copy(), frame.alpha.copy(), frame.unseen.copy()
-    np.copyto(planes[0][here], mixed.astype(frame.pixels.dtype), where=there[..., None])
+    np.copyto(planes[0][here], mixed, where=there[..., None])
     planes[1][here], planes[2][here] = np.minimum(alpha, 1), unseen / divisor
     return replace(frame, pixels=planes[0], alpha=planes[1], unseen=planes[2], patches=patches)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ class OpenMouth:
     points: Points
 
 
-def open_mouth(portrait: Portrait, others: Sequence[Portrait]) -> OpenMouth | None:
+def open_mouth(portrait: Portrait, others: Iterable[Portrait]) -> OpenMouth | None:
     """The most open mouth among the other pictures, at the portrait's size and light."""
     own = mouth_opening(portrait.points)
     best = max(others, key=lambda other: mouth_opening(other.points), default=None)

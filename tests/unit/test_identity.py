@@ -42,7 +42,7 @@ def test_the_vector_is_the_embedder_s_mean_over_the_pictures(
 ) -> None:
     model, embedder = exported(tmp_path, 1)
     generator = load_generator(model, "cpu")
-    found = person_vector(generator, [portrait, portrait])
+    found = person_vector(generator, [embedder_input(portrait)] * 2)
     seen = torch.from_numpy(embedder_input(portrait))[None]
     with torch.no_grad():
         expected = embedder(seen[:, :3], seen[:, 3:])[0].numpy()
@@ -63,7 +63,7 @@ def test_the_embedder_sees_the_crop_upright_with_its_lines(portrait: Portrait) -
 def test_a_generator_without_an_embedder_takes_nobody(portrait: Portrait, tmp_path: Path) -> None:
     model, _ = exported(tmp_path, 2)
     embedder_path(model).unlink()
-    assert not person_vector(load_generator(model, "cpu"), [portrait]).any()
+    assert not person_vector(load_generator(model, "cpu"), [embedder_input(portrait)]).any()
 
 
 def test_another_generator_s_embedder_is_refused(portrait: Portrait, tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_another_generator_s_embedder_is_refused(portrait: Portrait, tmp_path: P
     stranger, _ = exported(other, 4)
     shutil.copy(embedder_path(stranger), embedder_path(model))
     with pytest.raises(InputError, match="another generator"):
-        person_vector(load_generator(model, "cpu"), [portrait])
+        person_vector(load_generator(model, "cpu"), [embedder_input(portrait)])

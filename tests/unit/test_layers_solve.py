@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from inference.layers.closed_form import closed_form
 from inference.layers.colours import separate, settle
-from inference.layers.enlarge import AlphaEnlarger, enlarged, strips
+from inference.layers.enlarge import AlphaEnlarger, enlarged
 from inference.layers.trimap import beside_edge, make_face, open_band
+from inference.pictures import strips
 
 Plane = NDArray[np.float32]
 SIZE = 128

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -14,14 +16,17 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.demo import PORTRAIT
+from inference.errors import InputError
 from inference.frames import encode_frame
 from inference.head.frame import pose_head
 from inference.jobs import SynthesizeJob
 from inference.landmarks import OVAL
+from inference.layers.layers import Layers, portrait_layers
 from inference.merge.light import to_light
 from inference.merge.look import Apart, apart, look_of
 from inference.merge.merged import plan
 from inference.merge.weights import CANDIDATES, candidates
+from inference.pictures import StillPicture, read_picture
 from inference.portrait import Portrait, open_portrait
 from inference.render import StageClock, render_frame
 from inference.scene import Scene, build_scene
@@ -247,3 +252,39 @@ def test_a_picture_of_another_size_and_depth_fits(
     deep = marked.with_name("deep.png")
     deep.write_bytes(cv2.imencode(".png", large[..., ::-1].astype(np.uint16) * 257)[1].tobytes())
     assert greenness(scene_of(PORTRAIT, deep), int(AWAY), portrait) > 80
+
+
+def test_pictures_are_held_one_at_a_time(
+    scene_of: Callable[..., Scene], marked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were read: 32 of a camera's would not fit in memory."""
+    known: list[weakref.ref[StillPicture]] = []
+    most = 0
+
+    def read(path: Path) -> StillPicture:
+        nonlocal most
+        picture = read_picture(path)
+        known.append(weakref.ref(picture))
+        most = max(most, sum(each() is not None for each in known))
+        return picture
+
+    for module in ("portrait", "merge.others"):
+        monkeypatch.setattr(f"inference.{module}.read_picture", read)
+    scene = scene_of(PORTRAIT, marked, marked, marked, marked)
+    assert scene.pictures and len(scene.pictures.further) == 4
+    assert most <= 3, "the first, one before and one that is read"
+
+
+def test_a_picture_that_changes_while_it_is_read_is_named(
+    scene_of: Callable[..., Scene], marked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.png"
+    shutil.copy(marked, other)
+
+    def layers(*args: object) -> Layers:
+        shutil.copy(PORTRAIT, other)
+        return portrait_layers(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("inference.scene.portrait_layers", layers)
+    with pytest.raises(InputError, match=r"other\.png: the file changed"):
+        scene_of(PORTRAIT, other)

@@ -26,7 +26,7 @@ from inference.progress import Progress, portions
 
 Points = NDArray[np.float32]
 
-_BYTES = 600_000_000  # of all further pictures together; above it they are kept smaller
+_BYTES = 300_000_000  # of all further pictures' heads together; above it they are smaller
 _PLANES = 2  # bytes a pixel beside the colours: alpha, and alpha with the face filled
 _SMALLEST = 0.35  # of the leading face's size; below it a face has nothing to add
 _BLURRED = 0.25  # of the leading face's sharpness; below it a face is blurred
@@ -35,9 +35,9 @@ _NOTHING = np.zeros((0, 0, 3), np.float32)
 
 @dataclass(frozen=True)
 class Further:
-    """A further picture's head, where it was laid in the leading crop: at the crop's own size or
-    somewhat less, and at the network's. same_hair: all of its head may be shown for the leading
-    one; otherwise its skin only.
+    """A further picture's head, where it was laid in the leading crop: as large as the crop or
+    somewhat smaller, and at the network's size. same_hair: all of its head may be shown for the
+    leading one; otherwise its skin only.
     """
 
     full: HeadSource
@@ -46,7 +46,7 @@ class Further:
 
     @property
     def points(self) -> Points:
-        """The face's landmarks (478, 3) there."""
+        """The face's landmarks (478, 3) there, in pixels of `full`."""
         return self.full.mesh.flat.points
 
 
@@ -72,7 +72,7 @@ def further_pictures(
         if reason := _useless(leading, other):
             words.append(f"{other.path.name} is left out: {reason}")
             continue
-        laid = _laid(leading, other)
+        laid = _laid(leading, other, _BYTES // len(others))
         layers = portrait_layers(laid, progress=here, cancelled=cancelled)
         if layers.fallback:
             words.append(f"{other.path.name} is left out: {layers.fallback}")
@@ -82,7 +82,7 @@ def further_pictures(
         same = same_hair(leading_head, head)
         head = _lit(leading, leading_head, head, same)
         small = resized(head, (side, side))
-        found.append(Further(_within(head, _BYTES // len(others)), small, same))
+        found.append(Further(head, small, same))
     return found, words
 
 
@@ -92,19 +92,10 @@ def _lit(leading: Portrait, leading_head: HeadSource, head: HeadSource, same: bo
         leading.crop(),
         leading_head.mesh.flat,
         head.person.pixels,
-        head.mesh.flat,
-        head.size,
+        zoomed(head.mesh.flat.points, head.size, leading_head.size),
         one_sitting=same,
     )
     return replace(head, person=replace(head.person, pixels=pixels), missed=_NOTHING)
-
-
-def _within(head: HeadSource, most: int) -> HeadSource:
-    """The head, made smaller where it would take more than so many bytes."""
-    width, height = head.size
-    taken = width * height * (_PLANES + 3 * head.person.pixels.itemsize)
-    zoom = np.sqrt(most / taken)
-    return head if zoom >= 1 else resized(head, (int(width * zoom), int(height * zoom)))
 
 
 def _useless(leading: Portrait, other: Portrait) -> str:
@@ -118,12 +109,19 @@ def _useless(leading: Portrait, other: Portrait) -> str:
     return ""
 
 
-def _laid(leading: Portrait, other: Portrait) -> Portrait:
-    """The other picture, its face as large as the leading one, in a crop in which it lies there."""
-    scale = fit_pose(other.points, leading.points).scale
+def _laid(leading: Portrait, other: Portrait, most: int) -> Portrait:
+    """The other picture in a crop in which its face lies as the leading one in its own, and is as
+    large, or somewhat smaller where the head would take more than `most` bytes.
+    """
+    width, height = leading.box.width, leading.box.height
+    taken = width * height * (_PLANES + 3 * leading.picture.rgb.itemsize)
+    zoom = min(1.0, np.sqrt(most / taken))
+    size = (round(width * zoom), round(height * zoom))
+    scale = fit_pose(other.points, leading.points).scale * size[0] / width
     points = other.points * np.float32(scale)
-    corner = np.round(_middle(points) - _middle(leading.crop_points())).astype(int)
-    box = Box(int(corner[0]), int(corner[1]), leading.box.width, leading.box.height)
+    wanted = zoomed(leading.crop_points(), (width, height), size)
+    corner = np.round(_middle(points) - _middle(wanted)).astype(int)
+    box = Box(int(corner[0]), int(corner[1]), *size)
     depth, picture = leading.picture.rgb.dtype, other.picture
     rgb, alpha = (
         None if plane is None else rescaled(at_depth(plane, depth), scale)
@@ -131,6 +129,12 @@ def _laid(leading: Portrait, other: Portrait) -> Portrait:
     )
     assert rgb is not None
     return Portrait(other.path, StillPicture(rgb, alpha), points, box)
+
+
+def zoomed(points: Points, size: tuple[int, int], other: tuple[int, int]) -> Points:
+    """Landmarks (478, 3) of a crop of `size` (width, height) in one of the `other` size."""
+    x, y = other[0] / size[0], other[1] / size[1]
+    return points * np.array([x, y, x], np.float32)
 
 
 def _middle(points: Points) -> NDArray[np.float64]:

@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.composite import rounded
 from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, OVAL
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.raster import rasterise
 from inference.warp.warp import Pixels
 
+Points = NDArray[np.float32]
 Plane = NDArray[np.float32]
 
 _GRID = 128
@@ -32,19 +34,19 @@ def to_light(
     leading: Pixels,
     mesh: WarpMesh,
     other: Pixels,
-    own: WarpMesh,
-    size: tuple[int, int],
+    points: Points,
     *,
     one_sitting: bool,
 ) -> Pixels:
-    """The other's pixels (H, W, 3) in the light of the leading picture's (H, W, 3).
+    """The other's pixels (h, w, 3) in the light of the leading picture's (H, W, 3).
 
-    mesh: over the leading face, own: over the other's; size: (width, height) of both crops.
+    mesh: over the leading face; points: (478, 3) of the other one, both in the leading crop.
     one_sitting: the light is the same, and what differs a little is the head's turn.
     """
-    raster = rasterise(mesh, move_mesh(mesh, own.points), size, (_GRID, _GRID))
+    size = (leading.shape[1], leading.shape[0])
+    raster = rasterise(mesh, move_mesh(mesh, points), size, (_GRID, _GRID))
     zoom = np.float32(_GRID) / np.array(size, np.float32)
-    skin = _skin(own.points[:, :2] * zoom) * raster.seen * raster.face
+    skin = _skin(points[:, :2] * zoom) * raster.seen * raster.face
     skin *= np.clip(1 - np.abs(raster.stretch) / _FAR, 0, 1)
     if not skin.any():
         return other
@@ -55,10 +57,9 @@ def to_light(
     apart = np.log(_broad(wanted, skin, sigma) / _broad(_coarse(other), skin, sigma))
     turned = _TURNED if one_sitting else 0.0
     apart = np.sign(apart) * np.clip(np.abs(apart) - turned, 0, _MOST)
-    gain = cv2.resize(np.exp(apart), size, interpolation=cv2.INTER_LINEAR)
+    gain = cv2.resize(np.exp(apart), other.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     top = np.float32(np.iinfo(other.dtype).max)
-    lit = other * gain + _DARK * top * (gain - 1)
-    return np.clip(np.round(lit), 0, top).astype(other.dtype)
+    return rounded(other * gain + _DARK * top * (gain - 1), other.dtype)
 
 
 def _broad(picture: Plane, skin: Plane, sigma: float) -> Plane:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from inference.composite import rounded
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import HeadSource
-from inference.merge.further import Further
+from inference.merge.further import Further, zoomed
 from inference.merge.look import Look, apart, look_of
 from inference.merge.weights import Shown, candidates, find_weights, head_region
 from inference.warp.openings import Patch
@@ -72,7 +72,8 @@ def plan(pictures: Pictures, leading: HeadPose) -> Merge:
     for each, distance, share in zip(pictures.further, distances[1:], shares[1:], strict=True):
         if share > 0:
             # Skin that is drawn out counts for little: its streaks need no softening.
-            pose = pose_head(each.full, target.points, soften=False)
+            there = zoomed(target.points, pictures.leading.size, each.full.size)
+            pose = pose_head(each.full, there, soften=False)
             shown.append(Shown(distance, share, pose.target.raster, each.same_hair))
             used.append((each, pose))
     zoom = np.float32(GRID) / np.array(pictures.leading.size, np.float32)
@@ -120,7 +121,10 @@ def lay_parts(
     for part, weight in zip(merge.parts, weights, strict=True):
         source = part.picture.small if small else part.picture.full
         openings = _openings(part, source, weight, frame.patches)
-        drawn = draw_head(source, part.pose, residual, interpolation, openings)
+        moved = None
+        if residual is not None:
+            moved = residual * (np.array(source.size, np.float32) / np.array(size, np.float32))
+        drawn = draw_head(source, part.pose, moved, interpolation, openings)
         drawn = _fitted(drawn, size)
         patches += _weighted(drawn.patches, weight)
         share = weight[here] * drawn.alpha[here]

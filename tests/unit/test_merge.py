@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from inference.demo import PORTRAIT
 from inference.errors import InputError
 from inference.frames import encode_frame
-from inference.head.frame import pose_head
+from inference.head.frame import draw_head, pose_head
 from inference.jobs import SynthesizeJob
 from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
 from inference.merge.light import to_light
 from inference.merge.look import Apart, apart, look_of
-from inference.merge.merged import plan
+from inference.merge.merged import lay_parts, plan
 from inference.merge.weights import CANDIDATES, candidates
 from inference.pictures import StillPicture, read_picture
 from inference.portrait import Portrait, open_portrait
@@ -220,10 +220,9 @@ def test_another_light_is_taken_away_and_a_turn_s_is_not(
     portrait: Portrait, gain: float, left: float
 ) -> None:
     crop, points = portrait.crop(), portrait.crop_points()
-    size = (portrait.box.width, portrait.box.height)
-    mesh = build_mesh(points, size)
+    mesh = build_mesh(points, (portrait.box.width, portrait.box.height))
     other = np.clip(crop * np.array([1, 1, gain]), 0, 255).astype(crop.dtype)
-    lit = to_light(crop, mesh, other, mesh, size, one_sitting=True)
+    lit = to_light(crop, mesh, other, points, one_sitting=True)
     x, y = points[[50, 280, 151], :2].round().astype(int).T
     apart_before = np.abs(np.log(other[y, x, 2] / crop[y, x, 2])).max()
     apart_after = np.abs(np.log(lit[y, x, 2] / crop[y, x, 2])).max()
@@ -252,6 +251,35 @@ def test_a_picture_of_another_size_and_depth_fits(
     deep = marked.with_name("deep.png")
     deep.write_bytes(cv2.imencode(".png", large[..., ::-1].astype(np.uint16) * 257)[1].tobytes())
     assert greenness(scene_of(PORTRAIT, deep), int(AWAY), portrait) > 80
+
+
+def test_heads_that_are_held_smaller_lie_where_they_did(
+    scene_of: Callable[..., Scene],
+    marked: Path,
+    portrait: Portrait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the generator moves them."""
+    points = turned(portrait.points, AWAY) - np.array(
+        [portrait.box.x, portrait.box.y, 0], np.float32
+    )
+    drawn = []
+    for most in (300_000_000, 100_000):
+        monkeypatch.setattr("inference.merge.further._BYTES", most)
+        scene = scene_of(PORTRAIT, marked)
+        assert scene.pictures and scene.ground
+        head = pose_head(scene.ground.full, points)
+        for residual in (np.zeros((64, 64, 2), np.float32), np.full((64, 64, 2), 6, np.float32)):
+            frame = draw_head(scene.ground.full, head, residual)
+            frame = lay_parts(plan(scene.pictures, head), frame, residual=residual)
+            shown = frame.alpha[..., None] * frame.pixels
+            drawn.append(cv2.GaussianBlur(shown.astype(np.float32), (0, 0), 3))
+    assert scene.pictures and scene.ground
+    assert scene.pictures.further[0].full.size[0] < 0.8 * scene.ground.full.size[0]
+    still, moved, still_small, moved_small = drawn
+    assert np.abs(still - still_small).mean() < 2
+    assert np.abs(moved - moved_small).mean() < 2
+    assert np.abs(still - moved).mean() > 3
 
 
 def test_pictures_are_held_one_at_a_time(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tests that ask for `blender` (or for `scene`, which does) run inside Blender: in every version.
 
-Outside, such a test is handed to a process that has that version's bpy, one for all tests of a
-file; there the same file is collected again, and the test runs like any other. A test with the
-mark `own_process` has a process to itself.
+Outside, such a test is handed to a process that has that version's bpy, one for all files; there
+the same files are collected again, and the test runs like any other. A file with the mark
+`own_process` has a process to itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.conftest import INSIDE_VARIABLE
 if TYPE_CHECKING:
     from tests.blender.shoot import Shoot
 
-_RUNNING = pytest.StashKey[BlenderProcess]()
+_RUNNING = pytest.StashKey[dict[str, BlenderProcess]]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for version in only or VERSIONS
         if here in (None, version)
     ]
-    metafunc.parametrize("blender", versions, indirect=True, scope="module")
+    metafunc.parametrize("blender", versions, indirect=True, scope="session")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,26 +45,27 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Outside: has the test run inside, and passes its reports on as if it had run here."""
     if (key := _process_of(item)) is None:
         return None
-    stash = item.config.stash
-    process = stash.get(_RUNNING, None)
-    if process is None or not process.alive or process.key != key:
-        _end(item.config)
-        version = item.callspec.params["blender"]
-        process = stash[_RUNNING] = BlenderProcess(item.config, version, item.path, key)
+    running = item.config.stash.setdefault(_RUNNING, {})
+    if key not in running or not running[key].alive:
+        _end(running, key)
+        files = {each.path for each in item.session.items if _process_of(each) == key}
+        running[key] = BlenderProcess(item.config, item.callspec.params["blender"], files)
     following = nextitem if nextitem is not None and _process_of(nextitem) == key else None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in process.run(item, following):
+    for report in running[key].run(item, following):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    if following is None:
-        _end(item.config)
+    if following is None and item.get_closest_marker("own_process"):
+        _end(running, key)
     # What tests that ran here have left set up for this one's file, as after any other test.
     item.session._setupstate.teardown_exact(nextitem)
     return True
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    _end(config)
+    running = config.stash.get(_RUNNING, {})
+    for key in list(running):
+        _end(running, key)
 
 
 def _process_of(item: pytest.Item) -> str | None:
@@ -73,18 +74,16 @@ def _process_of(item: pytest.Item) -> str | None:
         return None
     if "blender" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("skip"):
         return None
-    if item.get_closest_marker("own_process"):
-        return item.nodeid
-    return f"{item.path} {item.callspec.params['blender']}"
+    version = str(item.callspec.params["blender"])
+    return f"{item.path} {version}" if item.get_closest_marker("own_process") else version
 
 
-def _end(config: pytest.Config) -> None:
-    if (process := config.stash.get(_RUNNING, None)) is not None:
-        del config.stash[_RUNNING]
+def _end(running: dict[str, BlenderProcess], key: str) -> None:
+    if (process := running.pop(key, None)) is not None:
         process.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def blender(request: pytest.FixtureRequest) -> str:
     """This process's Blender: its version, such as "5.0"."""
     import bpy
@@ -94,7 +93,7 @@ def blender(request: pytest.FixtureRequest) -> str:
     return version
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def add_on(blender: str) -> Iterator[None]:
     """The add-on, registered from the source tree."""
     import blender_addon

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,10 +34,10 @@ def absent(version: str) -> str:
 
 
 class BlenderProcess:
-    """One Blender that runs tests of one file; `key` says which belong together."""
+    """One Blender of that version, which runs tests of these files."""
 
-    def __init__(self, config: pytest.Config, version: str, file: Path, key: str) -> None:
-        self.key, self.version, self._config = key, version, config
+    def __init__(self, config: pytest.Config, version: str, files: Iterable[Path]) -> None:
+        self.version, self._config = version, config
         self._failed = False
         self._folder = Path(tempfile.mkdtemp(prefix="likeness-blender-"))
         self._log = (self._folder / "output.txt").open("w+b")
@@ -45,7 +45,8 @@ class BlenderProcess:
         theirs = os.pipe()
         command = [
             python_of(version), "-u", "-m", "tests.blender.serve", str(theirs[1]),
-            str(file), f"--basetemp={self._folder / 'tmp'}", f"--rootdir={config.rootpath}",
+            *map(str, sorted(files)), f"--basetemp={self._folder / 'tmp'}",
+            f"--rootdir={config.rootpath}",
         ]  # fmt: skip
         environment = {
             **os.environ, "PYTHONPATH": str(ROOT), INSIDE_VARIABLE: version,

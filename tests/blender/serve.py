@@ -3,8 +3,8 @@
 
     python -m tests.blender.serve DESCRIPTOR [pytest's arguments]
 
-Each line on stdin is JSON, [id of a test, id of the next in this process or null]; its reports go
-to the descriptor as JSON, a line each, then null. Ends with stdin.
+Each line on stdin is JSON, [id of a test, id of the test that follows it here or null]; its reports
+go to the descriptor as JSON, a line each, then null. Ends with stdin.
 """
 
 from __future__ import annotations
@@ -42,9 +42,11 @@ class _Server:
         items = {item.nodeid: item for item in session.items}
         for line in self._commands:
             test, following = json.loads(line)
-            session.config.hook.pytest_runtest_protocol(
-                item=items[test], nextitem=items.get(following)
-            )
+            item = items[test]
+            # What is the session's stays set up when another process's tests come in between.
+            elsewhere = (each for each in session.items if each.path != item.path)
+            nextitem = items[following] if following else next(elsewhere, None)
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
             self._say(None)
         return True
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.blender.processes import ROOT
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.own_process, pytest.mark.blender]  # the add-on is there twice otherwise
 
 NAME = "bl_ext.user_default.likeness"
 PICTURE = ROOT / "inference" / "samples" / "eileen_collins.png"

@@ -56,17 +56,43 @@ class TestInside:
         time.sleep(600)
 
     def test_comes_after_all_that(self, scene):
-        pass
+        sys.seen_before = True
 
     def test_is_skipped(self, scene):
         pytest.skip("not here")
+"""
+
+THEN = """
+import sys
+import pytest
+
+def test_another_file():
+    pass
+
+@pytest.mark.only_blender("5.0")
+def test_has_the_same_process(scene):
+    assert sys.seen_before
+"""
+ALONE = """
+import sys
+import pytest
+
+pytestmark = [pytest.mark.own_process, pytest.mark.only_blender("5.0")]
+
+def test_has_its_own_process(scene):
+    assert not hasattr(sys, "seen_before")
+    sys.seen_here = True
+
+def test_shares_it(scene):
+    assert sys.seen_here
 """
 
 
 def test_every_test_has_its_true_outcome(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "test_some.py").write_text(TESTS, encoding="utf-8")
-    (tmp_path / "test_then.py").write_text("def test_another_file(): pass", encoding="utf-8")
+    (tmp_path / "test_then.py").write_text(THEN, encoding="utf-8")
+    (tmp_path / "test_with_own.py").write_text(ALONE, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     mine = {INSIDE_VARIABLE, "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"}
     environment = {name: value for name, value in os.environ.items() if name not in mine}
@@ -87,8 +113,11 @@ def test_every_test_has_its_true_outcome(tmp_path: Path) -> None:
         "comes_after_all_that": "PASSED",
         "is_skipped": "SKIPPED",
         "another_file": "PASSED",
+        "has_the_same_process": "PASSED",
+        "has_its_own_process": "PASSED",
+        "shares_it": "PASSED",
     }, done.stdout + done.stderr
-    assert "4 failed, 5 passed, 1 skipped" in done.stdout
+    assert "4 failed, 8 passed, 1 skipped" in done.stdout
     for words in (
         "said before",
         "assert 'Scene' == 'another'",

@@ -3,38 +3,26 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from export.cli import main
 from export.data.parts import pack
-from export.training import timed
+from export.training import feed, timed
+from export.training import train as loop
 from export.training.results import read_checkpoint
-from export.training.timed import Run, resume_from, run
+from export.training.timed import Outcome, Run, resume_from, run
 from inference.errors import InputError, LikenessError
 from tests.strangers import plant
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = (
-    "--batch",
-    "2",
-    "--crop",
-    "64",
-    "--workers",
-    "0",
-    "--threads",
-    "1",
-    "--log-every",
-    "1",
-    "--most-sources",
-    "1",
-    "--adversary-from",
-    "1",
-)
+    "--batch", "2", "--crop", "64", "--workers", "0", "--threads", "1", "--log-every", "1",
+    "--most-sources", "1", "--adversary-from", "1",
+)  # fmt: skip
 
 pytestmark = pytest.mark.footage
 
@@ -46,36 +34,78 @@ def parts(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_it_ends_in_time_and_goes_on_from_its_results_on_another_machine(
-    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timed, "_SHORTEST", 5.0)
-    # Its steps are over before its time is.
+@pytest.fixture(scope="module")
+def first(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Outcome]:
+    """Two steps and what came of them, in processes that have no MediaPipe and no bpy.
+
+    The borrowed machine has none: tracks are prepared beforehand.
+    """
+    folder = tmp_path_factory.mktemp("first")
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('mediapipe', 'bpy'):\n"
+        "            raise ImportError('blocked: ' + name)\n"
+        "sys.meta_path.insert(0, Blocked())\n",
+        encoding="utf-8",
+    )
+    python = _script(
+        folder / "python",
+        f'PYTHONPATH="{folder}:$PYTHONPATH" exec "{sys.executable}" "$@"\n',
+    )
     few = (*QUICK, "--steps", "2")
-    job = Run(parts, tmp_path / "out", 1.5, tmp_path / "work", "draft", reserve=45, options=few)
+    job = Run(parts, folder / "out", 3, folder / "work", "draft", reserve=45, options=few)
     work = [job.work / name for name in ("", "results", "start", "data", "train-draft")]
-    strangers = [plant(folder) for folder in (job.out, tmp_path / "home", *work)]
-    first = run(job)
-    assert not first.failed
-    assert (first.step, first.left_out) == (2, [])
-    assert all(path.stat().st_size <= 15_000_000 for path in first.pieces)
-    checkpoint = resume_from(job.out, tmp_path / "home")
-    assert (tmp_path / "home" / "log.jsonl").is_file()
-    assert (tmp_path / "home" / "grid.png").is_file()
+    strangers = [plant(place) for place in (job.out, *work)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "executable", str(python))
+        outcome = run(job)
     for planted in strangers:
         planted.check()
-    # Elsewhere, from the pieces alone; here the time is over before the steps are.
-    again = Run(parts, tmp_path / "out2", 0.9, tmp_path / "work2", "draft", job.out, 24, 22, QUICK)
-    began = time.monotonic()
+    return job, outcome
+
+
+def test_it_brings_home_what_a_run_goes_on_from(first: tuple[Run, Outcome], tmp_path: Path) -> None:
+    job, outcome = first
+    assert not outcome.failed
+    assert (outcome.step, outcome.left_out) == (2, [])
+    assert all(path.stat().st_size <= 15_000_000 for path in outcome.pieces)
+    strangers = plant(tmp_path / "home")
+    checkpoint = resume_from(job.out, tmp_path / "home")
+    assert read_checkpoint(checkpoint)["resume"]["step"] == 2
+    assert (tmp_path / "home" / "log.jsonl").is_file()
+    assert (tmp_path / "home" / "grid.png").is_file()
+    strangers.check()
+
+
+def test_on_another_machine_it_goes_on_from_the_pieces_until_its_time_is_over(
+    first: tuple[Run, Outcome], parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, by a clock that jumps to the end after a step."""
+    job, outcome = first
+    asked: list[float] = []
+
+    def clock() -> float:
+        asked.append(time.time() + (600 if asked else 0))
+        return asked[-1]
+
+    def call(command: list[str], until: float) -> int:
+        assert command[1:3] == ["-m", "export"] and until > time.monotonic()
+        return main(command[3:])
+
+    monkeypatch.setattr(timed, "_call", call)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(time=clock, monotonic=time.monotonic))
+    monkeypatch.setattr(feed, "_VALIDATION_EPISODES", 2)
+    again = Run(
+        parts, tmp_path / "out", 3, tmp_path / "work", "draft", start=job.out, options=QUICK
+    )
     second = run(again)
-    assert time.monotonic() - began < 54
     assert not second.failed
-    assert second.step > first.step
-    assert second.minutes > first.minutes
-    after = read_checkpoint(resume_from(again.out, tmp_path / "home2"))
-    before = read_checkpoint(checkpoint)
+    assert len(asked) == 2 and second.step == outcome.step + 1
+    assert second.minutes > outcome.minutes
+    after = read_checkpoint(resume_from(again.out, tmp_path / "home"))
     assert after["resume"]["step"] == second.step
-    assert before["resume"]["step"] == first.step
 
 
 def test_a_training_that_hangs_is_ended_and_said_so(
@@ -95,35 +125,6 @@ def test_a_training_that_hangs_is_ended_and_said_so(
 def test_too_little_time_is_said_before_it_is_spent(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="for training"):
         run(Run(parts, tmp_path / "out", 0.5, tmp_path / "work", "draft", reserve=60))
-
-
-def test_nothing_on_the_way_needs_mediapipe(parts: Path, tmp_path: Path) -> None:
-    """The borrowed machine has none: tracks are prepared beforehand."""
-    data, out = tmp_path / "data", tmp_path / "train"
-    commands = (
-        ["unpack", parts, "--out", data],
-        ["train", "--data", data, "--out", out, "--steps", "1", "--minutes", "3", *QUICK],
-    )
-    script = tmp_path / "blocked.py"
-    script.write_text(
-        "import sys\n"
-        "class Blocked:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.partition('.')[0] in ('mediapipe', 'bpy'):\n"
-        "            raise ImportError('blocked: ' + name)\n"
-        "sys.meta_path.insert(0, Blocked())\n"
-        "from export.cli import main\n"
-        "import export.training.timed, export.training.resident, export.training.cli\n"
-        f"for command in {[list(map(str, command)) for command in commands]}:\n"
-        "    assert main(command) == 0, command\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run(
-        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert list(out.glob("checkpoint-*.pt"))
 
 
 def _script(path: Path, body: str) -> Path:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export.data.clips import ClipFile
 from export.data.workers import start_worker
 from export.evaluation.clips import EvaluationClip, clips_to_evaluate, read_clip
-from export.evaluation.people import Personalizing, personalized_on
 from export.evaluation.score import (
     ClipResult,
     RealClip,
@@ -30,6 +29,9 @@ from inference.errors import InputError, LikenessError
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
 from inference.progress import Progress
+
+if TYPE_CHECKING:
+    from export.evaluation.people import Personalizing
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ def evaluate(
         clips = sorted((clip for clip, _ in read), key=lambda clip: clip.name)
         people: dict[tuple[str, int], Path] = {}
         if personalizing is not None:
+            from export.evaluation.people import personalized_on  # brings torch
+
             how = replace(personalizing, threads=max(1, (os.cpu_count() or 1) // count))
             # Of one picture nothing is learnt: there the person of the most moves that picture.
             learnt = [n for n in shots if n > 1] or [1]

@@ -65,6 +65,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENCV_FOR_
 # The modules whose shared libraries must be on the system (ONNX Runtime's CUDA providers are left
 # out on purpose: without CUDA it runs on the CPU), relative to an environment's site-packages.
 NATIVE_MODULES = (
+    "av/_core*.so",
     "bpy/__init__*.so",
     "cv2/cv2*.so",
     "mediapipe/python/_framework_bindings*.so",

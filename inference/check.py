@@ -31,6 +31,7 @@ _PACKAGES = {
     "opencv": ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
                "opencv-contrib-python-headless"),
     "mediapipe": ("mediapipe",),
+    "av": ("av",),
     "numpy": ("numpy",),
 }  # fmt: skip
 

@@ -64,13 +64,15 @@ def say(text: str, stream: TextIO | None = None) -> None:
 def _capture(options: argparse.Namespace) -> int:
     from inference.capture.capture import run_capture
 
-    job = CaptureJob(options.footage, options.out, options.face, options.frames)
+    rate = None if options.rate is None else options.rate.as_integer_ratio()
+    job = CaptureJob(options.footage, options.out, options.face, options.frames, rate)
     captured = run_capture(job, progress_line("capture"))
     track = captured.track
     faces = ", ".join(str(number) for number in captured.faces)
     say(
         f"{options.out}: face {captured.face} of {faces}, {len(track)} frames at "
         f"{track.rate} a second, {int((~track.valid).sum())} gaps, {len(track.cuts)} cuts"
+        + "".join(f"; {note}" for note in captured.notes)
     )
     return 0
 
@@ -206,6 +208,12 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--out", type=Path, required=True, metavar="T.track.npz")
     capture.add_argument("--face", type=_whole, help="its number, 1 and up; default: the largest")
     capture.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
+    capture.add_argument(
+        "--rate",
+        type=_ratio,
+        metavar="R",
+        help="of numbered pictures, frames a second; default: 24",
+    )
     capture.set_defaults(run=_capture)
 
     perform = commands.add_parser("performance", help="landmark track -> editable performance")

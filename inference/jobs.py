@@ -26,12 +26,17 @@ MATTES = ("off", "face", "channels")
 
 @dataclass(frozen=True)
 class CaptureJob:
-    """Footage -> a landmark track at `out`. face: its stable number; None: the largest."""
+    """Footage -> a landmark track at `out`. face: its stable number; None: the largest.
+
+    footage: a movie, a folder of numbered pictures or the first of them. rate: of such pictures,
+    frames a second as [numerator, denominator]; None: 24.
+    """
 
     footage: Path
     out: Path
     face: int | None = None
     frames: tuple[int, int] | None = None
+    rate: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,25 @@ from inference.inputs import read_bytes
 from inference.picture_size import declared_size
 from inference.quiet import quiet_libraries
 
+# What a picture's name ends in, in small letters.
+SUFFIXES = frozenset(
+    {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".bmp",
+        ".exr",
+        ".tga",
+        ".hdr",
+        ".jp2",
+        ".heic",
+        ".heif",
+        ".avif",
+    }
+)
 _LARGEST_FILE = 1 << 30  # bytes
 _MOST_BYTES = 640_000_000  # of decoded pixels: 200 megapixels of a camera's 8 bits
 _STRIP = 1 << 20  # pixels that are worked on at once

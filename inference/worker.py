@@ -254,6 +254,7 @@ def _captured(result: Captured) -> dict[str, Any]:
         "cuts": list(result.track.cuts),
         "face": result.face,
         "faces": list(result.faces),
+        "notes": list(result.notes),
     }
 
 

@@ -21,6 +21,8 @@ Picture = NDArray[np.uint8]
 # A clock that all of 24, 25, 30 frames a second and their 1000/1001 relatives divide.
 _CLOCK = 240_000
 _MARK_BITS = 8
+# The pixels that a codec takes, where they are not the usual ones.
+_PIXELS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le", "dnxhd": "yuv422p"}
 # The first row of a track header's matrix is (cos, sin, 0), the second (-sin, cos, 0), as 16.16
 # fixed-point numbers; this is the upright one.
 _UPRIGHT = (1, 0, 0, 0, 1, 0)
@@ -67,6 +69,63 @@ def write_movie(
             frame.pts, frame.time_base = round(time * _CLOCK), Fraction(1, _CLOCK)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def write_container(
+    path: Path,
+    frames: Sequence[Picture],
+    form: str,
+    codec: str,
+    rate: Fraction | int = 25,
+    times: Sequence[Fraction] | None = None,
+    sound: float = 0.0,
+    sound_from: float = 0.0,
+    aspect: Fraction = Fraction(1),
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A movie of any container and codec. times: as of `write_movie`; aspect: of a pixel.
+
+    sound: seconds of a quiet tone; sound_from: when it begins.
+    """
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=Fraction(rate), options=options or {})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = _PIXELS.get(codec, "yuv420p")
+        stream.codec_context.sample_aspect_ratio = aspect
+        clock = Fraction(1) / Fraction(rate) if times is None else Fraction(1, 1000)
+        stream.codec_context.time_base = clock
+        tone = container.add_stream("mp2", rate=48000) if sound else None
+        for i, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts = i if times is None else round(times[i] / clock)
+            frame.time_base = clock
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if tone is not None:
+            for i in range(round(sound * 48000 / 1152)):
+                samples = av.AudioFrame(format="s16", layout="mono", samples=1152)
+                samples.planes[0].update(bytes(2 * 1152))
+                samples.sample_rate, samples.time_base = 48000, Fraction(1, 48000)
+                samples.pts = i * 1152 + round(sound_from * 48000)
+                container.mux(tone.encode(samples))
+            container.mux(tone.encode())
+    return path
+
+
+def hide_start(path: Path, source: Path, seconds: Fraction) -> Path:
+    """A copy of an mp4 whose edit list hides its first seconds, as a trim without encoding."""
+    with (
+        av.open(str(source)) as given,
+        av.open(str(path), "w", format="mp4", options={"avoid_negative_ts": "disabled"}) as made,
+    ):
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.pts -= round(seconds / packet.time_base)
+                packet.dts -= round(seconds / packet.time_base)
+                packet.stream = stream
+                made.mux(packet)
     return path
 
 

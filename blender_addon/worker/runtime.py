@@ -19,7 +19,7 @@ from ..errors import InputError
 WHERE = ("AUTO", "BUNDLED", "ENVIRONMENT")
 PYTHON_VARIABLE = "LIKENESS_PYTHON"
 # What the worker cannot do without; the packages of an environment are looked for by these.
-_PACKAGES = ("onnxruntime", "cv2", "mediapipe")
+_PACKAGES = ("onnxruntime", "cv2", "mediapipe", "av")
 _HELP = "open the add-on's preferences and choose where the inference runs"
 
 

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
@@ -19,7 +20,7 @@ from inference.capture.faces import FaceNumbers, face_width
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError, one_line
 from inference.files import check_writable
-from inference.inputs import MOST_FRAMES
+from inference.inputs import MOST_FRAMES, checked_rate
 from inference.jobs import CaptureJob
 from inference.landmarks import POINT_COUNT
 from inference.outputs import check_replaceable, refuse_inputs
@@ -27,16 +28,21 @@ from inference.progress import Progress
 from inference.track import SUFFIX, LandmarkTrack, is_track, save_track
 
 _MAX_FACES = 4
+_HASHED_AT_ONCE = 1 << 20  # bytes
 _READ_AHEAD, _READ_AHEAD_BYTES = 8, 400_000_000  # frames, of this size together at the most
 
 
 @dataclass(frozen=True)
 class Captured:
-    """The chosen face's track, its number, and the numbers of all faces that were seen."""
+    """The chosen face's track, its number, and the numbers of all faces that were seen.
+
+    notes: what was left out of the footage or guessed, a clause each.
+    """
 
     track: LandmarkTrack
     face: int
     faces: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
 def capture_footage(
@@ -46,13 +52,15 @@ def capture_footage(
     last: int | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    rate: Fraction | None = None,
 ) -> Captured:
-    """Track one face through the frames `first` to `last` (zero-based, both included) of a video.
+    """Track one face through the frames `first` to `last` (zero-based, both included) of footage.
 
-    face: the number of the face, or None for the one that fills the most of the clip.
-    Raises InputError when the file is no video, holds no face or not that one, and Cancelled.
+    face: the number of the face, or None for the one that fills the most of the clip. rate: of
+    numbered pictures, frames a second; None: 24.
+    Raises InputError when the footage cannot be read, holds no face or not that one, and Cancelled.
     """
-    footage = open_footage(path)
+    footage = open_footage(path, rate)
     wanted = (footage.count if last is None else min(last + 1, footage.count)) - first
     if wanted > MOST_FRAMES:
         raise InputError(
@@ -65,8 +73,9 @@ def capture_footage(
     total = wanted
     seen: dict[int, dict[int, Points]] = {}
     cuts: list[int] = []
+    notes: list[str] = []
     count = 0
-    with closing(_find_faces(footage, first, last)) as frames:
+    with closing(_find_faces(footage, first, last, notes.append)) as frames:
         for count, (is_cut, faces) in enumerate(frames, start=1):
             if cancelled():
                 raise Cancelled(f"{path}: capture cancelled; nothing was written")
@@ -84,9 +93,15 @@ def capture_footage(
     for index, found in seen[chosen].items():
         points[index], valid[index] = found, True
     track = LandmarkTrack(
-        points, valid, footage.rate, footage.size, tuple(cuts), one_line(path.name), _sha256(path)
+        points,
+        valid,
+        footage.rate,
+        footage.size,
+        tuple(cuts),
+        one_line(path.name),
+        _sha256(footage),
     )
-    return Captured(track, chosen, tuple(sorted(seen)))
+    return Captured(track, chosen, tuple(sorted(seen)), tuple(notes))
 
 
 def run_capture(
@@ -104,19 +119,27 @@ def run_capture(
     check_replaceable(job.out, is_track, "a landmark track")
     check_writable(job.out)
     first, last = job.frames or (0, None)
-    captured = capture_footage(job.footage, job.face, first, last, progress, cancelled)
+    rate = None if job.rate is None else _rate(job.rate)
+    captured = capture_footage(job.footage, job.face, first, last, progress, cancelled, rate)
     save_track(captured.track, job.out)
     return captured
 
 
+def _rate(given: tuple[int, int]) -> Fraction:
+    try:
+        return checked_rate(*given)
+    except ValueError:
+        raise InputError(f"{given[0]}/{given[1]} frames a second is no frame rate") from None
+
+
 def _find_faces(
-    footage: Footage, first: int, last: int | None
+    footage: Footage, first: int, last: int | None, say: Callable[[str], None]
 ) -> Generator[tuple[bool, dict[int, Points]]]:
     """For every frame: does a shot begin here, and the numbered faces."""
     cuts, numbers = CutFinder(), FaceNumbers()
     faces: dict[int, Points] = {}
     with FaceDetector(_MAX_FACES) as detector:
-        for frame in _read_ahead(footage, first, last):
+        for frame in _read_ahead(footage, first, last, say):
             is_cut = False
             if not frame.repeated:
                 is_cut = cuts.is_cut(frame.picture)
@@ -129,7 +152,9 @@ def _find_faces(
             yield is_cut, faces
 
 
-def _read_ahead(footage: Footage, first: int, last: int | None) -> Generator[Frame]:
+def _read_ahead(
+    footage: Footage, first: int, last: int | None, say: Callable[[str], None]
+) -> Generator[Frame]:
     """Decode in a thread of its own, a few frames ahead of the detector."""
     width, height = footage.size
     ahead = min(_READ_AHEAD, _READ_AHEAD_BYTES // (3 * width * height))
@@ -138,7 +163,7 @@ def _read_ahead(footage: Footage, first: int, last: int | None) -> Generator[Fra
 
     def decode() -> None:
         try:
-            for frame in read_frames(footage, first, last):
+            for frame in read_frames(footage, first, last, say):
                 queue.put(frame)
                 if stop.is_set():
                     return
@@ -175,6 +200,11 @@ def _choose(seen: dict[int, dict[int, Points]], face: int | None, path: Path) ->
     return face
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(footage: Footage) -> str:
+    """Of the footage's bytes, of numbered pictures one after the other."""
+    digest = hashlib.sha256()
+    for path in footage.files():
+        with path.open("rb") as file:
+            while part := file.read(_HASHED_AT_ONCE):
+                digest.update(part)
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.video import Picture
+from inference.capture.movie import Picture
 
 _SIZE = (48, 27)
 _HISTORY = 12

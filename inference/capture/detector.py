@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.capture.faces import without_doubles
+from inference.capture.movie import Picture
 from inference.capture.tasks import TaskMesh, small_face_boxes
-from inference.capture.video import Picture
 from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import InputError
 from inference.landmarks import POINT_COUNT

@@ -1,106 +1,78 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open one video file with OpenCV's FFmpeg, and nothing but that file.
+"""Open one video file with PyAV's FFmpeg, and nothing but that file.
 
 FFmpeg would open much more: a playlist names other files and addresses, a name with a colon is
-one, a pipe is waited for. And OpenCV cannot be given a name that is no text.
+one, a pipe is waited for. So it is given neither a name nor a format that lists others: it reads
+bytes through a handle that is open already.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
-import cv2
+import av
+from av.container import InputContainer
 
 from inference.errors import InputError
-from inference.inputs import check_file, opened
+from inference.inputs import opened
 
-# What FFmpeg takes for a list of other files or addresses, wherever it stands in the text that the
-# file begins with (HLS, concat, DASH, SDP, VobSub). OpenCV passes on no list of allowed formats.
-_LISTS = (b"#extm3u", b"ffconcat", b"<mpd", b"c=in ip", b"vobsub index")
-_TAG = b"ID3"  # FFmpeg looks behind it; music has one, no video
-_PROBED = 1 << 20  # bytes, as many as FFmpeg looks at
-# Of real video, what may begin with this much of what could be text.
-_LONGEST_TEXT = 16  # bytes
-_TEXTUAL = (
-    b"YUV4MPEG2",
-    b"RIFF",
-    b"FLV",
-    b"GIF8",
-    b"OggS",
-    b".RMF",
-    b"DKIF",
-    b"nut/",
-    b"BIK",
-    b"KB2",
-    b"SDPX",
-    b"XPDS",
-    b"FORM",
-    b"BM",
-)
-_NOT_TEXT = re.compile(rb"[^\t\n\v\f\r\x1b -~\x80-\xff]")
-_MOST_PIXELS = 8192 * 8192
+# FFmpeg's names of the containers and raw streams that are read; none of them names other files.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv", "live_flv", "asf",
+    "mxf", "mxf_opatom", "ogg", "nut", "gxf", "rm", "dv", "wtv", "ivf", "gif", "apng",
+    "yuv4mpegpipe", "h261", "h263", "h264", "hevc", "vvc", "mpegvideo", "m4v", "vc1", "vc1test",
+    "av1", "obu", "dirac", "cavsvideo", "mjpeg", "roq", "smk", "bink", "swf", "nsv", "4xm",
+)  # fmt: skip
 _NO_LIMIT = 1 << 62  # bytes: footage may be as long as it is, it streams
+_BUFFER = 1 << 18  # bytes that are read at once
+_MOST_PIXELS = 8192 * 8192
+
+
+class _Handle:
+    """What PyAV needs of an open file: no name by which anything could be opened again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read: Callable[[int], bytes] = file.read
+        self.seek: Callable[[int, int], int] = file.seek
+        self.tell: Callable[[], int] = file.tell
 
 
 @contextlib.contextmanager
-def video_file(path: Path) -> Iterator[cv2.VideoCapture]:
-    """A reader of the video at `path`. Raises InputError when it is none that can be read."""
-    check_file(path, "file", "check the name of the footage")
-    _refuse_lists(path)
-    with _safe_name(path) as name:
-        reader = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
+def video_file(path: Path) -> Iterator[tuple[InputContainer, Any]]:
+    """The container at `path` and its stream of pictures. Raises InputError when it is no video."""
+    with opened(path, "file", "check the name of the footage", _NO_LIMIT) as file:
+        head = file.read(16)
+        file.seek(0)
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+            raise InputError(
+                f"{path}: animated WebP is not supported as footage; convert it to a movie, such "
+                "as MP4, or to numbered PNG files"
+            )
         try:
-            if not reader.isOpened():
-                raise InputError(f"{path}: not a video that can be read, or a truncated one")
-            width, height = (reader.get(p) for p in (_WIDTH, _HEIGHT))
-            if not width * height <= _MOST_PIXELS:
+            container = av.open(
+                _Handle(file),
+                mode="r",
+                buffer_size=_BUFFER,
+                container_options={
+                    "format_whitelist": ",".join(_FORMATS),
+                    "protocol_whitelist": "none",
+                },
+            )
+        except (av.FFmpegError, ValueError, MemoryError):
+            raise InputError(f"{path}: not a video that can be read, or a truncated one") from None
+        with container:
+            stream = container.streams.best("video")
+            if stream is None or stream.codec_context is None:
+                raise InputError(f"{path}: holds no pictures, only sound or data; name a video")
+            codec = stream.codec_context
+            if codec.width * codec.height > _MOST_PIXELS:
                 raise InputError(
-                    f"{path}: says that it is {width:.0f} x {height:.0f} pixels, more "
+                    f"{path}: says that it is {codec.width} x {codec.height} pixels, more "
                     "than can be worked on; use a smaller copy"
                 )
-            yield reader
-        finally:
-            reader.release()
-
-
-_WIDTH, _HEIGHT = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
-
-
-def _refuse_lists(path: Path) -> None:
-    """Raises InputError for a playlist, a list of files, a script: no video begins as a text."""
-    with opened(path, "file", "check the name of the footage", _NO_LIMIT) as file:
-        head = file.read(_PROBED)
-    text = head.partition(b"\0")[0].lower()
-    listed = head.startswith(_TAG) or any(mark in text for mark in _LISTS)
-    plain = len(text) >= _LONGEST_TEXT and not _NOT_TEXT.search(text)
-    if listed or (plain and not head.startswith(_TEXTUAL)):
-        raise InputError(
-            f"{path}: not a video that can be read, it is a text or a playlist; name "
-            "the video file itself"
-        )
-
-
-@contextlib.contextmanager
-def _safe_name(path: Path) -> Iterator[str]:
-    """A name of the file that OpenCV can take and FFmpeg takes for a file's.
-
-    An absolute one: `12:30.mp4` alone would be an address. A name that is no text in UTF-8, or that
-    has a `%`, which could stand for the numbers of many pictures, gets a link in a private folder
-    as long as the file is read.
-    """
-    name = str(path.absolute())
-    if "%" not in name and not any("\ud800" <= sign <= "\udfff" for sign in name):
-        yield name
-        return
-    with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
-        suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]+", path.suffix) else ""
-        link = Path(folder) / f"video{suffix}"
-        try:
-            link.symlink_to(name)
-        except OSError:  # Windows asks for a privilege
-            link = Path(name)
-        yield str(link)
+            codec.options = {"max_pixels": str(_MOST_PIXELS)}
+            stream.thread_type = "AUTO"
+            yield container, stream

@@ -1,42 +1,59 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read footage as a steady stream of upright RGB frames at the clip's own rational rate.
+"""Read footage as a steady stream of upright RGB frames at its own rational rate.
 
-Footage with a varying frame rate is read as a player or Blender's movie strip shows it: output
-frame i is the picture on screen at i / rate seconds. Nothing is collected, frames stream.
+Footage is a movie, or numbered pictures. A movie with a varying frame rate is read as a player or
+Blender's movie strip shows it: output frame i is the picture on screen at i / rate seconds. Nothing
+is collected, frames stream.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from inference.capture.open_video import video_file
+from inference.capture.clock import Clock
+from inference.capture.movie import (
+    MovieFacts,
+    Picture,
+    Reading,
+    breaks_off,
+    movie_facts,
+    movie_pictures,
+)
+from inference.capture.sequence import Sequence, find_sequence, sequence_pictures
 from inference.errors import InputError
 from inference.inputs import LARGEST_WHOLE, MOST_FRAMES
+from inference.pictures import read_picture
 
-Picture = NDArray[np.uint8]
-
-# A clip may promise more frames than it has by this many: containers round their duration.
-_COUNT_SLACK = 3
-# Of a time stamp, in seconds, either way: what FFmpeg tells where there is none lies far beyond.
-_LATEST = 1e9
+# Numbered pictures have no rate of their own; this is Blender's for a new scene.
+SEQUENCE_RATE = Fraction(24)
+# Seconds for which a picture may stand, where the container does not say how long it lasts.
+_LONGEST_HOLD = 10.0
 
 
 @dataclass(frozen=True)
 class Footage:
-    """A video file: its rational frame rate, upright size (width, height) and promised frames."""
+    """A movie or numbered pictures: rational rate, upright size (width, height), promised frames.
+
+    count: as the container tells, which may be a guess. source: what it is read from.
+    """
 
     path: Path
     rate: Fraction
     size: tuple[int, int]
     count: int
+    source: MovieFacts | Sequence
+
+    def files(self) -> list[Path]:
+        """The files that it consists of."""
+        if isinstance(self.source, MovieFacts):
+            return [self.path]
+        return [file for _, file in sorted(self.source.files.items())]
 
 
 @dataclass(frozen=True)
@@ -48,59 +65,62 @@ class Frame:
     repeated: bool
 
 
-def open_footage(path: Path) -> Footage:
-    """What a video file promises. Raises InputError when it is missing or no readable video."""
-    with _reader(path) as reader:
-        ok, picture = _read(reader, path)
-        if not ok:
-            raise InputError(f"{path}: no frame can be read; is it a whole video file?")
-        promised = reader.get(cv2.CAP_PROP_FRAME_COUNT)
-        return Footage(
-            path=path,
-            rate=rational_rate(reader.get(cv2.CAP_PROP_FPS), path),
-            size=(picture.shape[1], picture.shape[0]),
-            count=int(promised) if 1 <= promised <= LARGEST_WHOLE else 1,
-        )
+def open_footage(path: Path, rate: Fraction | None = None) -> Footage:
+    """What a movie, a folder of numbered pictures or the first of them promises.
+
+    rate: of numbered pictures, frames a second; None: 24. Raises InputError when it is missing or
+    cannot be read.
+    """
+    sequence = find_sequence(path)
+    if sequence is not None:
+        size = read_picture(sequence.files[0]).size
+        return Footage(path, rate or SEQUENCE_RATE, size, sequence.count, sequence)
+    if rate is not None:
+        raise InputError(f"{path}: a movie has a rate of its own; leave the rate away")
+    facts = movie_facts(path)
+    exact = rational_rate(facts.rate, path)
+    count = round((facts.seconds or 0) * exact)
+    return Footage(path, exact, facts.size, count if 1 <= count <= LARGEST_WHOLE else 1, facts)
 
 
-def read_frames(footage: Footage, first: int = 0, last: int | None = None) -> Iterator[Frame]:
+def read_frames(
+    footage: Footage,
+    first: int = 0,
+    last: int | None = None,
+    say: Callable[[str], None] = lambda note: None,
+) -> Iterator[Frame]:
     """The frames `first` to `last` (zero-based, both included; None: to the end), in order.
 
-    Raises InputError when the file breaks off before the frames that it promises, and when its
-    frames are more than a take can have.
+    say: is told, once everything was read, what was left out or guessed. Raises InputError when the
+    file breaks off before the frames that it promises, and when they are more than a take can have.
     """
-    with _reader(footage.path) as reader:
-        index = 0
-        previous: Picture | None = None
-        pictures = 0
-        for start, picture in _timed_pictures(reader, footage):
-            pictures += 1
-            # The previous picture stays on screen until this one starts.
-            repeated = False
-            while previous is not None and index < start:
-                if index >= first:
-                    yield Frame(index, previous, repeated)
-                repeated = True
-                index += 1
-                if last is not None and index > last:
-                    return
-                if index > MOST_FRAMES + first:
-                    raise InputError(
-                        f"{footage.path}: has more than {MOST_FRAMES} frames, or a picture that "
-                        "stands for as long; capture only some of its frames"
-                    )
-            previous = picture
-        if previous is not None:
+    reading, clock = Reading(), Clock(footage.rate, _longest_hold(footage))
+    index = 0
+    previous: Picture | None = None
+    for start, picture in _timed_pictures(footage, reading, clock):
+        # The previous picture stays on screen until this one starts.
+        repeated = False
+        while previous is not None and index < start:
             if index >= first:
-                yield Frame(index, previous, repeated=False)
+                yield Frame(index, previous, repeated)
+            repeated = True
             index += 1
-        if last is not None and index > last:
-            return
-        if pictures + _COUNT_SLACK < footage.count * 0.98:
-            raise InputError(
-                f"{footage.path}: the video breaks off after frame {index} of {footage.count}; "
-                f"copy the file again, or capture what is there, the frames 0-{index - 1}"
-            )
+            if last is not None and index > last:
+                return
+            if index > MOST_FRAMES + first:
+                raise InputError(
+                    f"{footage.path}: has more than {MOST_FRAMES} frames, or a picture that "
+                    "stands for as long; capture only some of its frames"
+                )
+        previous = picture
+    if previous is not None:
+        if index >= first:
+            yield Frame(index, previous, repeated=False)
+        index += 1
+    if last is None or index <= last:
+        _check_whole(footage, reading, index)
+    for note in _notes(footage, reading, clock):
+        say(note)
 
 
 def rational_rate(rate: float, path: Path) -> Fraction:
@@ -113,35 +133,51 @@ def rational_rate(rate: float, path: Path) -> Fraction:
     return Fraction(rate).limit_denominator(1001)
 
 
-@contextlib.contextmanager
-def _reader(path: Path) -> Iterator[cv2.VideoCapture]:
-    with video_file(path) as reader:
-        # Off by default in some builds: phones mark the rotation instead of turning pixels.
-        reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        yield reader
+def _timed_pictures(
+    footage: Footage, reading: Reading, clock: Clock
+) -> Iterator[tuple[int, Picture]]:
+    """Each picture with the frame from which on it is shown."""
+    if isinstance(footage.source, Sequence):
+        yield from sequence_pictures(footage.source, footage.size)
+        return
+    for time, picture in movie_pictures(footage.path, reading):
+        yield clock.start(time), _fitted(picture, footage.size)
 
 
-def _read(reader: cv2.VideoCapture, path: Path) -> tuple[bool, Picture]:
-    try:
-        return reader.read()
-    except (cv2.error, MemoryError):
-        raise InputError(f"{path}: a frame cannot be read; convert the file again") from None
+def _longest_hold(footage: Footage) -> float:
+    """Seconds for which one picture may stand: as long as the movie is, where its head tells."""
+    source = footage.source
+    if isinstance(source, MovieFacts) and source.declared:
+        return max(_LONGEST_HOLD, source.seconds or 0)
+    return _LONGEST_HOLD
 
 
-def _timed_pictures(reader: cv2.VideoCapture, footage: Footage) -> Iterator[tuple[int, Picture]]:
-    """Each decoded RGB picture with the output frame from which on it is shown."""
-    start = -1
-    origin: float | None = None
-    while True:
-        ok, bgr = _read(reader, footage.path)
-        if not ok:
-            return
-        time = reader.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if not abs(time) < _LATEST:
-            # A raw stream has no time stamps: one picture a frame.
-            start, origin = start + 1, None
-        else:
-            origin = time - (start + 1) / float(footage.rate) if origin is None else origin
-            # A quarter of a frame of grace: time stamps are rounded to the container's clock.
-            start = int(np.ceil(float((time - origin) * footage.rate) - 0.25))
-        yield start, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
+    """Joined takes may differ in size; a track has one."""
+    if picture.shape[1::-1] == size:
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _check_whole(footage: Footage, reading: Reading, index: int) -> None:
+    """Raises InputError where a movie ended earlier than its container says."""
+    facts = footage.source
+    if isinstance(facts, MovieFacts) and breaks_off(facts, reading, footage.rate):
+        raise InputError(
+            f"{footage.path}: the video breaks off after frame {index} of {footage.count}; "
+            f"copy the file again, or capture what is there, the frames 0-{index - 1}"
+        )
+
+
+def _notes(footage: Footage, reading: Reading, clock: Clock) -> Iterator[str]:
+    """What the person should know of how the footage was read."""
+    if isinstance(footage.source, Sequence):
+        yield footage.source.words()
+    if clock.joints:
+        more = f" and {len(clock.joints) - 1} more" if len(clock.joints) > 1 else ""
+        yield (
+            f"the time stamps begin again or leap at frame {clock.joints[0]}{more}: what follows "
+            "was read on without a pause"
+        )
+    if reading.lost:
+        yield f"{reading.lost} damaged pictures could not be decoded; those before stand for them"

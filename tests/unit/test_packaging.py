@@ -20,6 +20,7 @@ from tests.unit.test_house import imported
 
 LINUX, WINDOWS, MACOS = (extension.PLATFORMS[name] for name in ("linux", "windows", "macos"))
 WHEELS = (
+    "av-18.1.0-cp311-abi3-win_amd64.whl",
     "certifi-2026.10.18-py3-none-any.whl",
     "mediapipe-1.2.2-py3-none-win_amd64.whl",
     "onnxruntime-1.31.1-cp311-cp311-win_amd64.whl",

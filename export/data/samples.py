@@ -30,6 +30,7 @@ from export.data.episodes import Episode, Motion
 from export.data.footage import Clip, Footage
 from export.data.mattes import SIDE as MATTE_SIDE
 from export.data.measures import MEASURES
+from export.data.merged import merge_sources
 from inference.generator.contract import CHANNELS
 from inference.generator.inputs import generator_input, landmark_channels
 from inference.landmarks import OVAL
@@ -48,21 +49,24 @@ Sample = dict[str, NDArray[Any]]
 STRETCH = CHANNELS.index("stretch")
 # Noise, mouth and augmentation draw from streams of their own: a choice added to one leaves the
 # others as they were.
-AUGMENT, MOUTH, NOISE = 1, 2, 3
+AUGMENT, MOUTH, NOISE, MERGE = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class SampleOptions:
     """size: of the pictures, S. sources: how many are warped, n; 0 for the paper's generator.
 
-    identity_size: of the embedder's pictures, I. mouth_share: how often the inside of the mouth
-    is borrowed from the source in which it is most open, as inference does it.
+    identity_size: of the embedder's pictures, I; 0: none are wanted. mouth_share: how often the
+    inside of the mouth is borrowed from the source in which it is most open. merge_share: how often
+    all sources are laid together, as inference does it. match_light: they may be of any light.
     """
 
     size: int = 256
     sources: int = 1
     identity_size: int = 128
     mouth_share: float = 0.5
+    merge_share: float = 0.0
+    match_light: bool = False
     strength: Strength = field(default_factory=Strength)
 
 
@@ -74,14 +78,15 @@ def make_sample(data: Footage, episode: Episode, options: SampleOptions) -> Samp
     matte (S, S) uint8: the target's person; matted () uint8: 255 where it is known, else 0.
     points (478, 3) float32: the target's landmarks in pixels of S.
     identity (K, 6, I, I): the sources' colours and their lines of face, eyes and mouth; of a
-    still only the warped sources are there, over and over.
+    still only the warped sources are there, over and over; (1, 6, 1, 1) where none are wanted.
     person () int64.
     For each warped source (sources beyond K begin again with the first):
     source (n, 3, S, S); source_points (n, 478, 3) float32.
     warped (n, 3, S, S), valid (n, S, S) uint8, stretch (n, S, S) float16: the contract's first.
     displacement (n, S, S, 2) float32, x and y: added to a pixel's own index it says where the
     mesh takes it from, in pixels of `source`. opening (n, S, S) uint8: the share of the eyes'
-    and mouth's own layers, which the displacement does not move.
+    and mouth's own layers, which the displacement does not move. Of sources that are laid together
+    `source` is the result, and the displacement nothing.
     """
     clip = data.clip(episode.clip)
     augmentation = draw_augmentation(
@@ -110,14 +115,15 @@ def make_sample(data: Footage, episode: Episode, options: SampleOptions) -> Samp
         "visible": view.visible(),
         **_matte(clip.matte(episode.target), view),
         "points": view.points,
-        "identity": (
-            _identity_of_still(shown, len(episode.sources), options.identity_size)
-            if episode.motions
-            else _identity(clip, episode, augmentation, options.identity_size, noise)
-        ),
+        "identity": _seen(clip, episode, shown, augmentation, options, noise),
         "person": np.array(episode.person, np.int64),
     }
-    if order:
+    if order and _is_merged(episode, options):
+        places = list(dict.fromkeys(episode.sources))
+        others = [_portrait(clip, frame, augmentation, noise) for frame in places[1:]]
+        made_of = _merged([shown[0], *others], view, options.match_light)
+        sample |= {key: value[None].repeat(len(order), 0) for key, value in made_of.items()}
+    elif order:
         mouth = _borrowed_mouth(clip, episode, augmentation, shown[0], options.mouth_share)
         made = {
             place: _warped(portrait, view, mouth if place == 0 else None)
@@ -149,6 +155,29 @@ def _warped(portrait: Portrait, view: View, mouth: OpenMouth | None) -> Sample:
         "valid": _as_bytes(stack[STRETCH + 1]),
         "stretch": stack[STRETCH].astype(np.float16),
         "displacement": displacement,
+        "opening": _opening_mask(patches, size),
+    }
+
+
+def _is_merged(episode: Episode, options: SampleOptions) -> bool:
+    if episode.motions or len(set(episode.sources)) < 2:
+        return False
+    return np.random.default_rng((*episode.key, MERGE)).random() < options.merge_share
+
+
+def _merged(portraits: list[Portrait], view: View, match_light: bool) -> Sample:
+    """All sources laid together at the target; the keys of `_warped`."""
+    size = view.where.shape[0]
+    picture, raster, patches = merge_sources(portraits, view.points, light=match_light)
+    stack = generator_input(picture, raster, view.points[:, :2], patches)
+    pixels = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    return {
+        "source": pixels,
+        "source_points": view.points,
+        "warped": pixels,
+        "valid": _as_bytes(stack[STRETCH + 1]),
+        "stretch": stack[STRETCH].astype(np.float16),
+        "displacement": np.zeros((size, size, 2), np.float32),
         "opening": _opening_mask(patches, size),
     }
 
@@ -192,6 +221,22 @@ def _borrowed_mouth(
     if opening[best] <= opening[episode.sources[0]]:
         return None
     return open_mouth(main, [_portrait(clip, best, augmentation, rng)])
+
+
+def _seen(
+    clip: Clip,
+    episode: Episode,
+    shown: dict[int, Portrait],
+    augmentation: Augmentation,
+    options: SampleOptions,
+    noise: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """What the embedder sees of the sources."""
+    if options.identity_size == 0:
+        return np.zeros((1, 6, 1, 1), np.uint8)
+    if episode.motions:
+        return _identity_of_still(shown, len(episode.sources), options.identity_size)
+    return _identity(clip, episode, augmentation, options.identity_size, noise)
 
 
 def _identity(
@@ -243,8 +288,8 @@ def _opening_mask(patches: list[Patch], size: int) -> NDArray[np.uint8]:
     for patch in patches:
         height, width = patch.mask.shape
         part = mask[patch.top : patch.top + height, patch.left : patch.left + width]
-        np.maximum(part, patch.mask, out=part)
-    return _as_bytes(mask)
+        part += patch.mask  # several pictures' openings, each by its weight, are one opening
+    return _as_bytes(np.minimum(mask, 1))
 
 
 def _as_bytes(share: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from export.data.augment import NONE, Strength
 from export.data.episodes import Episode, Motion
+from export.data.merged import ANOTHER_PLACE, around_face
 from export.data.samples import Sample, SampleOptions, make_sample
 from export.personalization.config import PersonalizeConfig
 from export.personalization.pictures import DRIVEN, MOTION, PICTURES, Album
@@ -22,17 +22,13 @@ from inference.sources import looks, spread
 Batch = dict[str, Tensor]
 
 _MOST_HELD = 6
-_FARTHER = 1  # random pictures from which a held-back one is made, beside the nearest and the first
-# How often a picture is made from the one that is nearest to it, and from the first one: the two
-# that are moved when frames are made. In the rest of the samples it is any.
-_NEAREST_SHARE, _FIRST_SHARE = 0.5, 0.25
+# How often a picture is made of all others, as frames are; and of how many it is made of the first
+# one, or of any, where that is not so.
+_MERGE_SHARE, _FIRST_SHARE = 0.7, 0.5
 _VIEWS_OF_TWO = 4  # placements in which one of two is judged
 _LARGEST_TURN = 12.0  # degrees: what a single picture can follow
 _SHIFT = 7  # the stream of draws that moves a crop, see `export.training.render.view_batch`
 _TOGETHER = 4
-# Two pictures whose surroundings differ by more than this many grey levels, once the head is
-# warped, were taken in different places: only the face can be asked for.
-_ANOTHER_PLACE = 22.0
 
 
 class Pairs:
@@ -71,9 +67,9 @@ class Pairs:
             ]
             return self._batches(views, self._config.strength)
         episodes = [
-            Episode(PICTURES, 0, (source,) * 2, target, (seed, 1, target))
+            Episode(PICTURES, 0, self._led_by(lead, self.learnt), target, (seed, 1, target))
             for target in self.held
-            for source in self._judged_from(target)
+            for lead in dict.fromkeys([0, self._nearest(target)])
         ]
         return self._batches(episodes, NONE)
 
@@ -101,26 +97,21 @@ class Pairs:
             if rng.random() < config.still_share:
                 episodes.append(self._still(target, key, rng))
             else:
-                # The second may lend the inside of its mouth.
-                source = self._draw_source(target, others, rng)
-                mouth = int(rng.choice(others))
-                episodes.append(Episode(PICTURES, 0, (source, mouth), target, key))
+                first = 0 in others and rng.random() < _FIRST_SHARE
+                lead = 0 if first else int(rng.choice(others))
+                merged = rng.random() < _MERGE_SHARE
+                sources = self._led_by(lead, others) if merged else (lead,)
+                episodes.append(Episode(PICTURES, 0, sources, target, key))
         return self._batches(episodes, config.strength, together=size)[0]
 
-    def _judged_from(self, target: int) -> list[int]:
-        """The learnt pictures that are moved to a held-back one."""
-        nearest = min(self.learnt, key=lambda other: float(self._apart[target, other]))
-        rng = np.random.default_rng((self._config.seed, 1, target))
-        farther = rng.choice(self.learnt, _FARTHER)
-        return list(dict.fromkeys([nearest, 0, *farther.tolist()]))
+    def _nearest(self, target: int) -> int:
+        """The learnt picture that is most like a held-back one."""
+        return min(self.learnt, key=lambda other: float(self._apart[target, other]))
 
-    def _draw_source(self, target: int, others: list[int], rng: np.random.Generator) -> int:
-        kind = rng.random()
-        if kind < _NEAREST_SHARE:
-            return min(others, key=lambda other: float(self._apart[target, other]))
-        if kind < _NEAREST_SHARE + _FIRST_SHARE and 0 in others:
-            return 0
-        return int(rng.choice(others))
+    @staticmethod
+    def _led_by(lead: int, pictures: Sequence[int]) -> tuple[int, ...]:
+        """All of them, to be laid together as they are when frames are made."""
+        return (lead, *(other for other in pictures if other != lead))
 
     def _still(self, picture: int, key: tuple[int, int, int], rng: np.random.Generator) -> Episode:
         """The picture as the mesh moves it, to be led back to itself."""
@@ -135,8 +126,8 @@ class Pairs:
     def _batches(
         self, episodes: Sequence[Episode], strength: Strength, *, together: int = _TOGETHER
     ) -> list[Batch]:
-        # Small: the person's vector is known, nobody looks at these.
-        options = SampleOptions(identity_size=32, strength=strength)
+        # The person's vector is known already.
+        options = SampleOptions(identity_size=0, merge_share=1, match_light=True, strength=strength)
         samples = []
         for episode in episodes:
             sample = make_sample(self._album, episode, options)
@@ -181,19 +172,12 @@ def _match(sample: Sample) -> Sample:
         warped[:, skin].mean(axis=1) / np.maximum(target[:, skin].mean(axis=1), 1), 0.6, 1.6
     )
     target = np.clip(target * gain[:, None, None], 0, 255)
-    head = _head(sample["face"])
-    around = (sample["visible"] > 127) & (head == 0)
+    head = around_face(sample["points"], sample["face"].shape[0])
+    around = (sample["visible"] > 127) & ~head
     visible = sample["visible"]
-    if around.any() and np.abs(warped - target)[:, around].mean() > _ANOTHER_PLACE:
-        visible = np.minimum(visible, head)
+    if around.any() and np.abs(warped - target)[:, around].mean() > ANOTHER_PLACE:
+        visible = visible * head
     return {**sample, "target": np.round(target).astype(np.uint8), "visible": visible}
-
-
-def _head(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The face's mask grown by a twelfth of the picture."""
-    reach = face.shape[0] // 12 * 2 + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return cv2.dilate(face, kernel).astype(np.uint8, copy=False)
 
 
 def _stack(samples: Sequence[Sample]) -> Batch:

@@ -90,6 +90,10 @@ def read_config(options: argparse.Namespace) -> TrainConfig:
     ):
         if getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1")
+    if not 0 <= config.merge_share <= 1:
+        raise InputError(f"--merge-share is {config.merge_share:g}; choose 0 to 1")
+    if config.merge_share and config.loader == "resident":
+        raise InputError("--merge-share: only the loader workers lays sources together")
     if config.mouth_every < 0:
         raise InputError("--mouth-every must be 0 (none) or more")
     if config.steps > LAST_STEP:

@@ -35,6 +35,7 @@ class TrainConfig:
     mouth_every: int = 2  # one batch in so many is cut close around the mouth; 0: none
     mouth_crop: int = 96  # pixels, a multiple of 32
     most_sources: int = 8  # K is drawn from 1 to this for the person's vector
+    merge_share: float = 0.0  # of samples with several sources that show all of them laid together
     known_share: float = 0.8  # of samples whose person's vector is given; the rest get zeros
     workers: int = 1  # processes that warp and augment
     loader: str = "workers"  # or "resident": all footage in the device's memory, warped there

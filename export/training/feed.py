@@ -80,7 +80,8 @@ class _Steps(Dataset[Batch]):
         samples = []
         for index in range(self._rank, size, self._count):
             episode = self._episodes.at(step, index)
-            sample = make_sample(self._episodes.data, episode, SampleOptions())
+            options = SampleOptions(merge_share=self._config.merge_share)
+            sample = make_sample(self._episodes.data, episode, options)
             # Drawn for the sample, not for the process: any split of a batch sees the same.
             rng = np.random.default_rng((*episode.key, _CROP))
             sample["shift"] = rng.random(2, np.float32)

@@ -16,7 +16,7 @@ from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import HeadSource
 from inference.merge.further import Further, zoomed
 from inference.merge.look import Look, apart, look_of
-from inference.merge.weights import Shown, candidates, find_weights, head_region
+from inference.merge.weights import Shown, candidates, find_weights, head_region, mixed_raster
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster
 from inference.warp.warp import GRID, find_patches
@@ -81,16 +81,12 @@ def plan(pictures: Pictures, leading: HeadPose) -> Merge:
     center = pictures.leading.mesh.shell.center
     region = head_region(points, leading.moved, center, zoom, GRID)
     weights = find_weights(shown, points, region)
-    stretch, seen = (
-        np.sum([w * getattr(s.raster, name) for w, s in zip(weights, shown, strict=True)], axis=0)
-        for name in ("stretch", "seen")
-    )
     parts = [
         Part(each, pose, weight)
         for (each, pose), weight in zip(used, weights[1:], strict=True)
         if weight.any()
     ]
-    return Merge(parts, replace(target.raster, stretch=stretch, seen=seen))
+    return Merge(parts, mixed_raster(weights, shown))
 
 
 def lay_parts(
@@ -114,7 +110,7 @@ def lay_parts(
     left, top, width, height = cv2.boundingRect((others > 0).view(np.uint8))
     here = np.s_[top : top + height, left : left + width]
     own = 1 - others
-    patches = _weighted(frame.patches, own)
+    patches = weighted(frame.patches, own)
     share = own[here] * frame.alpha[here]
     alpha, unseen = share.copy(), share * frame.unseen[here]
     colours = _times(frame.pixels[here], share)
@@ -126,7 +122,7 @@ def lay_parts(
             moved = residual * (np.array(source.size, np.float32) / np.array(size, np.float32))
         drawn = draw_head(source, part.pose, moved, interpolation, openings)
         drawn = _fitted(drawn, size)
-        patches += _weighted(drawn.patches, weight)
+        patches += weighted(drawn.patches, weight)
         share = weight[here] * drawn.alpha[here]
         alpha += share
         unseen += share * drawn.unseen[here]
@@ -153,14 +149,14 @@ def _openings(
 
     leading: those of the leading head, which are where these are: teeth are drawn once for all.
     """
-    if not _weighted(leading, weight):
+    if not weighted(leading, weight):
         return []
     same = source.person.size == (weight.shape[1], weight.shape[0])
     drawn = next((patch for patch in leading if same and patch.paint is not None), None)
     return find_patches(source.person, part.pose.target, source.size, drawn)
 
 
-def _weighted(patches: Sequence[Patch], weight: Plane) -> list[Patch]:
+def weighted(patches: Sequence[Patch], weight: Plane) -> list[Patch]:
     """The openings, each as far as its picture counts; none of those that are not seen."""
     found = []
     for patch in patches:

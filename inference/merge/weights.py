@@ -8,7 +8,7 @@ another picture becomes the best one, and frames may be made in any order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -98,6 +98,15 @@ def find_weights(shown: Sequence[Shown], points: Points, region: Plane) -> list[
     weights *= _smooth((weights.mean(axis=(1, 2), keepdims=True) - low) / (high - low))
     weights[0] = 1 - weights[1:].sum(axis=0)
     return list(weights)
+
+
+def mixed_raster(weights: Sequence[Plane], shown: Sequence[Shown]) -> Raster:
+    """The first picture's raster, its stretch and visibility as in what each pixel is made of."""
+    stretch, seen = (
+        np.sum([w * getattr(s.raster, name) for w, s in zip(weights, shown, strict=True)], axis=0)
+        for name in ("stretch", "seen")
+    )
+    return replace(shown[0].raster, stretch=stretch, seen=seen)
 
 
 def head_region(

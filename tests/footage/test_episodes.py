@@ -206,6 +206,36 @@ def test_source_target_and_identity_share_shape_and_light(
     assert np.abs(plain["target"].astype(int) - sample["target"]).mean() > 10
 
 
+def test_sources_that_are_laid_together_show_more_of_the_target(data: PreparedData) -> None:
+    """Each region from the picture that has it; of one source, or of a still, nothing changes."""
+    episodes = Episodes(data, seed=5, still_share=0)
+    merging = replace(PLAIN, merge_share=1)
+    errors = []
+    for index in range(6):
+        episode = episodes.at(4, index)
+        pose = data.clip(episode.clip).measures
+        order = np.argsort(np.linalg.norm(pose - pose[episode.target], axis=1), kind="stable")
+        # The least alike leads, and beside it are the three that are most alike.
+        episode = replace(episode, sources=(int(order[-1]), *order[1:4].tolist()))
+        single, merged = (make_sample(data, episode, options) for options in (PLAIN, merging))
+        face = single["face"] > 127
+        errors.append(
+            [
+                np.abs(made["warped"][0].astype(float) - made["target"])[:, face].mean()
+                for made in (single, merged)
+            ]
+        )
+        # What the residual moves is the merged picture itself.
+        np.testing.assert_array_equal(merged["source"], merged["warped"])
+        assert not merged["displacement"].any()
+        np.testing.assert_allclose(merged["opening"], single["opening"].astype(int), atol=2)
+        np.testing.assert_array_equal(merged["identity"], single["identity"])
+    first, together = np.mean(errors, axis=0)
+    assert together < 0.8 * first
+    alone = replace(episodes.at(4, 0), sources=episodes.at(4, 0).sources[:1])
+    assert_same(make_sample(data, alone, merging), make_sample(data, alone, PLAIN))
+
+
 def test_a_still_is_led_back_to_the_real_picture(data: PreparedData) -> None:
     episodes = Episodes(data, seed=3, still_share=1)
     differs = []

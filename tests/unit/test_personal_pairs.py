@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from export.data.augment import NONE
+from export.data.episodes import Episode
+from export.data.footage import Footage
+from export.data.samples import Sample, SampleOptions, make_sample
 from export.personalization.pairs import Pairs, held_back
 from export.personalization.pictures import PICTURES, Album, AlbumClip, lay_out, open_pictures
 from inference.sources import looks
@@ -88,27 +91,35 @@ def test_of_two_only_one_way_is_learnt(
         assert middle.sum() == pytest.approx(album.clip(PICTURES).record.size[0], rel=1e-4)
 
 
-def test_pictures_are_made_of_what_is_moved_at_inference(
-    pictures: tuple[Path, ...], tmp_path: Path
+def test_pictures_are_made_of_all_others_as_frames_are(
+    pictures: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the nearest and of the first; the rest of the samples of any other picture."""
+    """Most often, and led by the first one in half of the samples; what is judged always is."""
+    asked: list[tuple[Episode, SampleOptions]] = []
+
+    def made(data: Footage, episode: Episode, options: SampleOptions) -> Sample:
+        asked.append((episode, options))
+        return make_sample(data, episode, options)
+
+    monkeypatch.setattr("export.personalization.pairs.make_sample", made)
     album = lay_out(open_pictures(pictures, None, lambda done, total: None))
-    pairs = Pairs(album, plan(pictures, tmp_path))
+    pairs = Pairs(album, replace(plan(pictures, tmp_path), steps=30, still_share=0))
+    list(pairs.training(0))
+    merged = [episode for episode, _ in asked if len(episode.sources) > 1]
+    assert 0.5 < len(merged) / len(asked) < 0.9
+    for episode in merged:
+        assert {*episode.sources, episode.target} == set(pairs.learnt)
+    led = [episode for episode in merged if episode.target]
+    assert sum(episode.sources[0] == 0 for episode in led) / len(led) > 0.4
+    assert all(options.merge_share == 1 and options.match_light for _, options in asked)
+
+    asked.clear()
+    pairs.judging()
     found = looks(album.clip(PICTURES).faces, album.clip(PICTURES).faces[0])
-    rng = np.random.default_rng(0)
-    for target in pairs.learnt:
-        others = [i for i in pairs.learnt if i != target]
-        nearest = min(others, key=lambda i: float(np.linalg.norm(found[i] - found[target])))
-        drawn = [pairs._draw_source(target, others, rng) for _ in range(400)]
-        assert set(drawn) == set(others)
-        assert drawn.count(nearest) > 200
-        if target:
-            assert drawn.count(0) > 100
     (target,) = pairs.held
-    assert {
-        min(pairs.learnt, key=lambda i: float(np.linalg.norm(found[i] - found[target]))),
-        0,
-    } <= set(pairs._judged_from(target))
+    nearest = min(pairs.learnt, key=lambda i: float(np.linalg.norm(found[i] - found[target])))
+    assert {episode.sources[0] for episode, _ in asked} == {0, nearest}
+    assert all(set(episode.sources) == set(pairs.learnt) for episode, _ in asked)
 
 
 def test_batches_are_the_same_from_any_step_on(pictures: tuple[Path, ...], tmp_path: Path) -> None:

@@ -41,11 +41,14 @@ from tests.strangers import NEAR_MISSES, plant
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somewhat trained, so to say: every layer has a say, yet the warp is hardly touched."""
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "c.pt", noise=0.002)
+
+
+def write_checkpoint(path: Path, noise: float) -> Path:
     torch.manual_seed(4)
     generator, embedder = WarpGenerator(TIER_CONFIGS["draft"]), WarpEmbedder()
     nn.init.normal_(generator.flow_head.conv.weight, std=0.01)
-    nn.init.normal_(generator.picture_head.conv.weight, std=0.002)
-    path = tmp_path_factory.mktemp("checkpoint") / "c.pt"
+    nn.init.normal_(generator.picture_head.conv.weight, std=noise)
     content = {
         "generator": generator.state_dict(),
         "embedder": embedder.state_dict(),
@@ -130,9 +133,10 @@ def test_a_run_that_only_gets_worse_keeps_feed_forward_and_says_so(
 
 
 def test_what_is_kept_is_better_and_no_figure_is_worse(
-    pictures: tuple[Path, ...], checkpoint: Path, tmp_path: Path
+    pictures: tuple[Path, ...], tmp_path: Path
 ) -> None:
-    """From this checkpoint's noise on its heads there is something to gain at once."""
+    """From so much noise on its heads there is something to gain at once."""
+    checkpoint = write_checkpoint(tmp_path / "c.pt", noise=0.01)
     made = personalize(replace(plan(pictures, tmp_path, checkpoint), steps=12, rate=1e-3))
     assert made.better
     assert made.after.error < made.before.error

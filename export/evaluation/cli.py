@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands `evaluate`, `retargeting`, `turns` and `sheet` of `python -m export`."""
+"""The commands `evaluate`, `retargeting`, `turns`, `sheet` and `blind` of `python -m export`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ _STILLS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def add_commands(commands: Any) -> None:
-    """Register all four; `commands` is what argparse's add_subparsers returned."""
+    """Register all five; `commands` is what argparse's add_subparsers returned."""
     _add_evaluate(commands)
     _add_retargeting(commands)
     _add_turns(commands)
     _add_sheet(commands)
+    _add_blind(commands)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -247,6 +248,74 @@ def run_sheet(options: argparse.Namespace) -> None:
         progress_line("sheet", "portraits"),
     )
     write_whole(options.out, encode_frame(sheet, None, "png"))
+
+
+def _add_blind(commands: Any) -> None:
+    parser = commands.add_parser(
+        "blind",
+        help="pairs of pictures to be told apart, with the key in a file of its own; and the score",
+        description="Writes pairs of a real and a made frame, or of frames by two models, in "
+        "random order. A judge who has not seen the key writes lines such as '7 left', the made "
+        "or the better one; --answers counts them.",
+    )
+    parser.add_argument("--key", type=Path, required=True, metavar="KEY.json", help="keep it apart")
+    parser.add_argument("--answers", type=Path, metavar="A.txt", help="count these, make nothing")
+    parser.add_argument("--clips", type=Path, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for the pairs")
+    parser.add_argument("--pairs", type=int, default=40, metavar="N", help="default: 40")
+    parser.add_argument("--shots", type=int, default=1, metavar="T", help="source pictures")
+    parser.add_argument("--shown", choices=("whole", "face", "mouth"), default="whole")
+    parser.add_argument("--tier", choices=TIERS, default="draft", help="default: draft")
+    parser.add_argument("--model", type=Path, metavar="M.onnx", help="instead of a shipped tier")
+    parser.add_argument(
+        "--against", type=Path, metavar="M.onnx", help="compare with this model, not with the truth"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run_blind)
+
+
+def run_blind(options: argparse.Namespace) -> None:
+    """Write pairs and their key, or count a judge's answers."""
+    from export.evaluation.blind import PAIRS, is_key, make_pairs, score, write_key
+    from export.evaluation.clips import clips_to_evaluate
+    from inference.outputs import claim_folder
+
+    if options.answers:
+        found = score(options.key, options.answers)
+        print(
+            f"named {found.named} of {found.of}, {found.named / found.of:.0%} "
+            f"(95% interval {found.low:.0%} to {found.high:.0%}; by chance 50%)"
+        )
+        return
+    if not options.clips or not options.out:
+        raise InputError("name --clips and --out to make pairs, or --answers to count them")
+    for name in ("pairs", "shots"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} must be 1 or more")
+    if options.key.resolve().is_relative_to(options.out.resolve()):
+        raise InputError(f"{options.key}: the key lies among the pairs; keep it apart from them")
+    check_replaceable(options.key, is_key, "a key of a blind comparison")
+    asked = str(options.model or options.tier)
+    generators = {asked: load_generator(options.model or options.tier)}
+    if options.against:
+        generators[f"against {options.against}"] = load_generator(options.against)
+    files, _ = clips_to_evaluate(options.clips)
+    given = [file.path for file in files]
+    folder = claim_folder(options.out, PAIRS, given)
+    for path in folder.files():
+        path.unlink()
+    pairs = make_pairs(
+        files,
+        generators,
+        folder,
+        options.pairs,
+        options.shots,
+        options.shown,
+        options.seed,
+        progress_line("blind", "pairs"),
+    )
+    write_key(options.key, pairs, asked)
+    print(f"{options.out}: {len(pairs)} pairs; the key is {options.key}")
 
 
 def _personalizing(options: argparse.Namespace) -> Personalizing | None:

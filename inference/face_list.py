@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.detector import find_faces, shrink_for_detection
+from inference.capture.detector import find_faces
+from inference.capture.finder import shrink_for_detection
 from inference.capture.video import open_footage, read_frames
 from inference.errors import Cancelled, InputError
 from inference.files import written_whole

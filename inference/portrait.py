@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.detector import find_faces, shrink_for_detection
+from inference.capture.detector import find_faces
+from inference.capture.finder import shrink_for_detection
 from inference.errors import InputError
 from inference.landmarks import OVAL
 from inference.pictures import StillPicture, read_picture

@@ -15,8 +15,9 @@ from threading import Event, Thread
 import numpy as np
 
 from inference.capture.cuts import CutFinder
-from inference.capture.detector import FaceDetector, Points, shrink_for_detection
+from inference.capture.detector import Points
 from inference.capture.faces import FaceNumbers, face_width
+from inference.capture.finder import FaceFinder
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError, one_line
 from inference.files import check_writable
@@ -138,17 +139,15 @@ def _find_faces(
     """For every frame: does a shot begin here, and the numbered faces."""
     cuts, numbers = CutFinder(), FaceNumbers()
     faces: dict[int, Points] = {}
-    with FaceDetector(_MAX_FACES) as detector:
+    with FaceFinder(_MAX_FACES) as finder:
         for frame in _read_ahead(footage, first, last, say):
             is_cut = False
             if not frame.repeated:
                 is_cut = cuts.is_cut(frame.picture)
                 if is_cut:
-                    detector.forget()
+                    finder.forget()
                     numbers.forget()
-                small, factor = shrink_for_detection(frame.picture)
-                found = [points * np.float32(factor) for points in detector.find(small)]
-                faces = numbers.assign(found)
+                faces = numbers.assign(finder.find(frame.picture))
             yield is_cut, faces
 
 

@@ -3,22 +3,19 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
-from importlib.util import find_spec
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.faces import without_doubles
+from inference.capture.faces import face_width, without_doubles
 from inference.capture.movie import Picture
-from inference.capture.tasks import TaskMesh, small_face_boxes
+from inference.capture.small_faces import face_boxes, has_solutions
+from inference.capture.tasks import TaskMesh
+from inference.capture.upright import face_turns, turned_back
 from inference.capture.without_matplotlib import without_matplotlib
-from inference.errors import InputError
 from inference.landmarks import POINT_COUNT
 from inference.quiet import quiet_libraries
 
@@ -86,29 +83,28 @@ class FaceDetector:
 def find_faces(picture: Picture, max_faces: int = 16) -> list[Points]:
     """The faces of one still RGB picture, left to right: each (478, 3) in its pixels.
 
-    A face too small for the whole picture's detector is looked for again in closer crops.
+    A face too small for the whole picture's detector is looked for again in closer crops, one that
+    lies on its side or its head in the turned picture.
     """
+    faces = _look_everywhere(picture, max_faces)
+    turns = face_turns(picture, max(faces, key=face_width) if faces else None)
+    if turns:
+        size = picture.shape[1], picture.shape[0]
+        turned = _look_everywhere(np.ascontiguousarray(np.rot90(picture, turns)), max_faces)
+        faces = [turned_back(face, turns, size) for face in turned] or faces
+    return sorted(faces, key=lambda face: float(face[:, 0].mean()))
+
+
+def _look_everywhere(picture: Picture, max_faces: int) -> list[Points]:
     faces = _look_closely(picture, max_faces)
     if not faces:
-        for x, y, side in _face_boxes(picture):
+        for x, y, side in face_boxes(picture):
             crop = picture[max(0, y) : y + side, max(0, x) : x + side]
             for face in _look_closely(crop, 1):
                 face[:, 0] += max(0, x)
                 face[:, 1] += max(0, y)
                 faces.append(face)
-    return sorted(faces, key=lambda face: float(face[:, 0].mean()))
-
-
-def shrink_for_detection(picture: Picture, longest: int = 1280) -> tuple[Picture, float]:
-    """A picture no longer than `longest` and the factor that leads back to the full one.
-
-    The mesh looks at 256 pixels of a face, so larger footage costs time and gains nothing.
-    """
-    factor = max(picture.shape[:2]) / longest
-    if factor <= 1:
-        return picture, 1.0
-    size = (round(picture.shape[1] / factor), round(picture.shape[0] / factor))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), factor
+    return faces
 
 
 def _look_closely(picture: Picture, max_faces: int) -> list[Points]:
@@ -116,42 +112,8 @@ def _look_closely(picture: Picture, max_faces: int) -> list[Points]:
         return detector.find(picture)
 
 
-def _face_boxes(picture: Picture) -> list[tuple[int, int, int]]:
-    """Generous square boxes (x, y, side) around faces that are small in the picture."""
-    if not _has_solutions():
-        with quiet_libraries():
-            return small_face_boxes(picture)
-    with without_matplotlib():
-        from mediapipe.python.solutions import face_detection
-
-    height, width = picture.shape[:2]
-    boxes = []
-    with (
-        quiet_libraries(),
-        face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5) as finder,
-    ):
-        for found in finder.process(np.ascontiguousarray(picture)).detections or []:
-            box = found.location_data.relative_bounding_box
-            side = int(2.4 * max(box.width * width, box.height * height))
-            x = int((box.xmin + box.width / 2) * width - side / 2)
-            y = int((box.ymin + box.height / 2) * height - side / 2)
-            boxes.append((x, y, side))
-    return boxes
-
-
-def _has_solutions() -> bool:
-    """Is this the MediaPipe that carries its models? Looks into its folder, imports nothing."""
-    found = find_spec("mediapipe")
-    if found is None or found.origin is None:
-        raise InputError(
-            f"the package mediapipe is missing for {sys.executable}; without it no face can be "
-            "found in pictures"
-        )
-    return (Path(found.origin).parent / "python" / "solutions").is_dir()
-
-
 def _face_mesh(max_faces: int) -> Any:
-    if not _has_solutions():
+    if not has_solutions():
         return TaskMesh(max_faces)
     # Imported late: MediaPipe takes half a second, and only capture and portraits need it.
     with without_matplotlib():

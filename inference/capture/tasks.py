@@ -89,8 +89,8 @@ def small_face_boxes(picture: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
     for share in _TILES:
         tile = round(share * min(width, height))
         mesh = TaskMesh(1)
-        for top in _steps(height, tile):
-            for left in _steps(width, tile):
+        for top in steps(height, tile):
+            for left in steps(width, tile):
                 mesh.reset()
                 part = picture[top : top + tile, left : left + tile]
                 for face in mesh.process(part).multi_face_landmarks:
@@ -102,16 +102,16 @@ def small_face_boxes(picture: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
         mesh.close()
         if boxes:
             break
-    return _apart(boxes)
+    return apart(boxes)
 
 
-def _steps(length: int, tile: int) -> list[int]:
+def steps(length: int, tile: int) -> list[int]:
     """Where tiles begin that overlap by half and reach both ends."""
     count = max(1, int(np.ceil(2 * (length - tile) / tile)) + 1)
     return [round(at) for at in np.linspace(0, length - tile, count)]
 
 
-def _apart(boxes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+def apart(boxes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """One box for each face: tiles overlap."""
     kept: list[tuple[int, int, int]] = []
     for x, y, side in boxes:

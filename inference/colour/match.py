@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.detector import find_faces, shrink_for_detection
+from inference.capture.detector import find_faces
+from inference.capture.finder import shrink_for_detection
 from inference.colour.grade import Grade, grade_between, grade_of_same_picture, look_of
 from inference.colour.tint import WEIGHTS, Colours, Palette, join, palette_of, split
 from inference.composite import face_region

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.capture.detector import find_faces, shrink_for_detection
+from inference.capture.detector import find_faces
+from inference.capture.finder import shrink_for_detection
 from inference.errors import Cancelled, InputError
 from inference.landmarks import OVAL
 from inference.layers import cache

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import InputError
+from inference.icc import into_srgb, profile_of, tiff_tag
 from inference.inputs import read_bytes
+from inference.other_pictures import decode, kind_of
 from inference.picture_size import declared_size
 from inference.quiet import quiet_libraries
 
@@ -39,6 +42,8 @@ SUFFIXES = frozenset(
 _LARGEST_FILE = 1 << 30  # bytes
 _MOST_BYTES = 640_000_000  # of decoded pixels: 200 megapixels of a camera's 8 bits
 _STRIP = 1 << 20  # pixels that are worked on at once
+# TIFF's tag for what a fourth channel is: alpha that is multiplied in, or straight.
+_EXTRA_SAMPLES, _ASSOCIATED, _STRAIGHT = 338, 1, 2
 SMALLEST = 32  # pixels of the shorter side; below it there is no face to speak of
 
 
@@ -68,15 +73,19 @@ class StillPicture:
 
 
 def read_picture(path: Path) -> StillPicture:
-    """Read a grey, palette, RGB or RGBA picture of 8 or 16 bits; EXIF rotation is applied.
+    """Read a grey, palette, RGB or RGBA picture as straight alpha in sRGB.
 
+    EXIF rotation and ICC profiles of cameras and screens are applied, alpha that is multiplied in
+    is taken out. Scene-linear OpenEXR becomes 16 bits of display sRGB.
     Raises InputError when the file is missing, no picture, truncated, or too small.
     """
     # Not cv2.imread: names beyond ASCII on Windows.
     content = read_bytes(path, "file", "check the portrait's name", _LARGEST_FILE)
+    digest = hashlib.sha256(content).hexdigest()
+    if kind := kind_of(content, path.suffix.lower()):
+        return _other(content, kind, path, digest)
     _check_size(content, path)
     data = np.frombuffer(content, np.uint8)
-    digest = hashlib.sha256(content).hexdigest()
     pixels = _decode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16) or _channels(pixels) == 2:
         raise InputError(f"{path}: not a picture that can be read; use PNG, JPEG, TIFF or WebP")
@@ -88,18 +97,60 @@ def read_picture(path: Path) -> StillPicture:
         if pixels is None or as_stored is None:
             raise InputError(f"{path}: not a picture that can be read; save it again")
         turned = pixels.shape != as_stored.shape or not np.array_equal(pixels, as_stored)
+    _check_large_enough(pixels, path)
+    profile = profile_of(content)
+    if pixels.shape[2] == 4:
+        rgba = _straight(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), content)
+        return _with_alpha(rgba, profile, digest)
+    rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    if profile is not None:
+        rgb = into_srgb(rgb, profile)
+    return StillPicture(rgb, None, turned, digest)
+
+
+def _other(content: bytes, kind: str, path: Path, digest: str) -> StillPicture:
+    """A picture that FFmpeg decodes."""
+    rgba = decode(content, kind)
+    if rgba is None:
+        raise InputError(f"{path}: not a picture that can be read; save it as PNG or TIFF")
+    _check_large_enough(rgba, path)
+    return _with_alpha(rgba, None, digest)
+
+
+def _with_alpha(rgba: NDArray, profile: bytes | None, digest: str) -> StillPicture:
+    rgb, alpha = np.ascontiguousarray(rgba[..., :3]), rgba[..., 3]
+    if profile is not None:
+        rgb = into_srgb(rgb, profile)
+    opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
+    return StillPicture(rgb, None if opaque else alpha.copy(), sha256=digest)
+
+
+def _straight(rgba: NDArray, content: bytes) -> NDArray:
+    """Take out alpha that is multiplied in: TIFF may say so, and libtiff does it at 8 bits."""
+    if content[:2] not in (b"II", b"MM"):
+        return rgba
+    try:
+        tag = tiff_tag(content, _EXTRA_SAMPLES)
+    except struct.error:
+        return rgba
+    if tag is None or not (tag[1] == _ASSOCIATED or (tag[1] == _STRAIGHT and _is_8_bit(rgba))):
+        return rgba
+    top = np.iinfo(rgba.dtype).max
+    alpha = rgba[..., 3:].astype(np.float32)
+    colours = rgba[..., :3] * (top / np.maximum(alpha, 1))
+    return np.dstack([np.minimum(np.round(colours), top).astype(rgba.dtype), rgba[..., 3]])
+
+
+def _is_8_bit(pixels: NDArray) -> bool:
+    return pixels.dtype == np.uint8
+
+
+def _check_large_enough(pixels: NDArray, path: Path) -> None:
     if min(pixels.shape[:2]) < SMALLEST:
         raise InputError(
             f"{path}: the picture is {pixels.shape[1]} x {pixels.shape[0]} pixels, too small for "
             f"a portrait; use one of {SMALLEST} pixels or more"
         )
-    if pixels.shape[2] == 4:
-        alpha = pixels[..., 3]
-        opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
-        rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
-        rgb = np.ascontiguousarray(rgba[..., :3])
-        return StillPicture(rgb, None if opaque else alpha.copy(), sha256=digest)
-    return StillPicture(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), None, turned, digest)
 
 
 def at_depth(pixels: NDArray, depth: np.dtype) -> NDArray:

@@ -18,7 +18,7 @@ from export.networks.paper import LANDMARK_CHANNELS, PersonalPaperGenerator, wit
 from export.paper.person import PaperPersonalized, show
 from export.paper.person_config import PaperPersonConfig
 from export.paper.person_judge import Picture, Unseen, as_pictures
-from export.paper.person_kind import CHECKPOINT, PAPER_FOLDER, PERSON
+from export.paper.person_kind import CHECKPOINT, PAPER_FOLDER
 from export.paper.person_pictures import SIZE
 from export.personalization.folder import captions
 from inference.files import write_whole, written_whole
@@ -29,6 +29,7 @@ from inference.generator.person import (
     GENERATOR,
     IDENTITY,
     META_PERSON,
+    PAPER_PERSON,
     PICTURE,
     UNFINISHED,
 )
@@ -41,13 +42,13 @@ _SHOWN = 4  # of held-back pictures, and of unseen frames
 def write_paper_person(
     made: PaperPersonalized, config: PaperPersonConfig, unseen: Unseen | None
 ) -> None:
-    """Write all files, each whole or not at all; PERSON last.
+    """Write all files, each whole or not at all; PAPER_PERSON last.
 
     Raises InputError when the folder is not ours or cannot be written, LikenessError when the disk
     is full.
     """
     folder = claim_folder(config.out, PAPER_FOLDER)
-    folder.file(PERSON).unlink(missing_ok=True)
+    folder.file(PAPER_PERSON).unlink(missing_ok=True)
     words = f"{made.meta.training}; {_made_how(made)}"
     with written_whole(folder.file(CHECKPOINT)) as part:
         torch.save({"generator": made.generator.state_dict(), "training": words}, part)
@@ -71,7 +72,9 @@ def write_paper_person(
         "held_back": {"before": vars(made.before), "after": vars(made.after)},
         "unseen": unseen and unseen.plain(),
     }
-    write_whole(folder.file(PERSON), json.dumps(content, indent=1, ensure_ascii=False).encode())
+    write_whole(
+        folder.file(PAPER_PERSON), json.dumps(content, indent=1, ensure_ascii=False).encode()
+    )
     folder.file(UNFINISHED).unlink(missing_ok=True)
 
 
@@ -136,9 +139,9 @@ def _card(made: PaperPersonalized, config: PaperPersonConfig, unseen: Unseen | N
         "",
         "A `paper` generator (arXiv:1905.08233) that is this person's: psi, the scale and bias of "
         "every adaptive norm, is part of the weights. Landmark pictures go in, frames of 256 x "
-        "256 come out. `synthesize` works with the `warp` generator and does not take it.",
+        "256 come out. `synthesize --person` with this folder lays its face into the portrait.",
         "",
-        f"- Pictures: {', '.join(person.names)} (hashes in `{PERSON}`).",
+        f"- Pictures: {', '.join(person.names)} (hashes in `{PAPER_PERSON}`).",
         f"- Meta-learned weights: {made.meta.training}.",
         f"- Training here: {made.steps} steps of {config.batch} in {made.seconds:.0f} seconds; "
         f"the discriminator {adversary}.",

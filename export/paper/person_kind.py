@@ -11,6 +11,7 @@ from inference.generator.person import (
     CARD,
     GENERATOR,
     IDENTITY,
+    PAPER_PERSON,
     PICTURE,
     UNFINISHED,
     left_unfinished,
@@ -18,13 +19,12 @@ from inference.generator.person import (
 from inference.outputs import FolderKind
 
 CHECKPOINT = "generator.pt"
-PERSON = "paper_person.json"  # not the warp's, which synthesize would take this folder for
 
 
 def _was_personalized(folder: Path) -> bool:
     """Such folders had no record before, but their own list, or what was interrupted."""
     try:
-        said = json.loads((folder / PERSON).read_text(encoding="utf-8"))
+        said = json.loads((folder / PAPER_PERSON).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         said = None
     if isinstance(said, dict) and said.get("generator") == "paper":
@@ -36,7 +36,7 @@ PAPER_FOLDER = FolderKind(
     "a personalized generator of the paper",
     tuple(
         re.escape(name)
-        for name in (PERSON, CHECKPOINT, GENERATOR, IDENTITY, CARD, PICTURE, UNFINISHED)
+        for name in (PAPER_PERSON, CHECKPOINT, GENERATOR, IDENTITY, CARD, PICTURE, UNFINISHED)
     ),
     _was_personalized,
 )

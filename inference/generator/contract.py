@@ -51,10 +51,11 @@ OUTPUTS = ("flow", "colour", "alpha", "matte")
 ALPHA_UNTRAINED = 0.9
 
 # Keys of the ONNX file's metadata; every value is a string.
-META_KIND = "likeness.kind"  # "warp" or "warp-embedder"
-META_TIER = "likeness.tier"  # "draft" or "final"
+META_KIND = "likeness.kind"  # WARP, "warp-embedder" or PAPER
+META_TIER = "likeness.tier"  # "draft" or "final"; the paper's have none
 META_SIZE = "likeness.size"  # "256" or "512"
 META_TOPOLOGY = "likeness.topology"  # inference.landmarks.TOPOLOGY
 META_TRAINING = "likeness.training"  # "untrained", or what it was trained on and how long
 META_CHECKPOINT = "likeness.checkpoint_sha256"  # of the weights that were exported
+WARP, PAPER = "warp", "paper"
 META_KEYS = (META_KIND, META_TIER, META_SIZE, META_TOPOLOGY, META_TRAINING, META_CHECKPOINT)

@@ -78,7 +78,8 @@ class Generator:
 
 
 def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: int = 1) -> Generator:
-    """Load the shipped model of a tier, or any ONNX file that keeps the contract.
+    """Load the shipped model of a tier, or any ONNX file that keeps the contract, or one person's
+    generator of the 2019 paper.
 
     Where a tier's frames are made on the CPU, its 8-bit file is taken, if there is one.
     provider: "auto" takes CUDA where a session really gets it, else the CPU; "cuda" insists.
@@ -95,7 +96,10 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
         path, data = faster, _model_bytes(faster)
         session = session_on(path, [CPU], threads, data)
     meta = metadata(session, path)
-    _check(session, meta, path)
+    is_paper = meta.get(contract.META_KIND) == contract.PAPER
+    if is_paper:
+        meta.setdefault(contract.META_TIER, contract.PAPER)
+    _check_words(meta, path)
     generator = Generator(
         session,
         path,
@@ -107,6 +111,11 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
         reason,
         hashlib.sha256(data).hexdigest(),
     )
+    if is_paper:
+        from inference.generator.paper import as_generator  # it stands on this file
+
+        return as_generator(generator)
+    _check_ports(session, path)
     if tier_or_file not in contract.TIERS:
         _try_out(generator)
     return generator
@@ -152,9 +161,9 @@ def _model_bytes(path: Path) -> bytes:
     return read_bytes(path, "model", f"the tiers are {' and '.join(contract.TIERS)}", LARGEST)
 
 
-def _check(session: onnxruntime.InferenceSession, meta: dict[str, str], path: Path) -> None:
+def _check_words(meta: dict[str, str], path: Path) -> None:
     missing = [key for key in contract.META_KEYS if key not in meta]
-    if missing or meta[contract.META_KIND] != "warp":
+    if missing or meta[contract.META_KIND] not in (contract.WARP, contract.PAPER):
         raise InputError(
             f"{path}: an ONNX model, but not a Likeness generator; "
             "make one with: python -m export onnx"
@@ -169,6 +178,9 @@ def _check(session: onnxruntime.InferenceSession, meta: dict[str, str], path: Pa
             f"{path}: the model's size is '{meta[contract.META_SIZE][:20]}', not one of "
             f"{', '.join(map(str, contract.SIZES))}; export it again"
         )
+
+
+def _check_ports(session: onnxruntime.InferenceSession, path: Path) -> None:
     if {value.name for value in session.get_inputs()} != {"picture", "identity"}:
         raise InputError(f"{path}: the model's inputs are of another version; export it again")
     if not {value.name for value in session.get_outputs()} >= set(contract.OUTPUTS):

@@ -23,6 +23,7 @@ from inference.sessions import LARGEST
 
 VERSION = 1
 PERSON, GENERATOR, IDENTITY = "person.json", "generator.onnx", "identity.npy"
+PAPER_PERSON = "paper_person.json"  # instead of PERSON: the generator is the 2019 paper's
 CARD, PICTURE = "card.md", "before_after.png"
 UNFINISHED = "unfinished.pt"  # what an interrupted personalization goes on from
 _LONGEST = 10_000_000  # bytes of its names that are looked at
@@ -62,7 +63,9 @@ PERSON_FOLDER = FolderKind(
 
 @dataclass(frozen=True)
 class Person:
-    """model: the generator's file. identity: (256,), which a folded generator ignores."""
+    """model: the generator's file. identity: (256,), which a folded generator ignores; zeros where
+    it is the paper's.
+    """
 
     model: Path
     identity: NDArray[np.float32]
@@ -74,24 +77,29 @@ def open_person(folder: Path) -> Person:
         raise InputError(
             f"{folder}: there is no such folder; make one with: python -m export personalize"
         )
-    if not (folder / PERSON).is_file():
+    is_paper = not (folder / PERSON).is_file() and (folder / PAPER_PERSON).is_file()
+    record = folder / (PAPER_PERSON if is_paper else PERSON)
+    if not record.is_file():
         raise InputError(
             f"{folder}: is no person's folder (it has no {PERSON}), or an unfinished "
             "one; make it with: python -m export personalize"
         )
     try:
-        content = read_json(folder / PERSON, "person's record", _AGAIN)
+        content = read_json(record, "person's record", _AGAIN)
         if not isinstance(content, dict):
             raise ValueError("no record")
-        version, wanted = content["likeness_person"], content["generator_sha256"]
+        version = VERSION if is_paper else content["likeness_person"]
+        wanted = content["generator_sha256"]
         model = folder / GENERATOR
         data = read_bytes(model, "generator", _AGAIN, LARGEST)
         whole = hashlib.sha256(data).hexdigest() == wanted
-        identity = read_array(
-            folder / IDENTITY, "person's vector", _AGAIN, np.float32, (IDENTITY_SIZE,)
-        )
+        identity = np.zeros(IDENTITY_SIZE, np.float32)
+        if not is_paper:
+            identity = read_array(
+                folder / IDENTITY, "person's vector", _AGAIN, np.float32, (IDENTITY_SIZE,)
+            )
     except (InputError, *UNREADABLE):
-        whole, version, identity = False, VERSION, np.zeros(0)
+        whole, version, identity = False, VERSION, np.zeros(0, np.float32)
     if version != VERSION:
         raise InputError(
             f"{folder}: was made by another version; make it again with: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,20 +16,25 @@ import torch
 
 from export.cli import main
 from export.data.shards import PreparedData
+from export.generators import export_paper
 from export.networks.paper import PaperGenerator
 from export.paper import cli
 from export.paper import person as loop
 from export.paper.person import personalize_paper
 from export.paper.person_config import PaperPersonConfig
-from export.paper.person_kind import CHECKPOINT, PERSON
+from export.paper.person_kind import CHECKPOINT
 from export.paper.person_pictures import halve_clip, person_of_clip, unseen_view
 from export.paper.person_weights import MetaLearned, load_meta_learned
 from export.paper.train import train_paper
 from export.paper.train_config import PaperConfig
 from export.personalization.progress import StepLine
 from inference.errors import InputError
-from inference.generator.person import GENERATOR, IDENTITY, UNFINISHED
+from inference.generator.model import load_generator
+from inference.generator.person import GENERATOR, IDENTITY, PAPER_PERSON, UNFINISHED
+from inference.jobs import SynthesizeJob
 from inference.outputs import RECORD
+from inference.synthesis import synthesize
+from tests.person import PORTRAIT, TRACK
 from tests.strangers import NEAR_MISSES, plant
 
 CLIP = "s_obama_whitehouse_pd.mp4"
@@ -70,7 +76,7 @@ def person(data: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_unseen_frames_of_the_person_get_nearer(person: Path) -> None:
-    said = json.loads((person / PERSON).read_text(encoding="utf-8"))
+    said = json.loads((person / PAPER_PERSON).read_text(encoding="utf-8"))
     unseen = said["unseen"]
     assert (said["personalized"], unseen["frames"], unseen["split"]) == (True, 4, "val")
     assert unseen["after"]["ssim"] > unseen["before"]["ssim"] + 0.02
@@ -103,7 +109,7 @@ def test_the_exported_file_shows_what_was_judged(person: Path, data: Path) -> No
         GENERATOR,
         CHECKPOINT,
         IDENTITY,
-        PERSON,
+        PAPER_PERSON,
         "card.md",
         "before_after.png",
         *NEAR_MISSES,
@@ -115,6 +121,43 @@ def test_the_exported_file_shows_what_was_judged(person: Path, data: Path) -> No
     picture = cv2.imread(str(person / "before_after.png"))[:, :, ::-1]
     shown = picture[-4 * 256 : -3 * 256, -256:] / 127.5 - 1
     assert np.abs(shown - frame[0].transpose(1, 2, 0)).mean() < 0.01
+
+
+def test_its_face_is_laid_into_the_portrait_and_nothing_else(
+    person: Path, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = SynthesizeJob(
+        (PORTRAIT,), TRACK, tmp_path / "paper", frames=(60, 60), provider="cpu", layer="full",
+        match="off", person=person,
+    )  # fmt: skip
+    plain = replace(job, out=tmp_path / "warp", person=None, model=untrained, matte="face")
+    made, warped = _made(job), _made(plain)
+    face = cv2.imread(str(_only_frame(plain.out, "matte_")), cv2.IMREAD_GRAYSCALE)
+    changed = np.abs(made - warped).max(axis=2)
+    assert changed[face == 0].max() <= 1
+    assert changed[face == 255].mean() > 10
+    # However little was learnt, its skin comes nearer to the portrait's own colour.
+    monkeypatch.setattr("inference.generator.paper._GAIN", (1, 1))
+    as_it_is = _made(replace(job, out=tmp_path / "as it is"))
+    tones = [picture[face == 255].mean(axis=0) for picture in (made, as_it_is, warped)]
+    assert np.abs(tones[0] - tones[2]).mean() < 0.5 * np.abs(tones[1] - tones[2]).mean()
+
+
+def _made(job: SynthesizeJob) -> np.ndarray:
+    assert synthesize(job).made == 1
+    return cv2.imread(str(_only_frame(job.out, "full_"))).astype(int)
+
+
+def _only_frame(folder: Path, kind: str) -> Path:
+    (path,) = folder.glob(f"{kind}*.png")
+    return path
+
+
+def test_one_that_is_nobody_s_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "nobody.onnx"
+    export_paper(path, checkpoint=checkpoint)
+    with pytest.raises(InputError, match="nobody's yet"):
+        load_generator(path, "cpu")
 
 
 def test_an_interrupted_run_goes_on_as_if_unbroken(

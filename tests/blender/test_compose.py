@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -23,11 +23,33 @@ from tests.blender.compose_cli import compose
 pytestmark = pytest.mark.blender
 
 SIZE, BOX = (321, 241), (100, 41, 121, 141)
+ITS_OWN = pytest.mark.only_blender("5.0")  # whose compose it is
+
+Compose = Callable[..., str]
 
 
-def test_the_movie_has_the_tracks_rate_and_the_portraits_size(tmp_path: Path) -> None:
+@pytest.fixture
+def composed(blender: str, capfd: pytest.CaptureFixture[str]) -> Compose:
+    """`composed(made, folder, "--movie", path)`: the command line, in this Blender; its stderr."""
+
+    def run(made: material.Material, folder: Path, *more: object) -> str:
+        arguments = ("--head", made.folder, "--blend", folder / "x.blend", *more)
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        assert code == 0, said.err
+        assert not list(folder.glob("*.part*"))
+        return said.err
+
+    return run
+
+
+@ITS_OWN
+def test_the_movie_has_the_tracks_rate_and_the_portraits_size(
+    composed: Compose, tmp_path: Path
+) -> None:
     made = material.write_material(tmp_path / "head", SIZE, BOX, count=12)
-    _compose(made, tmp_path, "--movie", tmp_path / "x.mp4")
+    composed(made, tmp_path, "--movie", tmp_path / "x.mp4")
     frames, rate = _movie(tmp_path / "x.mp4")
     assert rate == pytest.approx(30000 / 1001, abs=1e-4)
     assert len(frames) == 12
@@ -39,34 +61,39 @@ def test_the_movie_has_the_tracks_rate_and_the_portraits_size(tmp_path: Path) ->
         assert off.argmin() == k and off[k] < 4.5
 
 
+@ITS_OWN
 @pytest.mark.parametrize(
     ("size", "limit", "wanted"),
     [((321, 241), 200, (198, 148)), ((240, 641), 320, (116, 314)), ((320, 240), 0, (320, 240))],
 )
 def test_the_movie_is_no_larger_than_asked(
-    tmp_path: Path, size: tuple[int, int], limit: int, wanted: tuple[int, int]
+    composed: Compose, tmp_path: Path, size: tuple[int, int], limit: int, wanted: tuple[int, int]
 ) -> None:
     box = (20, 41, 100 + size[0] % 2, 100 + size[1] % 2)
     made = material.write_material(tmp_path / "head", size, box, rate=(25, 1))
-    _compose(made, tmp_path, "--movie", tmp_path / "x.mp4", "--max-size", limit)
+    composed(made, tmp_path, "--movie", tmp_path / "x.mp4", "--max-size", limit)
     frames, rate = _movie(tmp_path / "x.mp4")
     assert rate == 25
     assert (frames[0].shape[1], frames[0].shape[0]) == wanted
 
 
+@ITS_OWN
 @pytest.mark.parametrize("rate", [(24000, 1001), (25, 2), (12, 1), (60000, 1001)])
-def test_every_rate_is_kept(tmp_path: Path, rate: tuple[int, int]) -> None:
+def test_every_rate_is_kept(composed: Compose, tmp_path: Path, rate: tuple[int, int]) -> None:
     made = material.write_material(tmp_path / "head", (64, 48), (8, 8, 32, 32), rate=rate)
-    _compose(made, tmp_path, "--movie", tmp_path / "x.mp4")
+    composed(made, tmp_path, "--movie", tmp_path / "x.mp4")
     assert _movie(tmp_path / "x.mp4")[1] == pytest.approx(rate[0] / rate[1], rel=1e-5)
 
 
+@ITS_OWN
 @pytest.mark.parametrize("driver_rate", [25, 50, 15, 30])
-def test_the_driver_is_small_and_in_time(tmp_path: Path, driver_rate: int) -> None:
+def test_the_driver_is_small_and_in_time(
+    composed: Compose, tmp_path: Path, driver_rate: int
+) -> None:
     made = material.write_material(tmp_path / "head", (320, 240), (0, 0, 120, 120), 40, (25, 1))
     driver = tmp_path / "drïver clip.avi"
     _write_clip(driver, driver_rate, round(40 / 25 * driver_rate))
-    _compose(made, tmp_path, "--driver", driver, "--movie", tmp_path / "x.mp4")
+    composed(made, tmp_path, "--driver", driver, "--movie", tmp_path / "x.mp4")
     frames, _ = _movie(tmp_path / "x.mp4")
     assert len(frames) == 40
     for k, frame in enumerate(frames):
@@ -79,14 +106,15 @@ def test_the_driver_is_small_and_in_time(tmp_path: Path, driver_rate: int) -> No
     assert np.abs(np.array([columns[0], columns[-1]]) - (229, 315)).max() <= 2
 
 
+@ITS_OWN
 @pytest.mark.parametrize("named", ["folder", "pattern"])
-def test_the_driver_may_be_pictures(tmp_path: Path, named: str) -> None:
+def test_the_driver_may_be_pictures(composed: Compose, tmp_path: Path, named: str) -> None:
     made = material.write_material(tmp_path / "head", (320, 240), (0, 0, 80, 80), 12)
     (tmp_path / "driver").mkdir()
     for k in range(12):
         material.save(tmp_path / "driver" / f"d{k}.png", np.full((64, 96, 3), 20 * k, np.uint8))
     driver = tmp_path / "driver" if named == "folder" else tmp_path / "driver" / "d%d.png"
-    _compose(made, tmp_path, "--driver", driver, "--movie", tmp_path / "x.mp4")
+    composed(made, tmp_path, "--driver", driver, "--movie", tmp_path / "x.mp4")
     frames, _ = _movie(tmp_path / "x.mp4")
     for k, frame in enumerate(frames):
         assert frame[195:220, 240:300].mean() == pytest.approx(20 * k, abs=4)
@@ -98,7 +126,10 @@ def test_the_blend_opens_everywhere_and_its_folder_can_be_moved(
     made = material.write_material(tmp_path / "là bas" / "head ü", SIZE, BOX, first=5)
     driver = tmp_path / "là bas" / "driver 日本.avi"
     _write_clip(driver, 15, 8)
-    _compose(made, tmp_path / "là bas", "--driver", driver)
+    done = compose(
+        "--head", made.folder, "--blend", tmp_path / "là bas" / "x.blend", "--driver", driver
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
     moved = tmp_path / "elsewhere {1} #2"
     shutil.move(tmp_path / "là bas", moved)
     bpy.ops.wm.open_mainfile(filepath=str(moved / "x.blend"), load_ui=False)
@@ -130,14 +161,17 @@ def test_the_blend_opens_everywhere_and_its_folder_can_be_moved(
     assert np.abs(shot - made.expected[1][1:, :320])[:, :200].max() <= 2
 
 
-def test_missing_frames_are_named_and_hold_the_one_before(tmp_path: Path) -> None:
+@ITS_OWN
+def test_missing_frames_are_named_and_hold_the_one_before(
+    composed: Compose, tmp_path: Path
+) -> None:
     made = material.write_material(tmp_path / "head", (320, 240), (80, 40, 160, 160), 4)
     (made.folder / "head_000002.png").unlink()
     for frame, shown in ((3, 1), (4, 3)):
         shot = tmp_path / str(frame) / "x.png"
         shot.parent.mkdir()
-        done = _compose(made, shot.parent, "--still", shot, "--frame", frame)
-        assert "1 of 4 head frames are missing, the first is head_000002.png" in done.stderr
+        said = composed(made, shot.parent, "--still", shot, "--frame", frame)
+        assert "1 of 4 head frames are missing, the first is head_000002.png" in said
         assert np.abs(material.load(shot) - made.expected[shown]).max() <= 2
 
 
@@ -176,7 +210,7 @@ def test_strangers_files_are_not_replaced(tmp_path: Path) -> None:
     assert victim.read_bytes() == b"mine" and not (tmp_path / "elsewhere.blend").exists()
 
 
-@pytest.mark.only_blender("5.0")  # whose compose it is
+@ITS_OWN
 def test_what_cannot_be_used_is_one_line(
     blender: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,16 +247,6 @@ def test_a_portrait_that_blender_reads_otherwise(tmp_path: Path) -> None:
     done = compose("--head", made.folder, "--blend", tmp_path / "x.blend")
     assert done.returncode == 2
     assert "Blender reads 240 x 320 pixels, the head frames were made for 320 x 240" in done.stderr
-
-
-def _compose(
-    made: material.Material, folder: Path, *more: object
-) -> subprocess.CompletedProcess[str]:
-    done = compose("--head", made.folder, "--blend", folder / "x.blend", *more)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    assert not list(folder.glob("*.part*"))
-    return done
 
 
 def _movie(path: Path) -> tuple[list[np.ndarray], float]:

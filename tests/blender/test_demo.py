@@ -22,8 +22,8 @@ from inference.portrait import open_portrait
 from inference.track import load_track, save_track
 from tests.blender.processes import ROOT, VERSIONS, absent, python_of
 
-FIRST, LAST = 76, 123  # of the sample's performance, which has 240 frames
-FRAME = 24  # of those, zero-based; the head is turned and the mouth is open
+FIRST, LAST = 94, 105  # of the sample's performance, which has 240 frames
+FRAME = 6  # of those, zero-based; the head is turned and the mouth is open
 
 # `python -m inference demo`, its performance being shorter.
 COMMAND = """

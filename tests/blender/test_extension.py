@@ -17,6 +17,7 @@ import bpy
 import pytest
 
 from tests.blender.processes import ROOT
+from tests.conftest import made_once
 
 pytestmark = [pytest.mark.own_process, pytest.mark.blender]  # the add-on is there twice otherwise
 
@@ -28,16 +29,7 @@ FOUND = ("DONE", "DONE", "1 face")
 @pytest.fixture(scope="module")
 def installed(blender: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The small zip, built and installed; its cache is the extension's own place."""
-    built = tmp_path_factory.mktemp("zip")
-    script = ROOT / "blender_addon" / "packaging" / "extension.py"
-    python = os.environ["LIKENESS_PYTHON"]
-    subprocess.run(
-        [python, str(script), "--runtime", "none", "--out", str(built)],
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-    )
-    (zip_file,) = built.glob("*.zip")
+    (zip_file,) = made_once("zip", _build).glob("*.zip")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("LIKENESS_CACHE")
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
@@ -48,6 +40,17 @@ def installed(blender: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert NAME in bpy.context.preferences.addons
         yield
         part("worker.pump").stop()
+
+
+def _build(out: Path) -> None:
+    script = ROOT / "blender_addon" / "packaging" / "extension.py"
+    python = os.environ["LIKENESS_PYTHON"]
+    subprocess.run(
+        [python, str(script), "--runtime", "none", "--out", str(out)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
 
 
 def part(name: str) -> Any:
@@ -184,6 +187,20 @@ def test_what_goes_wrong_is_one_line_and_no_crash(
     said = str(caught.value)
     assert words in said and "\n" not in said
     assert states(scene) == [("FAILED", "FAILED", said)]
+
+
+def test_a_command_of_its_python_is_a_job(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As personalizing is: what it prints is its result, its last line what went wrong."""
+    jobs, errors = part("worker.jobs"), part("errors")
+
+    def apply(_context: Any, _scene: Any, _ticket: Any, result: dict[str, Any]) -> str:
+        return " ".join(result["lines"])
+
+    monkeypatch.setitem(jobs.KINDS, "test", jobs.Kind("Command", apply))
+    jobs.start(bpy.context, "test", {"command": ["-c", "print('one'); print('two')"]})
+    with pytest.raises(errors.JobError, match="no room"):
+        jobs.start(bpy.context, "test", {"command": ["-c", "raise SystemExit('error: no room')"]})
+    assert states(scene) == [("DONE", "DONE", "one two"), ("FAILED", "FAILED", "no room")]
 
 
 def test_a_killed_worker_costs_its_job_and_nothing_else(scene: Any, faces: dict[str, Any]) -> None:

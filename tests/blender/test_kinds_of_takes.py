@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edited curves, the puppet's face, and a model of the portrait's own, through the four steps."""
+"""Edited curves, the puppet's face, and a clip of the person, through the four steps."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
-from typing import Any
 
 import bpy
 import pytest
 
 from blender_addon.controls import curves
 from blender_addon.performance import edits
-from blender_addon.worker import jobs, launch
 from tests.blender.shoot import Shoot, ops, refused, said, strip_facts
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
@@ -64,39 +60,6 @@ def test_the_puppets_face_is_a_take(shoot: Shoot) -> None:
     head = strip_facts(scene)["head"]
     assert head["span"] == [20, 24]
     assert head["files"] == [f"head_{index:06d}.png" for index in range(4)]
-
-
-@pytest.mark.only_blender("5.0")
-def test_a_portrait_gets_a_model_of_its_own(shoot: Shoot, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch", reason="personalizing needs torch")
-    scene = shoot.scene()
-    ops.portrait_from_strip(strip="lisa.jpg")
-    assert "personalize first" in refused(ops.before_after)
-    with monkeypatch.context() as without:
-        without.setattr(launch, "has_torch", lambda: False)
-        assert "needs an environment with torch" in refused(ops.personalize)
-
-    begin: Callable[..., str] = jobs.start
-
-    def shortly(context: Any, kind: str, request: dict[str, Any], *rest: Any) -> str:
-        if "command" in request:
-            request["command"] += ["--steps", "1", "--minutes", "0.1"]
-        return begin(context, kind, request, *rest)
-
-    with monkeypatch.context() as short:
-        short.setattr(jobs, "start", shortly)
-        ops.personalize()
-    assert scene.likeness_jobs[-1].state == "DONE" and "kept, from 1 picture" in said(scene)
-    assert scene.likeness.portraits[0].person.startswith("//likeness/lisa-")
-    assert ops.before_after() == {"FINISHED"}
-    ops.capture_footage(source="STRIP", strip="actor")
-    scene.frame_current = 14
-    ops.test_frame()
-    assert json.loads(scene.likeness_jobs[-1].request)["person"].endswith("/person")
-    ops.person_remove()
-    assert "personalize first" in refused(ops.before_after)
-    ops.test_frame()
-    assert json.loads(scene.likeness_jobs[-1].request)["tier"] == "draft"
 
 
 def test_a_clip_of_the_person_gives_a_portrait_of_several_pictures(shoot: Shoot) -> None:

@@ -163,7 +163,7 @@ def test_recordings_and_movies_replace_nothing_else(scene: Any, tmp_path: Path) 
 
 def test_strangers_files_among_the_head_frames_stay(shoot: Shoot) -> None:
     """One of them lies where the add-on writes."""
-    scene = shoot.prepared(until=32)
+    scene = shoot.prepared(until=17)
     chosen = scene.likeness
     folder = synthesis.head_folder(chosen.portraits[0], chosen.takes[0])
     _write(folder, matte_v01_exr=b"mine", notes_txt=b"mine")

@@ -23,7 +23,6 @@ from tests.blender.shoot import Shoot, head_of, ops, reopened, strip_facts
 from tests.blender.windowed import as_in_a_window, press, some_are_made, ticks
 
 pytestmark = [
-    pytest.mark.own_process,
     pytest.mark.blender,
     pytest.mark.footage,
     pytest.mark.timeout(3600),
@@ -37,7 +36,7 @@ def test_prefetching_stands_still_and_comes_back(
 ) -> None:
     """Strips change only while nothing is prefetched; the person's choice is always back."""
     saved, crashed = tmp_path / "saved.blend", tmp_path / "crashed.blend"
-    scene = shoot.prepared(until=28)
+    scene = shoot.prepared(until=22)
     as_in_a_window(monkeypatch)
     scene.sequence_editor.use_prefetch = True
     seen: list[bool] = []
@@ -103,7 +102,7 @@ def test_prefetching_stands_still_and_comes_back(
 
 def test_syntheses_with_rendering_between(shoot: Shoot, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other as in a window, a frame rendered while each runs and after."""
-    scene = shoot.prepared(until=24)
+    scene = shoot.prepared()
     as_in_a_window(monkeypatch)
     scene.sequence_editor.use_prefetch = True
     scene.likeness.tier = "draft"
@@ -112,11 +111,11 @@ def test_syntheses_with_rendering_between(shoot: Shoot, monkeypatch: pytest.Monk
         bpy.context.scene.likeness.mouth = 0.3 + 0.02 * (k % 80)
         press(ops.synthesize)
         ticks(lambda: some_are_made() or not jobs.overview())
-        output.render_still(bpy.context.scene, still, 12 + k % 12)
+        output.render_still(bpy.context.scene, still, 12 + k % 6)
         ticks()
-        output.render_still(bpy.context.scene, still, 12 + k % 12)
+        output.render_still(bpy.context.scene, still, 12 + k % 6)
         files = strip_facts(bpy.context.scene)["head"]["files"]
-        assert (_last_state(), _on(), len(set(files))) == ("DONE", True, 12), k
+        assert (_last_state(), _on(), len(set(files))) == ("DONE", True, 6), k
 
 
 def _on() -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,9 @@ import blender_addon
 from blender_addon import versions
 from blender_addon.composite import synthesis
 from blender_addon.sequencer import head_strip
-from blender_addon.worker import jobs
+from blender_addon.worker import jobs, launch
 from blender_addon.worker.launch import has_torch
-from tests.blender.shoot import Shoot, absolute, head_of, ops, strip_facts
+from tests.blender.shoot import Shoot, absolute, head_of, ops, refused, said, strip_facts
 from tests.blender.windowed import as_in_a_window, press, some_are_made, ticks
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
 def test_each_button_is_one_undo_step(shoot: Shoot, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each button's work goes with one undo, though it came in many ticks."""
-    shoot.prepared(until=32)
+    shoot.prepared(until=22)
     as_in_a_window(monkeypatch)
     shown: list[int] = []
     show = synthesis.show
@@ -41,7 +42,7 @@ def test_each_button_is_one_undo_step(shoot: Shoot, monkeypatch: pytest.MonkeyPa
     # Frames came in several ticks, so there was something to be joined; they stay on the disk.
     assert len(set(shown)) > 2
     folder = absolute(_head_of_active().directory)
-    assert len(list(folder.glob("head_*.png"))) == 20
+    assert len(list(folder.glob("head_*.png"))) == 10
     # Once more from the same button: a step of its own, not a part of the first one's.
     bpy.context.scene.likeness.mouth = 0.5
     _assert_one_step(ops.synthesize)
@@ -56,7 +57,7 @@ def test_the_artists_own_edits_keep_their_steps(
     shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An edit while frames are made is a step of its own; then undo goes past the button."""
-    shoot.prepared(until=32)
+    shoot.prepared(until=22)
     as_in_a_window(monkeypatch)
     bpy.ops.ed.undo_push(message="before")
     press(ops.synthesize)
@@ -113,23 +114,38 @@ def _escape_keys() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.only_blender("5.0")
-def test_a_personalized_model_is_one_undo_step(
+def test_a_model_of_the_portrait_s_own_is_one_undo_step_and_is_used(
     shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The portrait's own model goes with one undo as well; its folder stays."""
     pytest.importorskip("torch", reason="personalizing needs torch")
     shoot.prepared()
+    assert "personalize first" in refused(ops.before_after)
+    assert has_torch()
+    with monkeypatch.context() as without:
+        without.setattr(launch, "has_torch", lambda: False)
+        assert "needs an environment with torch" in refused(ops.personalize)
     begin: Callable[..., str] = jobs.start
 
     def shortly(context: Any, kind: str, request: dict[str, Any], *rest: Any) -> str:
         request["command"] += ["--steps", "1", "--minutes", "0.1"]
         return begin(context, kind, request, *rest)
 
-    monkeypatch.setattr(jobs, "start", shortly)
-    assert has_torch()
-    as_in_a_window(monkeypatch)
-    assert _assert_one_step(ops.personalize)["model"]
-    assert absolute(bpy.context.scene.likeness.portraits[0].person).is_dir()
+    with monkeypatch.context() as window:
+        window.setattr(jobs, "start", shortly)
+        as_in_a_window(window)
+        assert _assert_one_step(ops.personalize)["model"]
+    scene = bpy.context.scene
+    assert "kept, from 1 picture" in said(scene)
+    person = scene.likeness.portraits[0].person
+    assert person.startswith("//likeness/lisa-") and absolute(person).is_dir()
+    assert ops.before_after() == {"FINISHED"}
+    scene.frame_current = 14
+    ops.test_frame()
+    assert json.loads(scene.likeness_jobs[-1].request)["person"].endswith("/person")
+    ops.person_remove()
+    assert "personalize first" in refused(ops.before_after)
+    ops.test_frame()
+    assert json.loads(scene.likeness_jobs[-1].request)["tier"] == "draft"
 
 
 def _assert_one_step(button: Callable[..., Any], **how: Any) -> dict[str, Any]:

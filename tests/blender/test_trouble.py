@@ -42,7 +42,7 @@ def second(footage: Path) -> Path:
 def test_a_killed_worker_and_a_cancelled_job_keep_what_is_whole(
     shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = shoot.prepared(until=28)
+    scene = shoot.prepared(until=22)
     as_in_a_window(monkeypatch, show_seconds=1e12)  # frames are shown at a job's end alone
     press(ops.synthesize)
     ticks(lambda: some_are_made(3))
@@ -55,12 +55,12 @@ def test_a_killed_worker_and_a_cancelled_job_keep_what_is_whole(
     # What was whole is shown, and is not made a second time.
     folder = absolute(head_of(scene).directory)
     there = sorted(path.name for path in folder.glob("head_*.png"))
-    assert 3 <= len(there) < 16
+    assert 3 <= len(there) < 10
     assert _shown(scene) == there
     press(ops.job_again, job=scene.likeness_jobs[-1].name)
     ticks()
     assert _ended(scene) == "DONE"
-    assert said(scene).startswith(_made_and_kept(16 - len(there), len(there)))
+    assert said(scene).startswith(_made_and_kept(10 - len(there), len(there)))
     assert not [path.name for path in folder.iterdir() if ".part" in path.name]
 
     scene.likeness.mouth = 0.5
@@ -70,16 +70,16 @@ def test_a_killed_worker_and_a_cancelled_job_keep_what_is_whole(
     ticks()
     assert _ended(scene) == "CANCELLED"
     kept = len(_shown(scene))
-    assert 3 <= kept < 16
+    assert 3 <= kept < 10
     press(ops.job_again, job=scene.likeness_jobs[-1].name)
     ticks()
-    assert said(scene).startswith(_made_and_kept(16 - kept, kept))
+    assert said(scene).startswith(_made_and_kept(10 - kept, kept))
 
 
 def test_what_is_removed_while_a_job_runs_is_named(
     shoot: Shoot, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = shoot.prepared(until=24)
+    scene = shoot.prepared(until=20)
     ops.synthesize()
     as_in_a_window(monkeypatch, show_seconds=1e12)
     scene.likeness.mouth = 0.6

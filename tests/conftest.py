@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOOTAGE_VARIABLE = "LIKENESS_FOOTAGE"
+SHARED_VARIABLE = "LIKENESS_SHARED_BY_TESTS"  # names a folder of this run
 INSIDE_VARIABLE = "LIKENESS_INSIDE_BLENDER"  # set in a Blender process: the version it must be
 # What `python -m inference` sets for itself.
 QUIET = {
@@ -24,7 +25,7 @@ QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }  # fmt: skip
 os.environ.update(QUIET)  # here, for libraries read it when they are imported
-_CACHE = pytest.StashKey[Path]()
+_RUN = pytest.StashKey[Path]()
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,37 @@ FAST = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Portraits' layers are made once a run; nobody's cache is touched."""
+    """Portraits' layers, and what `made_once` makes, are made once a run; no cache is touched."""
     # Commands write into pipes as on a person's machine, whatever this one's settings are.
     os.environ.pop("PYTHONUNBUFFERED", None)
     if not {"PYTEST_XDIST_WORKER", INSIDE_VARIABLE} & os.environ.keys():
-        config.stash[_CACHE] = Path(tempfile.mkdtemp(prefix="likeness-tests-"))
-        os.environ["LIKENESS_CACHE"] = str(config.stash[_CACHE])
+        folder = config.stash[_RUN] = Path(tempfile.mkdtemp(prefix="likeness-tests-"))
+        (folder / "cache").mkdir()
+        os.environ["LIKENESS_CACHE"] = str(folder / "cache")
+        os.environ[SHARED_VARIABLE] = str(folder / "shared")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if (cache := config.stash.get(_CACHE, None)) is not None:
-        shutil.rmtree(cache, ignore_errors=True)
+    if (folder := config.stash.get(_RUN, None)) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """A folder for all processes of a run: the first that asks for it fills it, others wait.
+
+    Nobody may change what is in it.
+    """
+    import fcntl  # not on Windows
+
+    folder = Path(os.environ[SHARED_VARIABLE]) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder.with_suffix(".done")
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -104,13 +125,15 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def untrained() -> Path:
     """The draft generator before training: its frames are the warp's. Takes ten seconds to make."""
-    from export.generators import export_warp
 
-    path = tmp_path_factory.mktemp("model") / "untrained.onnx"
-    export_warp(path, "draft")
-    return path
+    def make(folder: Path) -> None:
+        from export.generators import export_warp
+
+        export_warp(folder / "untrained.onnx", "draft")
+
+    return made_once("untrained", make) / "untrained.onnx"
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from export.data.prepare import prepare
+from tests.conftest import made_once
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +25,7 @@ def data(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(footage / "sample" / name, source / name)
         rows.append(f"{name},{split},{name[2:8]}{split}")
     (source / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
-    out = tmp_path_factory.mktemp("data")
-    prepare(source, out, processes=1)
-    return out
+    return made_once("data", lambda out: prepare(source, out, processes=1))
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +34,4 @@ def everybody(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for path in (footage / "sample").iterdir():
         shutil.copy(path, source / path.name)
-    out = tmp_path_factory.mktemp("data")
-    prepare(source, out, processes=1, val_share=0)
-    return out
+    return made_once("everybody", lambda out: prepare(source, out, processes=1, val_share=0))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from inference.forms import linear_forms
 from inference.head.shell import Shell
+from inference.pictures import rescaled
 from inference.warp.contour import sample
 from inference.warp.raster import SHIFT
 
@@ -37,6 +38,7 @@ _RINGS, _RAYS = 5, 36
 # Light is compared so far inside of the outline (eye distances), blurred by so much; tints (Lab)
 # nearer than the first are of one matter, farther than the second are not; and its bounds.
 _MATCHED, _MATCH_BLUR = (0.06, 0.12, 0.18), 0.06
+_LARGEST = 160.0  # pixels of an eye distance; in a larger picture nothing more is seen of it
 _ALIKE, _GAIN = (8.0, 18.0), (0.55, 1.5)
 # What is of one matter dissolves over this width, in eye distances; an ear, which stands out by
 # this ratio, does not.
@@ -125,9 +127,12 @@ def find_look(shell: Shell, pixels: NDArray[np.uint8], ears: Array, skull: Array
     pixels: (H, W, 3) of the crop. ears: (36,) as `find_ears` tells; skull: (36,) the outline's
     ratio without them.
     """
-    blurred = cv2.GaussianBlur(pixels, (0, 0), max(1.0, _MATCH_BLUR * shell.unit))
+    zoom = min(1.0, _LARGEST / shell.unit)
+    if zoom < 1:
+        pixels = rescaled(pixels, zoom)
+    blurred = cv2.GaussianBlur(pixels, (0, 0), max(1.0, _MATCH_BLUR * shell.unit * zoom))
     lab = cv2.cvtColor(blurred, cv2.COLOR_RGB2LAB)
-    own = _strip(shell, lab, shell.azimuth)
+    own = _strip(shell, lab, shell.azimuth, zoom)
     down, across = np.sin(shell.azimuth), np.cos(shell.azimuth)
     source = shell.azimuth.copy()
     for side in (across < 0, across >= 0):
@@ -139,12 +144,14 @@ def find_look(shell: Shell, pixels: NDArray[np.uint8], ears: Array, skull: Array
         costs = []
         for up in _UPS:
             taken = _further_up(shell.azimuth[side], up)
-            gap = np.linalg.norm((_strip(shell, lab, taken) - wanted) * (0.5, 1, 1), axis=1).mean()
+            gap = np.linalg.norm(
+                (_strip(shell, lab, taken, zoom) - wanted) * (0.5, 1, 1), axis=1
+            ).mean()
             room = _room(shell, taken).mean() / shell.unit
             unseen = _between(shell, taken, shell.cut).mean()
             costs.append(gap + _NARROW * max(0.0, 1 - room / _ROOM) + _UNSEEN * unseen)
         source[side] = _further_up(shell.azimuth[side], _UPS[int(np.argmin(costs))])
-    there = _strip(shell, lab, source)
+    there = _strip(shell, lab, source, zoom)
     hue = np.linalg.norm((own - there)[:, 1:], axis=1)
     alike = np.clip((_ALIKE[1] - hue) / (_ALIKE[1] - _ALIKE[0]), 0, 1)
     gain = alike * np.log(np.clip((own[:, 0] + 8) / (there[:, 0] + 8), *_GAIN))
@@ -162,10 +169,11 @@ def _further_up(azimuth: Array, share: float) -> Array:
     return np.asarray(crown + share * turned)
 
 
-def _strip(shell: Shell, lab: NDArray[np.uint8], azimuth: Array) -> Array:
-    """The mean colour (N, 3) just inside of the outline."""
+def _strip(shell: Shell, lab: NDArray[np.uint8], azimuth: Array, zoom: float) -> Array:
+    """The mean colour (N, 3) just inside of the outline; lab: `zoom` times as large as the crop."""
     depth = np.broadcast_to(np.array(_MATCHED) * shell.unit, (len(azimuth), len(_MATCHED)))
-    where = (_from_outline(shell, azimuth, depth) - 0.5).reshape(-1, 2).astype(np.float32)
+    where = zoom * _from_outline(shell, azimuth, depth) - 0.5
+    where = where.reshape(-1, 2).astype(np.float32)
     found = sample(lab, where, cv2.INTER_LINEAR).reshape(-1, len(_MATCHED), 3)
     return np.asarray(found.mean(axis=1), np.float64)
 

@@ -15,6 +15,7 @@ from inference.capture.finder import shrink_for_detection
 from inference.errors import InputError
 from inference.landmarks import OVAL
 from inference.pictures import StillPicture, read_picture
+from inference.remembered import remembered
 
 # The crop's side in units of the face outline's larger side, and how far its centre lies above
 # the outline's, in the same unit: room for hair above, for the neck below.
@@ -76,12 +77,17 @@ def open_portrait(path: Path, face: int | None = None) -> Portrait:
     """
     picture = read_picture(path)
     small, factor = shrink_for_detection(picture.rgb8(), longest=1920)
-    faces = [points * np.float32(factor) for points in find_faces(small)]
+    faces = [points * np.float32(factor) for points in _faces_in(small)]
     points = _choose(faces, face, path)
     side = float(np.ptp(points[list(OVAL), :2], axis=0).max())
     if side < SMALLEST_FACE:
         raise InputError(f"{path}: the face is only {side:.0f} pixels high; use a larger picture")
     return Portrait(path, picture, points, crop_box(points, picture.size))
+
+
+@remembered(8)
+def _faces_in(picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    return find_faces(picture)
 
 
 def crop_box(points: NDArray[np.float32], size: tuple[int, int]) -> Box:

@@ -34,7 +34,7 @@ def open_session(
     if provider not in PROVIDERS:
         raise InputError(f"there is no provider '{provider}'; choose one of {', '.join(PROVIDERS)}")
     if provider != "cpu":
-        missing = _why_no_cuda()
+        missing = why_no_cuda()
         if missing is None:
             session = session_on(path, [(CUDA, _cuda_options()), CPU], threads, data)
             # The list of available providers promises CUDA on every machine: only this tells.
@@ -107,7 +107,7 @@ def session_on(
         ) from None
 
 
-def _why_no_cuda() -> str | None:
+def why_no_cuda() -> str | None:
     """What keeps CUDA from running here, as far as can be seen without trying."""
     if CUDA not in onnxruntime.get_available_providers():
         return "this ONNX Runtime was built without it"

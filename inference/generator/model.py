@@ -25,6 +25,7 @@ from inference.sessions import (
     open_session,
     run_session,
     session_on,
+    why_no_cuda,
 )
 
 _LONGEST_TRIAL = 15.0  # seconds; the shipped ones take a third of a second
@@ -88,11 +89,14 @@ def load_generator(tier_or_file: str | Path, provider: str = "auto", threads: in
     somebody brought is run once, to see whether it answers as it must.
     """
     path = model_path(tier_or_file)
+    faster = path.with_name(path.stem + contract.INT8_SUFFIX)
+    has_faster = tier_or_file in contract.TIERS and faster.is_file()
+    if has_faster and (provider == "cpu" or (provider == "auto" and why_no_cuda())):
+        path = faster  # at once: to open the other first takes as long again
     data = _model_bytes(path)
     session, reason = open_session(path, provider, threads, data)
     ran = "cuda" if session.get_providers()[0] == CUDA else "cpu"
-    faster = path.with_name(path.stem + contract.INT8_SUFFIX)
-    if ran == "cpu" and tier_or_file in contract.TIERS and faster.is_file():
+    if ran == "cpu" and has_faster and path != faster:
         path, data = faster, _model_bytes(faster)
         session = session_on(path, [CPU], threads, data)
     meta = metadata(session, path)

@@ -18,6 +18,7 @@ from inference.head.ears import CHEEKS
 from inference.landmarks import OVAL
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.pose import Pose, fit_pose
+from inference.remembered import remembered
 from inference.warp.warp import GRID
 
 Points = NDArray[np.float32]
@@ -68,6 +69,7 @@ class DrawnNeck:
     alpha: Plane
 
 
+@remembered(8)
 def build_neck(
     points: Points, pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], size: tuple[int, int]
 ) -> Neck:

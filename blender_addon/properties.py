@@ -102,6 +102,7 @@ class LikenessFace(PropertyGroup):
     points: StringProperty(
         subtype="FILE_PATH", options=_RELATIVE, description="Landmarks, in pixels of the picture"
     )
+    shows: StringProperty(description="How it is held and what it does")
 
 
 class LikenessPicture(PropertyGroup):
@@ -115,6 +116,9 @@ class LikenessPicture(PropertyGroup):
         name="Face",
         description="Which face is meant, counted from left to right; 0 while none is chosen",
         min=0,
+    )
+    use: BoolProperty(
+        name="Use", description="Let frames take from this picture what it shows best", default=True
     )
 
 

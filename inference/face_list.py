@@ -22,6 +22,7 @@ from inference.landmarks import OVAL
 from inference.outputs import FolderKind, claim_folder
 from inference.pictures import read_picture
 from inference.portrait import crop_box
+from inference.shows import shows
 
 _THUMBNAIL = 256  # pixels of its longer side
 _MARGIN = 0.35  # around the face's outline, in units of its own side
@@ -33,7 +34,7 @@ class ListedFace:
 
     box: x, y, width, height of its outline in pixels; crop: of the part of the picture that its
     head layer would cover, which may reach beyond it; points: a .npy of (478, 3) float32 in pixels
-    of the picture.
+    of the picture. shows: how it is held and what it does, of `inference.shows`.
     """
 
     number: int
@@ -41,6 +42,7 @@ class ListedFace:
     crop: tuple[int, int, int, int]
     thumbnail: Path
     points: Path
+    shows: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def list_faces(
         with written_whole(landmarks) as part, part.open("wb") as file:
             np.save(file, points.astype(np.float32))
         crop = astuple(crop_box(points, picture.size))
-        faces.append(ListedFace(number, box, crop, thumbnail, landmarks))
+        faces.append(ListedFace(number, box, crop, thumbnail, landmarks, shows(points)))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return FaceList(path, picture.size, digest, tuple(faces))
 

@@ -15,14 +15,12 @@ from inference.capture.video import open_footage, read_frames
 from inference.errors import Cancelled, InputError
 from inference.files import write_whole
 from inference.frames import encode_frame
-from inference.landmarks import LIP_CORNERS, interocular
 from inference.merge.sharpness import face_sharpness
 from inference.outputs import FolderKind, OwnedFolder, check_claimable, claim_folder
-from inference.performance.face.canonical import canonical_face
 from inference.performance.face.measures import eye_opening, mouth_opening
-from inference.performance.face.pose import fit_poses
 from inference.portrait import SMALLEST_FACE
 from inference.progress import Progress, portions
+from inference.shows import OPEN, TURN, shows, turns_of
 from inference.sources import looks, spread
 from inference.track import LandmarkTrack
 
@@ -33,9 +31,6 @@ Points = NDArray[np.float32]
 
 _SHARP = 0.7  # of the usual sharpness: a frame below it is blurred by motion
 _UNLIKE = 0.7  # steps of `looks`: a frame that is nearer to one that was chosen adds nothing
-# What a picture is good for, where it differs from the first one by so much: degrees of turning
-# and nodding; the lips' gap in widths of the mouth; the mouth's width, as a factor; the lids' gap.
-_TURN, _NOD, _OPEN, _WIDE, _SHUT = 8.0, 7.0, 0.12, 1.1, 0.6
 
 
 @dataclass(frozen=True)
@@ -101,10 +96,10 @@ def choose(track: LandmarkTrack, sharpness: dict[int, float], count: int) -> lis
     usual = float(np.median(list(sharpness.values())))
     frames = [frame for frame, sharp in sharpness.items() if sharp >= _SHARP * usual]
     faces = track.points[frames]
-    turns = _turns(faces)
+    turns = turns_of(faces)
     lips = np.array([mouth_opening(face) for face in faces])
     eyes = np.array([eye_opening(face) for face in faces])
-    calm = np.linalg.norm(turns, axis=1) / _TURN + lips / _OPEN
+    calm = np.linalg.norm(turns, axis=1) / TURN + lips / OPEN
     calm += 4 * np.maximum(0, 1 - eyes / np.median(eyes))
     order = [int(np.argmin(calm)), *range(len(frames))]  # the first one twice: it is like itself
     rows = looks(faces[order], faces[order[0]])
@@ -114,7 +109,11 @@ def choose(track: LandmarkTrack, sharpness: dict[int, float], count: int) -> lis
         if not taken or apart.min() > _UNLIKE:
             taken.append(row)
     picked = [order[row] for row in taken]
-    return [Still(frames[i], _shows(faces[picked[0]], faces[i], i == picked[0])) for i in picked]
+    leading = faces[picked[0]]
+    return [
+        Still(frames[i], "leads" if i == picked[0] else shows(faces[i], leading) or "other")
+        for i in picked
+    ]
 
 
 def longest_shot(track: LandmarkTrack) -> tuple[int, int]:
@@ -126,29 +125,3 @@ def longest_shot(track: LandmarkTrack) -> tuple[int, int]:
 
 def _large(track: LandmarkTrack, frame: int) -> bool:
     return float(np.ptp(track.points[frame, :, :2], axis=0).max()) >= SMALLEST_FACE
-
-
-def _turns(faces: Points) -> NDArray[np.float64]:
-    """By how many degrees faces (F, 478, 3) are turned to the picture's right, and down: (F, 2)."""
-    rotation = fit_poses(canonical_face().mean, faces).rotation
-    return np.asarray(-np.degrees(np.arcsin(np.clip(rotation[:, :2, 2], -1, 1))))
-
-
-def _shows(leading: Points, face: Points, leads: bool) -> str:
-    if leads:
-        return "leads"
-    turns = _turns(np.stack([face, leading]))
-    across, down = turns[0] - turns[1]
-    lips = mouth_opening(face) - mouth_opening(leading)
-    eyes = eye_opening(face) / eye_opening(leading)
-    wide = [
-        float(np.linalg.norm(each[LIP_CORNERS[0]] - each[LIP_CORNERS[1]])) / interocular(each)
-        for each in (face, leading)
-    ]
-    words = [
-        ("right", across > _TURN), ("left", across < -_TURN), ("down", down > _NOD),
-        ("up", down < -_NOD), ("mouth-open", lips > _OPEN),
-        ("smile", wide[0] > _WIDE * wide[1] and lips < _OPEN),
-        ("eyes-closed", eyes < 1 - _SHUT),
-    ]  # fmt: skip
-    return "-".join(word for word, true in words if true) or "other"

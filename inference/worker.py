@@ -282,6 +282,7 @@ def _listed(result: FaceList) -> dict[str, Any]:
                 "crop": list(face.crop),
                 "thumbnail": str(face.thumbnail),
                 "points": str(face.points),
+                "shows": face.shows,
             }
             for face in result.faces
         ],

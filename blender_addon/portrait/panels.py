@@ -53,13 +53,19 @@ class LIKENESS_UL_pictures(bpy.types.UIList):
         _property: str,
         index: int,
     ) -> None:
-        layout.label(text=item.name, icon="IMAGE_DATA" if index else "KEYTYPE_KEYFRAME_VEC")
-        words = [] if index else ["leads"]
-        words += [f"{len(item.faces)} faces"] if len(item.faces) > 1 else []
-        if words:
-            row = layout.row()
-            row.alignment = "RIGHT"
-            row.label(text=", ".join(words))
+        layout = layout.row()
+        layout.active = item.use or not index
+        icon = thumbnail(item.faces[0].thumbnail) if len(item.faces) == 1 else 0
+        if icon:
+            layout.label(text=item.name, icon_value=icon)
+        else:
+            layout.label(text=item.name, icon="IMAGE_DATA" if index else "KEYTYPE_KEYFRAME_VEC")
+        row = layout.row()
+        row.alignment = "RIGHT"
+        if words := portraits.words_on(item, leads=not index):
+            row.label(text=words)
+        if index:
+            row.prop(item, "use", text="")
 
 
 class LIKENESS_PT_portrait(StepPanel):

@@ -180,12 +180,15 @@ def consent_missing(portrait: LikenessPortrait) -> str:
 
 
 def checked_pictures(portrait: LikenessPortrait, final: bool) -> list[Path]:
-    """The portrait's files, the one that leads first. final: only with consent to these files.
+    """The files of the portrait's pictures that are used, the one that leads first.
+
+    final: only with consent to these files.
 
     InputError when a file is gone, was changed, shows several faces, or consent is missing.
     """
     paths = []
-    for number, picture in enumerate(portrait.pictures, 1):
+    used = [picture for index, picture in enumerate(portrait.pictures) if picture.use or not index]
+    for number, picture in enumerate(used, 1):
         path = folders.existing(picture.path, f"picture {number} of '{portrait.name}'")
         if len(picture.faces) > 1 and not picture.face:
             raise InputError(
@@ -201,15 +204,22 @@ def checked_pictures(portrait: LikenessPortrait, final: bool) -> list[Path]:
         if missing := consent_missing(portrait):
             raise InputError(f"{missing}: record in Portrait whose face this is, then synthesize")
         changed = [
-            p
-            for p, one in zip(paths, portrait.pictures, strict=True)
-            if folders.hash_of(p) != one.sha256
+            p for p, one in zip(paths, used, strict=True) if folders.hash_of(p) != one.sha256
         ]
         if changed:
             raise InputError(
                 f"{changed[0]}: the file has changed since consent was recorded; record it again"
             )
     return paths
+
+
+def words_on(picture: LikenessPicture, leads: bool) -> str:
+    """What the list of pictures says of one."""
+    words = ["leads"] if leads else []
+    if len(picture.faces) > 1:
+        words.append(f"{len(picture.faces)} faces")
+    words += [face.shows for face in picture.faces if face.shows and len(picture.faces) == 1]
+    return ", ".join(words)
 
 
 def _hashes(portrait: LikenessPortrait) -> str:
@@ -304,6 +314,7 @@ def apply_faces(
         face.number, face.box = found["number"], [round(value) for value in found["box"]]
         face.crop = found["crop"]
         face.thumbnail, face.points = found["thumbnail"], found["points"]
+        face.shows = found["shows"].replace("-", " ")
     count = len(picture.faces)
     if picture.face > count:
         picture.face = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -159,7 +159,8 @@ def _interval(named: int, count: int) -> tuple[float, float]:
 def _read(files: Sequence[ClipFile], shots: int, each: int) -> Iterator[EvaluationClip]:
     for file in files:
         try:
-            yield read_clip(file, shots, -(-each // RUN) * RUN)
+            clip = read_clip(file, shots, each * RUN)
+            yield replace(clip, targets=clip.targets[::RUN])  # neighbours look alike
         except InputError:
             continue
 
@@ -182,11 +183,13 @@ def _frames(
     """Each frame's two pictures by name."""
     if not frames:
         return
-    shown = {frame: {} if len(generators) > 1 else {REAL: clip.pictures[frame]} for frame in frames}
+    clip = replace(clip, targets=tuple(frames), found=(None,) * len(frames))
+    shown: dict[int, dict[str, Picture]] = {
+        frame: {} if len(generators) > 1 else {REAL: clip.pictures[frame]} for frame in frames
+    }
     for name, generator in generators.items():
         for made in reenact_self(clip, shots, generator):
-            if made.frame in shown:
-                shown[made.frame][name] = made.pictures["generator"]
+            shown[made.frame][name] = made.pictures["generator"]
     yield from shown.items()
 
 

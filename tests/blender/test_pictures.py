@@ -94,6 +94,18 @@ def test_several_pictures_make_one_person(shoot: Shoot, folder: Path) -> None:
     ops.synthesize()
     assert said(scene).startswith("0 frames made, 3 kept")
 
+    # Switched off, a picture lends nothing; the one that leads always counts.
+    portrait = scene.likeness.portraits[0]
+    for picture in portrait.pictures:
+        picture.use = picture.name == "third.png"
+    ops.synthesize()
+    assert said(scene).startswith("3 frames made")
+    home = absolute(head_of(scene).directory)
+    used = [Path(path).name for path in _asked(home, "job.json")["job"]["portrait"]]
+    assert used == ["pair.png", "third.png"]
+    portrait.pictures[1].use = True
+    ops.synthesize()
+
     third = folder / "third.png"
     away = third.rename(folder / "away.png")
     for line in (
@@ -102,7 +114,6 @@ def test_several_pictures_make_one_person(shoot: Shoot, folder: Path) -> None:
         refused(ops.consent_record, who="B", basis="LICENSED"),
     ):
         assert "third.png" in line and "is not there any more" in line
-    portrait = scene.likeness.portraits[0]
     portrait.picture_index = 2
     ops.picture_remove()
     away.rename(third)

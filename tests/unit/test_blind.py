@@ -15,7 +15,7 @@ import pytest
 from export.cli import main
 from export.data.clips import ClipFile
 from export.evaluation.blind import PAIRS, REAL, Pair, make_pairs, score, write_key
-from export.evaluation.clips import EvaluationClip
+from export.evaluation.clips import RUN, EvaluationClip
 from inference.demo import PORTRAIT
 from inference.errors import InputError
 from inference.generator.model import load_generator
@@ -23,7 +23,7 @@ from inference.outputs import claim_folder
 from inference.portrait import open_portrait
 from inference.track import LandmarkTrack
 
-COUNT = 6
+COUNT = 4 * RUN
 
 
 def still_clip(name: str) -> EvaluationClip:

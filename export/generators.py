@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from export.checkpoint import UNTRAINED, Origin, load_embedder, load_weights, state_hash
+from export.data.shards import PreparedData
 from export.export_onnx import ExportReport, export_onnx
 from export.graphs import Port
 from export.half import compute_in_half
@@ -88,6 +89,7 @@ def export_quantized_warp(
     data: a folder that `prepare` wrote. Raises as `export_warp` and `quantize` do.
     """
     beside = _check(path, checkpoint)
+    PreparedData(data, "train")  # what is wrong with it is told before the export, not after
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "plain.onnx")
         export_warp(plain, tier, size, checkpoint=checkpoint)

@@ -140,12 +140,14 @@ def _synthesize(options: argparse.Namespace) -> int:
         box=options.box,
         feather=options.feather,
         teeth=TeethLook(**{name: getattr(options, f"teeth_{name}") for name in RANGES}),
+        base=options.base,
+        note=options.note,
     )
     result = synthesize(
         job, progress_line("synthesize"), preparing=progress_line("prepare", "steps")
     )
     say(
-        f"{options.out}: {result.made} frames made, {result.kept} kept, {result.gaps} gaps "
+        f"{result.out}: {result.made} frames made, {result.kept} kept, {result.gaps} gaps "
         f"bridged; ran on {result.provider} ({result.reason})"
         + (f"; {result.words}" if result.words else "")
     )
@@ -306,6 +308,11 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument(
         "--box", action="store_true", help="move the head with its background, as a soft-edged box"
     )
+    synth.add_argument(
+        "--base", type=Path, metavar="DIR",
+        help="earlier frames that must not change: adds to them, or links in --out what stays",
+    )  # fmt: skip
+    synth.add_argument("--note", default="", help="a line on what is new, kept in job.json")
     synth.add_argument("--format", choices=FORMATS, default="png")
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
     synth.add_argument("--provider", choices=PROVIDERS, default="auto")

@@ -77,6 +77,9 @@ class SynthesizeJob:
     alpha, plate: pictures of the artist's own, of the person's matte and of what lies behind the
     person. box: move the head with what surrounds it, as a soft-edged box. teeth: of those that are
     drawn where the portrait shows none.
+    base: a folder of earlier frames, which are never changed. Where this job would only add to
+    them it works there; else `out` is a version of its own, and what stays as it was is linked.
+    note: a line on what is new, kept beside the frames.
     """
 
     portrait: tuple[Path, ...]
@@ -105,6 +108,8 @@ class SynthesizeJob:
     plate: Path | None = None
     box: bool = False
     teeth: TeethLook = MEAN
+    base: Path | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

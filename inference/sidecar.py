@@ -18,8 +18,9 @@ import contextlib
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,8 @@ _NOT_THE_PICTURE = {
     "matte",
     "alpha",
     "plate",
+    "base",
+    "note",
 }
 _THE_TARGET = {
     "track", "performance", "transfer", "neutral", "gains", "neutralize", "smooth_pose",
@@ -73,7 +76,7 @@ _THE_TARGET = {
 
 def _made_before_records(folder: Path) -> bool:
     placement = _known(folder / PLACEMENT)
-    return placement.get("likeness") == _VERSION and "fingerprint" in _known(folder / JOB)
+    return placement.get("likeness") == _VERSION and "fingerprint" in known_job(folder)
 
 
 FRAMES = FolderKind(
@@ -121,11 +124,11 @@ class FrameFolder:
         path = self.owned.file(MARKS)
         patterns = _patterns(self.path)
         try:
-            known = path.read_bytes() if path.is_file() else b""
+            known = read_marks(self.path)
             changed: dict[int, bytes] = {}
             for index, points in targets.items():
-                mark = self._mark(points)
-                if known[index * _MARK_SIZE : (index + 1) * _MARK_SIZE] != mark:
+                mark = frame_mark(self.shared, points)
+                if not known.is_of(index, mark):
                     for pattern in patterns:
                         self.owned.file(pattern % index).unlink(missing_ok=True)
                     changed[index] = mark
@@ -159,14 +162,38 @@ class FrameFolder:
             with (self.path / MARKS).open("rb") as file:
                 file.seek(index * _MARK_SIZE)
                 wanted = file.read(_MARK_SIZE)
-            if wanted != self._mark(points):
+            if wanted != frame_mark(self.shared, points):
                 raise LikenessError(
                     f"{path}: another run began to make other frames in this folder; this one "
                     "has stopped, give each a folder of its own"
                 )
 
-    def _mark(self, points: NDArray[np.float32]) -> bytes:
-        return hashlib.sha256(self.shared + points.tobytes()).digest()
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of a folder's frames, 32 bytes each."""
+
+    data: bytes
+
+    def is_of(self, index: int, mark: bytes) -> bool:
+        """Was the frame of this index made from what the mark tells of?"""
+        return self.data[index * _MARK_SIZE : (index + 1) * _MARK_SIZE] == mark
+
+
+def read_marks(folder: Path) -> Marks:
+    """A folder's marks, none where it has none. OSError when they cannot be read."""
+    path = folder / MARKS
+    return Marks(path.read_bytes() if path.is_file() else b"")
+
+
+def frame_mark(shared: bytes, points: NDArray[np.float32]) -> bytes:
+    """A frame's mark. shared: as `shared_mark` makes it. points: its target landmarks (478, 3)."""
+    return hashlib.sha256(shared + points.tobytes()).digest()
+
+
+def frame_pattern(job: SynthesizeJob) -> str:
+    """The names of a job's frames; it takes the zero-based frame of the track."""
+    return f"{job.layer}_%06d{frame_suffix(job.format)}"
 
 
 @contextlib.contextmanager
@@ -176,14 +203,16 @@ def open_frames(
     track: LandmarkTrack,
     shared: bytes,
     match: ColourMatch | None = None,
+    begun: Callable[[OwnedFolder], None] | None = None,
 ) -> Iterator[FrameFolder]:
     """The job's folder, made and claimed, for as long as the block lasts.
 
     shared: as `shared_mark` makes it. match: the colour match that all frames get, for the record.
+    begun: fills the folder where it is new, before its frames are looked at.
     Its sidecars are written, and what can be no frame of this job is removed, of our own files.
     Raises InputError when it is not ours, another run is at it, or it cannot be written.
     """
-    pattern = f"{job.layer}_%06d{frame_suffix(job.format)}"
+    pattern = frame_pattern(job)
     _refuse_strangers(job, pattern, len(track), portrait.picture.turned)
     owned = claim_folder(job.out, FRAMES, _inputs(job))
     with work_together(owned.file(LOCK), _run_key(job, shared, track)) as work:
@@ -193,6 +222,8 @@ def open_frames(
                 part.unlink(missing_ok=True)
         _remove_stale(folder, len(track))
         _write_sidecars(folder, job, portrait, track, match)
+        if begun is not None:
+            begun(owned)
         work.share()
         yield folder
 
@@ -221,9 +252,7 @@ def _run_key(job: SynthesizeJob, shared: bytes, track: LandmarkTrack) -> bytes:
     digest = hashlib.sha256(shared)
     digest.update(track.points.tobytes())
     digest.update(track.valid.tobytes())
-    choices = {k: _plain(v) for k, v in asdict(job).items() if k in _THE_TARGET | {"matte"}}
-    for name in ("track", "performance"):  # by what is in them, above
-        choices.pop(name)
+    choices = {**target_choices(job), "matte": job.matte}  # the motion by what is in it, above
     digest.update(json.dumps(choices, sort_keys=True).encode())
     return digest.hexdigest().encode()
 
@@ -237,16 +266,16 @@ def _inputs(job: SynthesizeJob) -> list[Path]:
 
 def _patterns(folder: Path) -> set[str]:
     """The patterns of the frames and mattes that the folder's sidecars name as its own."""
-    named = _known(folder / JOB).get("patterns")
+    named = known_job(folder).get("patterns")
     if named is None:  # made before they were listed
-        placement = _known(folder / PLACEMENT)
+        placement = known_placement(folder)
         named = [placement.get("pattern"), placement.get("matte")]
     return {p for p in named if p in _PATTERNS} if isinstance(named, list) else set()
 
 
-def _names(folder: Path) -> set[str]:
+def frame_names(folder: Path) -> set[str]:
     """The frames and mattes that the folder's sidecars name as its own."""
-    count = _known(folder / PLACEMENT).get("count")
+    count = known_placement(folder).get("count")
     if not isinstance(count, int) or not 0 < count <= _MOST:
         return set()
     return {pattern % index for pattern in _patterns(folder) for index in range(count)}
@@ -256,7 +285,7 @@ def _refuse_strangers(job: SynthesizeJob, pattern: str, count: int, upright: boo
     """In a folder of ours too there may lie a file that our sidecars do not name."""
     if not job.out.is_dir():
         return
-    ours = _names(job.out) | {str(_known(job.out / PLACEMENT).get("portrait"))}
+    ours = frame_names(job.out) | {str(known_placement(job.out).get("portrait"))}
     wanted = {pattern % index for index in range(count)} | ({UPRIGHT} if upright else set())
     if job.matte in MATTES:
         wanted |= {MATTES[job.matte] % index for index in range(count)}
@@ -274,7 +303,7 @@ def _remove_stale(folder: FrameFolder, count: int) -> None:
     Those of other pixels go as their marks are set. A matte that is not wanted now may be again.
     """
     kept = {pattern % index for pattern in _kept_patterns(folder) for index in range(count)}
-    for name in sorted(_names(folder.path) - kept):
+    for name in sorted(frame_names(folder.path) - kept):
         try:
             if FRAMES.pattern.fullmatch(name) and not (folder.path / name).is_symlink():
                 (folder.path / name).unlink(missing_ok=True)
@@ -283,7 +312,7 @@ def _remove_stale(folder: FrameFolder, count: int) -> None:
 
 
 def _kept_patterns(folder: FrameFolder) -> set[str]:
-    same = _known(folder.path / JOB).get("fingerprint") == folder.shared.hex()
+    same = known_job(folder.path).get("fingerprint") == folder.shared.hex()
     known = _patterns(folder.path) & set(MATTES.values()) if same else set()
     return {folder.pattern, *known} | ({folder.matte} if folder.matte else set())
 
@@ -326,6 +355,8 @@ def _write_sidecars(
     content: dict[str, object] = {
         "fingerprint": folder.shared.hex(),
         "patterns": patterns,
+        "motion": _hash_of(job.performance or job.track),
+        "begun": known_job(folder.path).get("begun") or datetime.now(UTC).isoformat("T", "seconds"),
         "job": {"do": "synthesize", **asked},
     }
     _write(folder.owned.file(JOB), content)
@@ -338,6 +369,29 @@ def _known(path: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def known_job(folder: Path) -> dict[str, object]:
+    """What a folder's job.json says; nothing where there is none."""
+    return _known(folder / JOB)
+
+
+def known_placement(folder: Path) -> dict[str, object]:
+    """What a folder's head.json says; nothing where there is none."""
+    return _known(folder / PLACEMENT)
+
+
+def target_choices(job: SynthesizeJob) -> dict[str, object]:
+    """What decides a job's target landmarks, but for the motion's own file, as job.json has it."""
+    asked = {key: _plain(value) for key, value in asdict(job).items()}
+    return {key: asked[key] for key in sorted(_THE_TARGET - {"track", "performance"})}
+
+
+def _hash_of(path: Path | None) -> str:
+    if path is None:
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _plain(value: object) -> object:

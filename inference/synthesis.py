@@ -29,6 +29,7 @@ from inference.progress import Progress
 from inference.render import StageClock, face_matte, render
 from inference.scene import build_scene
 from inference.sidecar import open_frames
+from inference.versions import choose_version
 
 # Pixels of a crop from which on frames are made one by one: each takes some 50 bytes a pixel.
 _LARGE = 6_000_000
@@ -40,7 +41,7 @@ class Synthesized:
 
     gaps: frames in which the driver's face was not seen. provider, reason: what the network ran
     on, and why. seconds: thread time by stage. wall: seconds from the first frame to the last.
-    words: what to look at in the matte, or "".
+    out: the folder they lie in. words: what to look at in the matte, or "".
     """
 
     made: int
@@ -51,6 +52,7 @@ class Synthesized:
     training: str
     seconds: dict[str, float]
     wall: float
+    out: Path
     words: str = ""
 
 
@@ -78,7 +80,8 @@ def synthesize(
     scene = replace(scene, retarget=targets.__getitem__)
     clock = StageClock()
     start = time.perf_counter()
-    with open_frames(job, scene.portrait, track, scene.mark, scene.match) as folder:
+    job, begun = choose_version(job, scene.mark, targets)
+    with open_frames(job, scene.portrait, track, scene.mark, scene.match, begun) as folder:
         wanted = folder.missing(targets)
         kept = len(frames) - len(wanted)
 
@@ -117,6 +120,7 @@ def synthesize(
         scene.generator.training,
         dict(clock.seconds),
         time.perf_counter() - start,
+        job.out,
         scene.words,
     )
 

@@ -315,6 +315,7 @@ def _synthesized(result: Synthesized) -> dict[str, Any]:
         "provider": result.provider,
         "reason": result.reason,
         "words": result.words,
+        "out": str(result.out),
     }
 
 

@@ -56,6 +56,47 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+def test_what_was_put_out_never_changes_and_what_stays_is_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version beside its base: only what differs is made, on disks with links and without."""
+    first = replace(JOB, out=tmp_path / "v001", base=tmp_path / "none", note="first")
+    assert synthesize(first).made == 3
+    more = replace(first, out=tmp_path / "v002", base=first.out, frames=(0, 3), note="")
+    made = synthesize(more)
+    assert (made.made, made.kept, made.out) == (1, 3, first.out)  # only added to
+    assert not more.out.exists()
+    before = contents(first.out)
+    assert json.loads(before["job.json"])["job"]["note"] == "first"
+
+    # Of the four frames two are wanted otherwise; the others stay as they are.
+    other = replace(more, frames=(2, 3), gains=Gains(mouth=0.5), note="mouth 1.0 -> 0.5")
+    made = synthesize(other)
+    assert (made.made, made.kept, made.out) == (2, 0, other.out)
+    assert contents(first.out) == before
+    same = [a.samefile(other.out / a.name) for a in sorted(first.out.glob("head_*.png"))]
+    assert same == [True, True, False, False]
+    assert synthesize(other).kept == 2  # the same button once more, in the same version
+    monkeypatch.setattr(os, "link", raising)
+    third = replace(other, base=other.out, out=tmp_path / "v003", frames=(3, 3), gains=Gains())
+    assert synthesize(third).made == 1
+    now = frames_of(third.out)
+    assert len(now) == 4 and now["head_000003.png"] == before["head_000003.png"]
+    assert {now[n] == data for n, data in frames_of(other.out).items()} == {True, False}
+
+    # Another size, form or network: nothing of it has a place beside the old frames.
+    for number, changed in enumerate((replace(third, format="exr"), replace(third, box=True)), 4):
+        job = replace(changed, base=third.out, out=tmp_path / f"v{number:03d}", frames=(0, 0))
+        assert synthesize(job).made == 1
+    with pytest.raises(InputError, match="holds frames that this would change"):
+        synthesize(replace(other, gains=Gains(mouth=0.2)))
+    assert frames_of(first.out) == {n: d for n, d in before.items() if n.startswith("head_")}
+
+
+def raising(*_: object) -> None:
+    raise OSError("no links here")
+
+
 STRANGERS = (
     "head_shot.jpg", "matte_v01.exr", "full_res.png", "head_1.png", "head_0000001.png",
     "head_000001.jpg", "head_notes.txt", "portrait.png", "frames.marks.bak",

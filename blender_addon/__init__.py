@@ -30,10 +30,12 @@ MODULES = (
     "performance.record_operator",
     "animate.operators",
     "composite.operators",
+    "composite.version_operators",
     "portrait.panels",
     "performance.panels",
     "animate.panels",
     "composite.panels",
+    "composite.version_panel",
 )
 
 _registered: list[Any] = []

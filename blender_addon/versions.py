@@ -18,6 +18,11 @@ def strips(editor: bpy.types.SequenceEditor) -> Any:
     return editor.strips if hasattr(editor, "strips") else editor.sequences  # type: ignore[attr-defined]
 
 
+def all_strips(editor: bpy.types.SequenceEditor) -> Any:
+    """Every strip of a sequence editor, those inside of meta strips too."""
+    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all  # type: ignore[attr-defined]
+
+
 def span(strip: bpy.types.Strip) -> tuple[int, int]:
     """First frame of a strip on the timeline, and the frame after its last."""
     if hasattr(strip, "left_handle"):  # 5.1

@@ -84,6 +84,7 @@ FRAMES = FolderKind(
     (
         r"(head|person|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.(png|exr)", r"upright\.png",
         r"head\.json", r"job\.json", r"frames\.marks", r"frames\.lock", r"pending\.png",
+        r"used\.json",
     ),
     _made_before_records,
 )  # fmt: skip
@@ -356,7 +357,8 @@ def _write_sidecars(
         "fingerprint": folder.shared.hex(),
         "patterns": patterns,
         "motion": _hash_of(job.performance or job.track),
-        "begun": known_job(folder.path).get("begun") or datetime.now(UTC).isoformat("T", "seconds"),
+        "begun": known_job(folder.path).get("begun")
+        or datetime.now(UTC).isoformat("T", "milliseconds"),
         "job": {"do": "synthesize", **asked},
     }
     _write(folder.owned.file(JOB), content)

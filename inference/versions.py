@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of head frames, beside each other: what was put out is never changed.
+"""Versions of head frames, beside each other: what was made is never changed.
 
 A job with a `base` works there as long as it only adds frames. As soon as one that is there would
 be another, or frames of other choices would come beside it, the job begins a folder of its own.

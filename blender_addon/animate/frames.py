@@ -10,6 +10,7 @@ import bpy
 
 from .. import versions
 from ..errors import InputError
+from ..performance import edits
 from ..performance import takes as performance
 from ..portrait import portraits
 from ..properties import (
@@ -117,6 +118,7 @@ def test_frame(context: bpy.types.Context) -> str:
             f"frame {frame} is outside of '{take.name}', which lies at {begin} to {end - 1}; "
             "move the playhead"
         )
+    edits.keep_what_is_seen(scene, take)
     index = timed.index_at(frame)
     out = folders.cache("test", f"{portrait.uid}-{take.uid}")
     job = request(scene, portrait, take, out, (index, index), final=False)

@@ -66,8 +66,8 @@ class LIKENESS_OT_open_output(bpy.types.Operator):
 
     def _open(self, context: bpy.types.Context) -> str:
         scene = versions.sequencer_scene(context)
-        folder = synthesis.head_folder(active_portrait(scene), active_take(scene))
-        if not folder.is_dir():
+        folder = synthesis.head_folder(scene, active_portrait(scene), active_take(scene))
+        if folder is None or not folder.is_dir():
             raise InputError("there are no frames yet; synthesize first")
         if not bpy.app.background:
             bpy.ops.wm.path_open(filepath=str(folder))

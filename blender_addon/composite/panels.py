@@ -44,9 +44,13 @@ class LIKENESS_PT_composite(StepPanel):
         draw_hint(layout, missing)
         if not bpy.data.filepath:
             layout.label(text="Save the file to keep frames beside it", icon="INFO")
+        take = active_of(chosen.takes, chosen.take_index)
+        if active is not None and take is not None and not missing:
+            news = ", ".join(synthesis.changed_since(scene, active, take))
+            if news:
+                draw_lines(layout, f"Changed since: {news}", "FILE_REFRESH", letters(context))
         big_button(layout, "likeness.synthesize", "RENDER_ANIMATION", missing)
         status.draw_jobs(layout, context, (synthesis.KIND, layers_view.KIND))
-        take = active_of(chosen.takes, chosen.take_index)
         if active is not None and take is not None:
             tag = synthesis.head_tag(active, take)
             if head_strip.find(scene, tag) is not None:

@@ -14,6 +14,7 @@ import bpy
 from .. import versions
 from ..animate import frames as animate
 from ..errors import InputError
+from ..performance import edits
 from ..performance import takes as performance
 from ..portrait import portraits as portraits
 from ..properties import (
@@ -28,9 +29,10 @@ from ..properties import (
 )
 from ..sequencer import head_strip, strips, timing
 from ..sequencer.placement import FILE_NAME, read_placement
-from ..storage import folders
+from ..storage import folders, version_folders
 from ..worker import jobs, launch, undo_steps
 from . import layers_view
+from .changes import changes
 
 KIND = "synthesize"
 # Between looks at what has been made: so many seconds, and so many times as long as a look takes.
@@ -51,9 +53,34 @@ def matte_tag(portrait: LikenessPortrait, take: LikenessTake) -> str:
     return f"matte:{portrait.uid}:{take.uid}"
 
 
-def head_folder(portrait: LikenessPortrait, take: LikenessTake) -> Path:
-    """Where the head frames of a portrait performing a take lie."""
+def compare_tag(portrait: LikenessPortrait, take: LikenessTake) -> str:
+    """The tag of the strip that shows another version of these head frames."""
+    return f"compare:{portrait.uid}:{take.uid}"
+
+
+def home(portrait: LikenessPortrait, take: LikenessTake) -> Path:
+    """Where new versions of a portrait performing a take are put."""
     return folders.project() / portrait.slug / take.slug
+
+
+def homes(scene: bpy.types.Scene, portrait: LikenessPortrait, take: LikenessTake) -> list[Path]:
+    """Where versions lie: `home`, and where the strip's are, if the .blend was saved elsewhere."""
+    found, strip = [home(portrait, take)], head_strip.find(scene, head_tag(portrait, take))
+    if strip is not None:
+        folder = folders.absolute(strip.directory)
+        found.append(folder if folder.name == take.slug else folder.parent)
+    return list(dict.fromkeys(found))
+
+
+def head_folder(
+    scene: bpy.types.Scene, portrait: LikenessPortrait, take: LikenessTake
+) -> Path | None:
+    """The version that the head strip shows; without one the newest; None: there is none."""
+    strip = head_strip.find(scene, head_tag(portrait, take))
+    if strip is not None:
+        return folders.absolute(strip.directory)
+    newest = version_folders.listed(homes(scene, portrait, take))
+    return newest[0].folder if newest else None
 
 
 def synthesize(context: bpy.types.Context) -> str:
@@ -64,20 +91,81 @@ def synthesize(context: bpy.types.Context) -> str:
         raise InputError(f"'{portrait.name}' plays '{take.name}' is being made; cancel that first")
     span = animate.seen_span(scene, portrait, take)
     frames = timing.due(performance.timing_of(scene, take), span)
-    folder = folders.writable(head_folder(portrait, take))
-    job = animate.request(scene, portrait, take, folder, frames, final=True)
-    kind = wanted_mattes(scene, head_strip.find(scene, matte_tag(portrait, take)))
-    if kind != "off":
-        job["matte"] = kind
-    launch.runtime()  # where nothing can run, that is said before the test frame goes
+    launch.runtime()  # where nothing can run, that is said before anything is made or goes
+    base = head_folder(scene, portrait, take)
+    request(scene, portrait, take, frames, final=True)  # so is what is missing
+    updated = _use_what_is_seen(context, scene, take)
+    job = request(scene, portrait, take, frames, final=True)
+    folders.writable(home(portrait, take))
+    job["out"] = str(version_folders.reserve([home(portrait, take), *homes(scene, portrait, take)]))
+    # Its own folder where there is none yet: each run of the same button goes on in it.
+    job["base"] = str(base or job["out"])
+    known = version_folders.asked(base) if base is not None else {}
+    news = [*changes(job, known), *(["take updated"] if updated else [])]
+    job["note"] = ", ".join(dict.fromkeys(news)) if known else "first version"
     head_strip.remove(scene, animate.test_tag(portrait))
+    end_comparison(scene, portrait, take)
     notes = {
         "portrait": portrait.uid, "take": take.uid, "span": list(span),
         "sound": settings(scene).sound, "strip": animate.has_strip(scene, portrait),
         "made_of": layers_view.made_of(scene, portrait),
     }  # fmt: skip
-    jobs.start(context, KIND, job, notes)
+    try:
+        jobs.start(context, KIND, job, notes)
+    except InputError:
+        version_folders.release(Path(job["out"]))
+        raise
     return ""
+
+
+def changed_since(
+    scene: bpy.types.Scene, portrait: LikenessPortrait, take: LikenessTake
+) -> list[str]:
+    """What has been changed since the version was made that the head strip shows, in words."""
+    strip = head_strip.find(scene, head_tag(portrait, take))
+    if strip is None or running(portrait, take):
+        return []
+    known = version_folders.asked(folders.absolute(strip.directory))
+    try:
+        found = changes(request(scene, portrait, take, (0, 0), final=False), known)
+    except InputError:
+        return []  # the buttons say what is missing
+    if edits.has_unkept(scene, take):
+        found.append("curves edited")
+    if performance.needs_update(take):
+        found.append("take's sliders")
+    return list(dict.fromkeys(found))
+
+
+def _use_what_is_seen(
+    context: bpy.types.Context, scene: bpy.types.Scene, take: LikenessTake
+) -> bool:
+    """Edited curves are kept, and a take whose sliders were moved is cleaned first; was it?
+
+    Not over edits by hand, which an update sets aside: that is the artist's to ask for.
+    """
+    edits.keep_what_is_seen(scene, take)
+    if not performance.needs_update(take) or take.edited:
+        return False
+    performance.clean(context, take)
+    return True
+
+
+def request(
+    scene: bpy.types.Scene,
+    portrait: LikenessPortrait,
+    take: LikenessTake,
+    frames: tuple[int, int],
+    final: bool,
+) -> dict[str, Any]:
+    """The worker's job as the scene's choices say, but for where its frames go.
+
+    final: for output, which needs consent. InputError when something is missing or gone.
+    """
+    job = animate.request(scene, portrait, take, Path(), frames, final)
+    job["format"] = str(settings(scene).format)
+    kind = wanted_mattes(scene, head_strip.find(scene, matte_tag(portrait, take)))
+    return job | {"matte": kind} if kind != "off" else job
 
 
 def wanted_mattes(scene: bpy.types.Scene, strip: bpy.types.ImageStrip | None) -> str:
@@ -110,28 +198,23 @@ def arrived(scene: bpy.types.Scene, ticket: jobs.Ticket, event: dict[str, Any]) 
     windows = bpy.context.window_manager.windows
     if not windows or any(len(window.modal_operators) for window in windows):
         return
-    if not (Path(ticket.request["out"]) / FILE_NAME).is_file():
+    folder = _worked_in(ticket)
+    if folder is None:
         return
-    notes = ticket.notes
-    undo_steps.join(
-        ticket.undo_step,
-        partial(show, notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"]),
-    )
+    undo_steps.join(ticket.undo_step, partial(show, ticket.notes, folder))
     after = time.monotonic()
     _due[ticket.id] = after + max(SHOW_SECONDS, _SHOW_SHARE * (after - now))
 
 
-def show(
-    portrait_uid: str, take_uid: str, span: tuple[int, int], had_strip: bool
-) -> head_strip.Laid:
-    """Lay the frames that are there over the portrait.
+def show(notes: dict[str, Any], folder: Path) -> head_strip.Laid:
+    """Lay the frames that are there in a version's folder over the portrait.
 
-    had_strip: the portrait had a strip when the job began; InputError when it was deleted since.
+    notes: the job's. InputError when the portrait's strip was deleted since the job began.
     """
-    portrait, take = find_portrait(portrait_uid), find_take(take_uid)
-    scene = scene_of(portrait)
-    placement = read_placement(head_folder(portrait, take))
-    under = animate.portrait_strip(scene, portrait, placement, take, had_strip)
+    portrait, take = find_portrait(notes["portrait"]), find_take(notes["take"])
+    scene, span = scene_of(portrait), (notes["span"][0], notes["span"][1])
+    placement = read_placement(folder)
+    under = animate.portrait_strip(scene, portrait, placement, take, notes["strip"])
     tag = head_tag(portrait, take)
     is_new = head_strip.find(scene, tag) is None
     timed = performance.timing_of(scene, take)
@@ -154,7 +237,8 @@ def apply(
     """All frames are there: lay them, and put the sound beside them."""
     _due.pop(ticket.id, None)
     notes = ticket.notes
-    laid = show(notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"])
+    version_folders.release(Path(ticket.request["out"]))
+    laid = show(notes, Path(result.get("out") or ticket.request["out"]))
     if "made_of" in notes:
         layers_view.keep_words(
             find_portrait(notes["portrait"]), notes["made_of"], result.get("words", "")
@@ -180,10 +264,16 @@ def ended(
 ) -> None:
     """Cancelled or failed: what is whole is shown and kept."""
     _due.pop(ticket.id, None)
-    folder = Path(ticket.request["out"])
-    if (folder / FILE_NAME).is_file() and any(folder.glob("*_[0-9]*.???")):
-        notes = ticket.notes
-        show(notes["portrait"], notes["take"], tuple(notes["span"]), notes["strip"])
+    version_folders.release(Path(ticket.request["out"]))
+    folder = _worked_in(ticket)
+    if folder is not None and any(folder.glob("*_[0-9]*.???")):
+        show(ticket.notes, folder)
+
+
+def _worked_in(ticket: jobs.Ticket) -> Path | None:
+    """The version that a job adds to: a new one as soon as it has begun one, else its base."""
+    named = (Path(ticket.request[key]) for key in ("out", "base") if key in ticket.request)
+    return next((folder for folder in named if (folder / FILE_NAME).is_file()), None)
 
 
 def align(scene: bpy.types.Scene) -> str:
@@ -193,11 +283,21 @@ def align(scene: bpy.types.Scene) -> str:
     under = portraits.strip_of(scene, portrait)
     if head is None or under is None:
         raise InputError("there is no head strip over a portrait strip yet; synthesize first")
-    strips.follow_portrait(scene, read_placement(head_folder(portrait, take)), under, head)
+    placement = read_placement(folders.absolute(head.directory))
+    strips.follow_portrait(scene, placement, under, head)
     matte = head_strip.find(scene, matte_tag(portrait, take))
     if matte is not None:
         head_strip.place_like(head, matte)
     return ""
+
+
+def end_comparison(scene: bpy.types.Scene, portrait: LikenessPortrait, take: LikenessTake) -> None:
+    """Take the compared version's strip away; the head strip is seen again."""
+    if not head_strip.remove(scene, compare_tag(portrait, take)):
+        return
+    head = head_strip.find(scene, head_tag(portrait, take))
+    if head is not None:
+        head.mute = False
 
 
 def add_sound(scene: bpy.types.Scene, take: LikenessTake, head: bpy.types.Strip) -> bool:

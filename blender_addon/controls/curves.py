@@ -25,6 +25,7 @@ from ..storage.recordings import Performance, load_performance, save_performance
 from .head_pose import Stage, from_eulers, moved_on_stage, stage_of, to_eulers, to_stage
 
 SOURCE = "likeness_performance"  # custom properties of the Empty
+_KEPT = "likeness_kept"  # the curves' shape when they were loaded or kept last
 _DIGEST = "likeness_digest"
 _START = "likeness_start"
 _PACE = "likeness_pace"
@@ -79,6 +80,7 @@ def load_curves(
         _channels(performance.names), values.T, strict=True
     ):
         _add_curve(bag, data_path, index, group, frames, column)
+    empty[_KEPT] = _shape(empty)
     return empty
 
 
@@ -138,9 +140,20 @@ def save_curves(empty: bpy.types.Object, path: Path) -> list[int]:
     loaded = _loaded(empty)
     touched = _touched(loaded)
     save_performance(_edited(loaded, touched), path)
+    empty[_KEPT] = _shape(empty)
     if path.resolve() == source_of(empty).resolve():
-        empty[_DIGEST] = _digest(path)
+        settle(empty, path)
     return np.flatnonzero(touched.any(axis=1)).tolist()
+
+
+def changed_since_kept(empty: bpy.types.Object) -> bool:
+    """Are the curves others than when they were loaded, or kept last? Quick enough for a panel."""
+    return empty.get(_KEPT, "") not in ("", _shape(empty))
+
+
+def settle(empty: bpy.types.Object, path: Path) -> None:
+    """From now on the Empty's edits are counted from `path`, which holds its curves as they are."""
+    empty[SOURCE], empty[_DIGEST] = folders.stored(path), _digest(path)
 
 
 def _edited(loaded: _Loaded, touched: NDArray[np.bool_]) -> Performance:
@@ -270,6 +283,17 @@ def _add_curve(
         points.foreach_set(name, np.zeros(count, np.bool_))
     curve.select = False
     curve.update()
+
+
+def _shape(empty: bpy.types.Object) -> str:
+    """A hash over all that the curves hold."""
+    bag, digest = versions.channelbag(empty), hashlib.sha256()
+    for curve in bag.fcurves if bag is not None else ():
+        places = np.empty(2 * len(curve.keyframe_points), np.float32)
+        curve.keyframe_points.foreach_get("co", places)
+        about = f"{curve.data_path} {curve.array_index} {curve.mute} {len(curve.modifiers)} "
+        digest.update(about.encode() + places.tobytes())
+    return digest.hexdigest()
 
 
 def _digest(path: Path) -> str:

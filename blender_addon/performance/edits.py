@@ -15,9 +15,6 @@ from ..storage.canonical import read_face
 from . import markers, take_overlay, takes
 from .clips import find_clip, load_clip
 
-EDITED = ".edited" + recordings.PERFORMANCE_SUFFIX
-MARKED = ".marked" + recordings.TRACK_SUFFIX
-
 
 def load_curves(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
     """Put the active take's controls and head pose on an Empty, in time with the timeline."""
@@ -47,16 +44,20 @@ def show_curves(
     return empty
 
 
-def keep_curves(scene: bpy.types.Scene) -> str:
+def keep_curves(scene: bpy.types.Scene, take: LikenessTake | None = None) -> str:
     """The curves as they are now become the active take's motion; left frames stay bit for bit."""
-    take = active_take(scene)
+    take = take or active_take(scene)
     empty = controls_of(scene, take)
     if empty is None:
         raise InputError(f"'{take.name}' is on no Empty; press Edit as Curves first")
-    out = takes.take_file(take.slug, EDITED)
-    edited = curves.save_curves(empty, out)
-    if not edited:
+    if not curves.edited_frames(empty):
+        if take.edited and curves.source_of(empty) != folders.absolute(take.edited):
+            return takes.drop_curves(take) or f"{empty.name}: its curves are as they came again"
         return f"{empty.name}: no curve was edited"
+    out = takes.new_take_file(take.slug, "edited", recordings.PERFORMANCE_SUFFIX)
+    edited = curves.save_curves(empty, out)
+    if take.edited and curves.source_of(empty) == folders.absolute(take.edited):
+        curves.settle(empty, out)
     take.edited = folders.stored(out)
     take_overlay.refresh(scene, take)
     many = len(edited) != 1
@@ -64,6 +65,20 @@ def keep_curves(scene: bpy.types.Scene) -> str:
         f"{len(edited)} frame{'s were' if many else ' was'} edited; Synthesize makes just "
         f"{'these' if many else 'this one'} again"
     )
+
+
+def has_unkept(scene: bpy.types.Scene, take: LikenessTake) -> bool:
+    """Were curves of the take changed since they were loaded or kept?"""
+    empty = controls_of(scene, take)
+    return empty is not None and curves.changed_since_kept(empty)
+
+
+def keep_what_is_seen(scene: bpy.types.Scene, take: LikenessTake) -> bool:
+    """Use curves that were changed and not kept; was there anything of the kind?"""
+    if not has_unkept(scene, take):
+        return False
+    keep_curves(scene, take)
+    return True
 
 
 def controls_of(scene: bpy.types.Scene, take: LikenessTake) -> bpy.types.Object | None:
@@ -94,7 +109,7 @@ def apply_markers(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
     moved, changed = markers.moved(clip, track, shift)
     if not changed:
         return "no marker was moved"
-    out = takes.take_file(take.slug, MARKED)
+    out = takes.new_take_file(take.slug, "marked", recordings.TRACK_SUFFIX)
     recordings.save_track(moved, out)
     take.track = folders.stored(out)
     markers.add_markers(clip, moved, shift)

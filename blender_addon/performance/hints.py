@@ -26,8 +26,7 @@ def for_capture(scene: bpy.types.Scene) -> str:
 
 def for_take(take: LikenessTake) -> str:
     """Why the take is not as its sliders say."""
-    changed = take.cleaned and take.cleaned != takes.cleaning(take)
-    return "Changed: press Update Take" if changed else ""
+    return "Changed: press Update Take" if takes.needs_update(take) else ""
 
 
 def found_neutral(scene: bpy.types.Scene, take: LikenessTake) -> str:

@@ -175,6 +175,11 @@ def cleaning(take: LikenessTake) -> str:
     return f"{take.neutral} {smoothing} {take.fill} {take.lens:.2f}"
 
 
+def needs_update(take: LikenessTake) -> bool:
+    """Were the take's sliders moved since it was cleaned?"""
+    return bool(take.cleaned) and take.cleaned != cleaning(take)
+
+
 def apply_clean(
     _context: bpy.types.Context,
     _scene: bpy.types.Scene,
@@ -324,3 +329,12 @@ def _free_name(scene: bpy.types.Scene, wanted: str) -> str:
 def take_file(slug: str, suffix: str) -> Path:
     """A file of a take, beside the .blend."""
     return folders.writable(folders.project() / "takes") / f"{slug}{suffix}"
+
+
+def new_take_file(slug: str, what: str, suffix: str) -> Path:
+    """A file of a take that is not there yet: what an undo or another .blend may use stays."""
+    path, number = take_file(slug, f".{what}{suffix}"), 1
+    while path.exists():
+        number += 1
+        path = take_file(slug, f".{what}-{number}{suffix}")
+    return path

@@ -30,7 +30,7 @@ from .timing import Timing
 
 TAG = "likeness"
 PENDING = "pending.png"
-OURS = ("head:", "test:", "matte:", "view:")  # how the tags of results begin
+OURS = ("head:", "test:", "matte:", "view:", "compare:")  # how the tags of results begin
 _MOST_BYTES = 1 << 29  # of such a picture's pixels
 _PLACE = "likeness_place"  # content start, begin and end as they would be without the artist's hand
 _BOX = "likeness_box"  # the crop that the transform was made for
@@ -167,23 +167,42 @@ def lay_matte(
     layered = placement.matte.endswith(".exr")
     alpha = "premultiplied" if layered else "straight"
     mattes = replace(placement, pattern=placement.matte, alpha=alpha)
-    names, written = _names(mattes, timing)
+    is_new = find(scene, tag) is None
+    strip = lay_beside(scene, mattes, timing, head, tag, f"{head.name} matte")
+    if strip is None:
+        return None
+    if is_new:
+        strip.mute = True  # it is there as a mask, not to be seen
+    if layered:
+        _set(strip.colorspace_settings, "name", "Non-Color")
+    return strip
+
+
+def lay_beside(
+    scene: bpy.types.Scene,
+    placement: Placement,
+    timing: Timing,
+    head: bpy.types.ImageStrip,
+    tag: str,
+    name: str,
+) -> bpy.types.ImageStrip | None:
+    """Other pictures on a strip above the head's, exactly as that lies; None: none are there.
+
+    A strip that is there keeps its channel, its name and whether it is muted.
+    """
+    names, written = _names(placement, timing)
     first = next((name for name in names if name != PENDING), None)
     if first is None:
         return None
     if PENDING in names:
-        _write_pending(mattes)
+        _write_pending(placement)
     strip, span = find(scene, tag), versions.span(head)
     if strip is None:
-        path = mattes.folder / first
-        strip = _new_strip(scene, mattes, path, head, f"{head.name} matte", span)
+        strip = _new_strip(scene, placement, placement.folder / first, head, name, span)
         strip[TAG] = tag
-        strip.directory = folders.stored(mattes.folder)
-        strip.mute = True  # it is there as a mask, not to be seen
-    _read_as(strip, mattes)
-    if layered:
-        _set(strip.colorspace_settings, "name", "Non-Color")
-    _set_folder(strip, mattes.folder)
+        strip.directory = folders.stored(placement.folder)
+    _read_as(strip, placement)
+    _set_folder(strip, placement.folder)
     _set_content(strip, names, written, math.floor(versions.content_start(head) + 0.5))
     versions.set_span(strip, *span)
     place_like(head, strip)
@@ -214,6 +233,12 @@ def remove(scene: bpy.types.Scene, tag: str) -> bool:
         return False
     versions.strips(scene.sequence_editor).remove(strip)
     return True
+
+
+def asked_span(strip: bpy.types.ImageStrip) -> tuple[int, int]:
+    """Frames [begin, end) of the timeline that were asked for on a head strip so far."""
+    _, begin, end = (int(value) for value in strip[_PLACE])
+    return begin, end
 
 
 def refresh(strip: bpy.types.ImageStrip) -> None:

@@ -27,6 +27,11 @@ def project() -> Path:
     """The folder for what belongs to the .blend. Absolute; it need not exist yet."""
     if bpy.data.filepath:
         return Path(bpy.path.abspath("//")) / NAME
+    return unsaved_project()
+
+
+def unsaved_project() -> Path:
+    """The folder for what belongs to a .blend that was never saved."""
     # Beside the cache, not in it: cleaning the cache must not take an artist's takes.
     return cache().with_name("likeness_unsaved")
 

@@ -27,7 +27,12 @@ class Shoot:
     picture: Path
 
     def scene(
-        self, fps: int = 25, until: int = 18, picture: Path | None = None, clip: Path | None = None
+        self,
+        fps: int = 25,
+        until: int = 18,
+        picture: Path | None = None,
+        clip: Path | None = None,
+        save: bool = True,
     ) -> Any:
         """A new file: the clip as "actor" at 10, seen from 12 to `until`, "lisa.jpg" above it."""
         bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -54,7 +59,8 @@ class Shoot:
         versions.set_span(still, 5, 40)
         width, height = still.elements[0].orig_width, still.elements[0].orig_height
         scene.render.resolution_x, scene.render.resolution_y = width // 2 * 2, height // 2 * 2
-        bpy.ops.wm.save_as_mainfile(filepath=str(self.folder / "shot é.blend"))
+        if save:
+            bpy.ops.wm.save_as_mainfile(filepath=str(self.folder / "shot é.blend"))
         return scene
 
     def prepared(self, **how: Any) -> Any:

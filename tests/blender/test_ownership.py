@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,14 +16,16 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
-from blender_addon.composite import synthesis
+from blender_addon.composite import synthesis, version_choice
 from blender_addon.errors import InputError
+from blender_addon.performance import edits
 from blender_addon.puppet.recording import RenderRecording
 from blender_addon.sequencer import head_strip
 from blender_addon.storage import folders, recordings
 from blender_addon.storage.cache import cache_folder
 from blender_addon.worker import pump
-from tests.blender.shoot import Shoot, ops, refused
+from tests.blender.shoot import Shoot, absolute, head_of, ops, refused, reopened, said
+from tests.blender.windowed import press
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
@@ -165,30 +168,181 @@ def test_strangers_files_among_the_head_frames_stay(shoot: Shoot) -> None:
     """One of them lies where the add-on writes."""
     scene = shoot.prepared(until=17)
     chosen = scene.likeness
-    folder = synthesis.head_folder(chosen.portraits[0], chosen.takes[0])
-    _write(folder, matte_v01_exr=b"mine", notes_txt=b"mine")
+    home = synthesis.home(chosen.portraits[0], chosen.takes[0])
+    folder = home / "v001"
+    _write(home, head_000001_png=b"mine")
     chosen.range = "STRIP"
     chosen.portraits[0].name = "lisa"
     versions.set_span(versions.strips(scene.sequence_editor)["lisa.jpg"], 12, 16)
     assert ops.synthesize() == {"FINISHED"}  # a part of the take: one is pending
+    _write(folder, matte_v01_exr=b"mine", notes_txt=b"mine")
     pending = folder / head_strip.PENDING
     assert pending.is_file()
     pending.write_bytes(b"mine")
-    chosen.mouth = 0.5
     assert "pending.png: is there already" in refused(ops.synthesize)
     assert pending.read_bytes() == b"mine"
-    victim = folder.parent / "victim.png"
+    victim = home / "victim.png"
     victim.write_bytes(b"precious")
     pending.unlink()
     pending.symlink_to(victim)
-    chosen.mouth = 0.6
     assert "pending.png: is a link" in refused(ops.synthesize)
     assert victim.read_bytes() == b"precious"
     pending.unlink()
+    assert ops.synthesize() == {"FINISHED"}
     chosen.mouth = 0.7
     assert ops.synthesize() == {"FINISHED"}
-    left = [name for name in _names(folder) if name in ("matte_v01.exr", "notes.txt")]
-    assert left == ["matte_v01.exr", "notes.txt"]
+    assert absolute(head_of(scene).directory) == home / "v002"
+    ops.versions_clean()
+    assert _names(home) == [
+        "head_000001.png", "v001/matte_v01.exr", "v001/notes.txt",
+        *(name for name in _names(home) if name.startswith("v002/")), "victim.png",
+    ]  # fmt: skip
+
+
+def test_what_was_put_out_stays_as_a_version(shoot: Shoot) -> None:
+    """Versions are listed, used, compared and cleaned; a copy of the file loses none of its."""
+    scene = shoot.prepared(until=16)
+    chosen = scene.likeness
+    portrait, take = chosen.portraits[0], chosen.takes[0]
+    home = synthesis.home(portrait, take)
+
+    def seen() -> list[str]:
+        """What the panel lists, and what the strip shows."""
+        found = version_choice.listed(scene, portrait, take)
+        assert all(version.begun is not None for version in found)
+        used = version_choice.shown(scene, synthesis.head_tag(portrait, take))
+        return [*(f"{v.name}: {v.note}" for v in found), used.name if used else ""]
+
+    ops.synthesize()
+    first = {path.name: path.read_bytes() for path in (home / "v001").glob("head_*.png")}
+    assert len(first) == 4 and seen() == ["v001: first version", "v001"]
+    ops.synthesize()  # nothing changes: no version
+    assert seen() == ["v001: first version", "v001"] and not (home / "v002").exists()
+    bpy.ops.wm.save_as_mainfile(filepath=str(shoot.folder / "client.blend"), copy=True)
+
+    head = head_of(scene)
+    grade = head.modifiers.new("grade", "BRIGHT_CONTRAST")
+    grade.bright = 20
+    curves = head.modifiers.new("curves", "CURVES")
+    curves.curve_mapping.curves[3].points.new(0.5, 0.7)
+    assert synthesis.changed_since(scene, portrait, take) == []
+    chosen.mouth = 0.5
+    assert synthesis.changed_since(scene, portrait, take) == ["mouth 1.0 -> 0.5"]
+    scene.use_preview_range, chosen.range = True, "PREVIEW"
+    scene.frame_preview_start = scene.frame_preview_end = 14
+    ops.synthesize()
+    assert said(scene).startswith("1 frame made")
+    listing = ["v002: mouth 1.0 -> 0.5", "v001: first version"]
+    assert seen() == [*listing, "v002"]
+    shared = [(home / "v001" / name).samefile(home / "v002" / name) for name in sorted(first)]
+    assert shared == [True, True, False, True]  # no room is taken twice
+
+    assert "is the one that is used" in refused(ops.version_compare, version="v002")
+    assert "no version 'v009'; there are: v002, v001" in refused(ops.version_use, version="v009")
+    for here, there in ((True, False), (False, True), (True, False)):
+        ops.version_compare(version="v001")
+        other = head_strip.find(scene, synthesis.compare_tag(portrait, take))
+        assert (head_of(scene).mute, other.mute) == (here, there)
+    assert absolute(other.directory) == home / "v001"
+    assert versions.span(other) == versions.span(head) and other.channel > head.channel
+    assert [each.type for each in other.modifiers] == ["BRIGHT_CONTRAST", "CURVES"]
+    assert other.modifiers[0].bright == grade.bright
+    points = [[tuple(p.location) for p in m.modifiers[1].curve_mapping.curves[3].points]
+              for m in (other, head)]  # fmt: skip
+    assert points[0] == points[1] and len(points[0]) == 3
+    ops.version_use(version="v001")
+    assert head_strip.find(scene, synthesis.compare_tag(portrait, take)) is None
+    assert seen() == [*listing, "v001"] and not head_of(scene).mute
+    assert len(head_of(scene).modifiers) == 2
+
+    # The copy shows v001, this file v003 by now; v002 nobody does.
+    chosen.mouth = 0.8
+    ops.synthesize()
+    assert seen()[0] == "v003: mouth 1.0 -> 0.8"
+    assert "v003: is no version, or is shown by a strip" in refused(
+        ops.versions_clean, names="v003"
+    )
+    bpy.ops.wm.save_mainfile()
+    line = refused(ops.versions_clean, names="v001")
+    assert "v001: may be shown by" in line and "client.blend" in line
+    ops.versions_clean()
+    assert seen() == ["v003: mouth 1.0 -> 0.8", "v001: first version", "v003"]
+    shutil.copy(shoot.folder / "client.blend", shoot.folder / "copied by hand.blend")
+    (shoot.folder / "client.blend").unlink()
+    assert "copied by hand.blend" in refused(ops.versions_clean, names="v001")
+    assert {path.name: path.read_bytes() for path in (home / "v001").glob("head_*.png")} == first
+
+    # The copy goes on in its own versions: its frames, and this file's, stay.
+    before = {path.name: path.read_bytes() for path in (home / "v003").glob("head_*.png")}
+    scene = reopened(shoot.folder / "copied by hand.blend")
+    chosen = scene.likeness
+    portrait, take = chosen.portraits[0], chosen.takes[0]
+    assert seen()[-1] == "v001"
+    take.last, chosen.mouth = 2, 0.2
+    ops.synthesize()
+    assert seen()[-1] == "v004"
+    assert {path.name: path.read_bytes() for path in (home / "v003").glob("head_*.png")} == before
+
+    # Curves that were edited and not kept, and sliders of the take, are used as they are seen.
+    take.neutral = (take.neutral_found + 2) % 4
+    assert synthesis.changed_since(scene, portrait, take) == ["take's sliders"]
+    ops.synthesize()
+    assert seen()[0] == "v005: take updated"
+    ops.take_curves()
+    assert synthesis.changed_since(scene, portrait, take) == []
+    empty = edits.controls_of(scene, take)
+    empty["jaw_open"] = 1.0
+    empty.keyframe_insert('["jaw_open"]', frame=14)
+    assert synthesis.changed_since(scene, portrait, take) == ["curves edited"]
+    ops.synthesize()
+    assert said(scene).startswith("1 frame made") and seen()[0] == "v006: curves edited"
+    assert synthesis.changed_since(scene, portrait, take) == []
+    kept = absolute(take.edited)
+    bits = kept.read_bytes()
+    empty["jaw_open"] = 0.5
+    empty.keyframe_insert('["jaw_open"]', frame=14)
+    ops.take_curves_keep()
+    assert absolute(take.edited) != kept and kept.read_bytes() == bits  # an undo finds it
+
+
+def test_what_was_made_before_the_first_save_moves_beside_the_file(
+    own_cache: Path, shoot: Shoot
+) -> None:
+    """The strips, takes and curves come along, and an undo finds them where they are now."""
+    shoot.scene(until=15, save=False)
+    unsaved = folders.unsaved_project()
+    bpy.ops.ed.undo_push(message="begin")
+    press(ops.portrait_from_strip, strip="lisa.jpg")
+    press(ops.consent_record, who="Lisa", basis="HISTORIC")
+    press(ops.capture_footage, source="STRIP", strip="actor")
+    press(ops.take_curves)
+    press(ops.synthesize)
+    _write(unsaved / "another-file", head_png=b"mine")
+    folder = absolute(head_of(bpy.context.scene).directory)
+    assert folder.is_relative_to(unsaved)
+    before = _names(folder)
+
+    def assert_at(home: Path) -> None:
+        scene = bpy.context.scene
+        head, take = head_of(scene), scene.likeness.takes[0]
+        assert absolute(head.directory).is_relative_to(home / "likeness")
+        assert set(_names(absolute(head.directory))) == {*before, "used.json"}
+        empty = edits.controls_of(scene, take)
+        for path in (take.track, take.performance, empty["likeness_performance"]):
+            assert absolute(path).is_file() and absolute(path).is_relative_to(home / "likeness")
+
+    home = shoot.folder / "project"
+    home.mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(home / "shot.blend"))
+    assert_at(home)
+    assert _names(unsaved) == ["another-file/head.png"]
+    bpy.ops.ed.undo()
+    bpy.ops.ed.redo()
+    assert_at(home)
+    assert bpy.context.scene.likeness.takes[0].track.startswith("//likeness/takes/")
+    home = home.rename(shoot.folder / "moved")
+    reopened(home / "shot.blend")
+    assert_at(home)
 
 
 def _names(folder: Path) -> list[str]:

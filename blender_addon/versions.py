@@ -23,6 +23,14 @@ def all_strips(editor: bpy.types.SequenceEditor) -> Any:
     return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all  # type: ignore[attr-defined]
 
 
+def siblings(editor: bpy.types.SequenceEditor, strip: bpy.types.Strip) -> Any:
+    """The strips among which a strip lies: those of its meta strip, or of the editor."""
+    meta: Any = strip.parent_meta()
+    if meta is None:
+        return strips(editor)
+    return meta.strips if hasattr(meta, "strips") else meta.sequences
+
+
 def span(strip: bpy.types.Strip) -> tuple[int, int]:
     """First frame of a strip on the timeline, and the frame after its last."""
     if hasattr(strip, "left_handle"):  # 5.1
@@ -128,7 +136,7 @@ def new_channelbag(owner: bpy.types.Object, name: str) -> bpy.types.ActionChanne
     return bag
 
 
-def channelbag(owner: bpy.types.Object) -> bpy.types.ActionChannelbag | None:
+def channelbag(owner: bpy.types.Object | bpy.types.Scene) -> bpy.types.ActionChannelbag | None:
     """The bag of the F-curves that animate `owner`, or None."""
     data = owner.animation_data
     if data is None or data.action is None or data.action_slot is None:

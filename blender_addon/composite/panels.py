@@ -54,6 +54,8 @@ class LIKENESS_PT_composite(StepPanel):
         if active is not None and take is not None:
             tag = synthesis.head_tag(active, take)
             if head_strip.find(scene, tag) is not None:
+                if synthesis.portrait_moved(scene, active, take):
+                    draw_hint(layout, "The portrait was moved: press Align")
                 row = layout.row(align=True)
                 row.operator("likeness.align", icon="MOD_MESHDEFORM")
                 row.operator("likeness.open_output", text="", icon="FILE_FOLDER")

@@ -27,7 +27,7 @@ from ..properties import (
     scene_of,
     settings,
 )
-from ..sequencer import head_strip, strips, timing
+from ..sequencer import following, head_strip, strips, timing
 from ..sequencer.placement import FILE_NAME, read_placement
 from ..storage import folders, version_folders
 from ..worker import jobs, launch, undo_steps
@@ -135,6 +135,14 @@ def changed_since(
     if performance.needs_update(take):
         found.append("take's sliders")
     return list(dict.fromkeys(found))
+
+
+def portrait_moved(scene: bpy.types.Scene, portrait: LikenessPortrait, take: LikenessTake) -> bool:
+    """Was the portrait's strip placed otherwise, or animated, since the head was laid over it?"""
+    head, under = (
+        head_strip.find(scene, head_tag(portrait, take)), portraits.strip_of(scene, portrait)
+    )  # fmt: skip
+    return head is not None and under is not None and following.has_moved(scene, under, head)
 
 
 def _use_what_is_seen(
@@ -287,7 +295,7 @@ def align(scene: bpy.types.Scene) -> str:
     strips.follow_portrait(scene, placement, under, head)
     matte = head_strip.find(scene, matte_tag(portrait, take))
     if matte is not None:
-        head_strip.place_like(head, matte)
+        head_strip.place_like(scene, head, matte)
     return ""
 
 
@@ -341,7 +349,7 @@ def _has_sound(scene: bpy.types.Scene, path: Path) -> bool:
         strip.type == "SOUND"
         and strip.sound is not None
         and folders.absolute(strip.sound.filepath) == path
-        for strip in versions.strips(scene.sequence_editor)
+        for strip in versions.all_strips(scene.sequence_editor)
     )
 
 
@@ -360,7 +368,7 @@ def _mute_others(
 ) -> None:
     """Two heads on one neck: earlier takes of this portrait step back where they overlap."""
     span = versions.span(newest)
-    for strip in versions.strips(scene.sequence_editor):
+    for strip in versions.all_strips(scene.sequence_editor):
         earlier = str(strip.get(head_strip.TAG, "")).startswith(f"head:{portrait.uid}:")
         if earlier and strip != newest and timing.overlap(span, versions.span(strip)):
             strip.mute = True

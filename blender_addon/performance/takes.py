@@ -294,7 +294,7 @@ def _tagged_footage(
 ) -> bpy.types.Strip | None:
     """The strip that it was, from now on known for its sound; None where it is gone meanwhile."""
     editor = scene.sequence_editor
-    strip = versions.strips(editor).get(name) if editor is not None else None
+    strip = versions.all_strips(editor).get(name) if editor is not None else None
     if strip is None or strip.type != "MOVIE":
         return None
     take.strip = strip.get(head_strip.TAG) or f"footage:{take.uid}"

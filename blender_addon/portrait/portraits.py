@@ -244,7 +244,7 @@ def _forget(scene: bpy.types.Scene, uid: str) -> None:
 
 
 def _restore_tag(scene: bpy.types.Scene, name: str, before: str | None) -> None:
-    strip: bpy.types.Strip | None = versions.strips(scene.sequence_editor).get(name)
+    strip: bpy.types.Strip | None = versions.all_strips(scene.sequence_editor).get(name)
     if strip is None:
         return
     if before is None:

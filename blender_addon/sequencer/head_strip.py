@@ -24,7 +24,7 @@ from .. import versions
 from ..errors import InputError
 from ..storage import folders, ownership
 from ..storage.files import written_whole
-from . import strips
+from . import following, strips
 from .placement import Placement
 from .timing import Timing
 
@@ -52,7 +52,7 @@ def find(scene: bpy.types.Scene, tag: str) -> Any:
     """The strip with this tag, or None. Of copies the first."""
     if scene.sequence_editor is None or not tag:
         return None
-    for strip in versions.strips(scene.sequence_editor):
+    for strip in versions.all_strips(scene.sequence_editor):
         if strip.get(TAG) == tag:
             return strip
     return None
@@ -63,7 +63,7 @@ def named(scene: bpy.types.Scene, name: str, kinds: Sequence[str], what: str) ->
     editor = scene.sequence_editor
     strip = None
     if editor is not None:
-        strip = versions.strips(editor).get(name) if name else editor.active_strip
+        strip = versions.all_strips(editor).get(name) if name else editor.active_strip
     if strip is None:
         wanted = f"there is no strip '{name}' in {scene.name}" if name else "no strip is active"
         raise InputError(f"{wanted}; select {what} in the sequencer")
@@ -128,9 +128,7 @@ def lay_still(
     strip = _new_strip(scene, placement, path, under, "Test frame", (frame, frame + 1))
     strip[TAG] = tag
     strips.follow_portrait(scene, placement, under, strip)
-    top = strips.top_channel(scene, frame, frame + 1)
-    if strip.channel < top:
-        strip.channel = strips.free_channel(scene, frame, frame + 1, top)
+    _raise_to_top(scene, strip, (frame, frame + 1))
     return strip
 
 
@@ -144,9 +142,7 @@ def lay_over(
     strip[TAG] = tag
     versions.set_span(strip, *span)
     strips.follow_portrait(scene, placement, under, strip)
-    top = strips.top_channel(scene, *span)
-    if strip.channel < top:
-        strip.channel = strips.free_channel(scene, *span, top)
+    _raise_to_top(scene, strip, span)
     refresh(strip)  # a file of this name may have been shown before
     return strip
 
@@ -205,18 +201,21 @@ def lay_beside(
     _set_folder(strip, placement.folder)
     _set_content(strip, names, written, math.floor(versions.content_start(head) + 0.5))
     versions.set_span(strip, *span)
-    place_like(head, strip)
+    place_like(scene, head, strip)
     return strip
 
 
-def place_like(head: bpy.types.ImageStrip, strip: bpy.types.ImageStrip) -> None:
-    """Give a strip the transform, crop and mirroring of the head's."""
+def place_like(
+    scene: bpy.types.Scene, head: bpy.types.ImageStrip, strip: bpy.types.ImageStrip
+) -> None:
+    """Give a strip the transform, crop and mirroring of the head's, animated as they are."""
     for name in ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "origin"):
         _set(strip.transform, name, getattr(head.transform, name))
     for name in ("min_x", "max_x", "min_y", "max_y"):
         _set(strip.crop, name, getattr(head.crop, name))
     for name in ("use_flip_x", "use_flip_y"):
         _set(strip, name, getattr(head, name))
+    following.follow_like(scene, head, strip)
 
 
 def step_back(*below: bpy.types.Strip | None) -> None:
@@ -231,7 +230,8 @@ def remove(scene: bpy.types.Scene, tag: str) -> bool:
     strip = find(scene, tag)
     if strip is None:
         return False
-    versions.strips(scene.sequence_editor).remove(strip)
+    following.unlink(scene, strip)
+    versions.siblings(scene.sequence_editor, strip).remove(strip)
     return True
 
 
@@ -254,14 +254,14 @@ def _new_strip(
     name: str,
     span: tuple[int, int],
 ) -> bpy.types.ImageStrip:
-    channel = strips.free_channel(scene, *span, under.channel)
-    editor = scene.sequence_editor
-    strip: bpy.types.ImageStrip = versions.strips(editor).new_image(
+    among = versions.siblings(scene.sequence_editor, under)
+    channel = strips.free_channel(scene, *span, under.channel, among)
+    strip: bpy.types.ImageStrip = among.new_image(
         name=name, filepath=str(path), channel=channel, frame_start=span[0], fit_method="ORIGINAL"
     )
     size = strip.elements[0].orig_width, strip.elements[0].orig_height
     if size != placement.box[2:]:
-        versions.strips(editor).remove(strip)
+        among.remove(strip)
         raise InputError(
             f"{path}: {size[0]} x {size[1]} pixels, but head.json says "
             f"{placement.box[2]} x {placement.box[3]}; synthesize again"
@@ -269,6 +269,15 @@ def _new_strip(
     strip.blend_type = "ALPHA_OVER"
     _read_as(strip, placement)
     return strip
+
+
+def _raise_to_top(
+    scene: bpy.types.Scene, strip: bpy.types.ImageStrip, span: tuple[int, int]
+) -> None:
+    among = versions.siblings(scene.sequence_editor, strip)
+    top = strips.top_channel(scene, *span, among)
+    if strip.channel < top:
+        strip.channel = strips.free_channel(scene, *span, top, among)
 
 
 def _read_as(strip: bpy.types.ImageStrip, placement: Placement) -> None:

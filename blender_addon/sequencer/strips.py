@@ -22,6 +22,7 @@ import bpy
 
 from .. import versions
 from ..errors import InputError
+from .following import Shift, follow
 from .placement import FrameFiles, Placement, centre_offset
 
 PictureStrip = bpy.types.ImageStrip | bpy.types.MovieStrip
@@ -32,11 +33,16 @@ DRIVER_WIDTH = 0.33  # of the frame's width, at most
 DRIVER_MARGIN = 0.02  # of the frame's shorter side
 
 
-def free_channel(scene: bpy.types.Scene, start: int, end: int, above: int = 0) -> int:
-    """The lowest channel above `above` that is empty from frame `start` to before `end`."""
+def free_channel(
+    scene: bpy.types.Scene, start: int, end: int, above: int = 0, among: Any = None
+) -> int:
+    """The lowest channel above `above` that is empty from frame `start` to before `end`.
+
+    among: the strips of a meta strip; None: those that lie in none.
+    """
     taken = {
         strip.channel
-        for strip in versions.strips(_editor(scene))
+        for strip in (versions.strips(_editor(scene)) if among is None else among)
         if versions.span(strip)[0] < end and versions.span(strip)[1] > start
     }
     for channel in range(above + 1, CHANNELS + 1):
@@ -51,12 +57,15 @@ def active_strip(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     return editor.active_strip if editor is not None else None
 
 
-def top_channel(scene: bpy.types.Scene, start: int, end: int) -> int:
-    """The highest channel on which something lies from frame `start` to before `end`; 0: none."""
+def top_channel(scene: bpy.types.Scene, start: int, end: int, among: Any = None) -> int:
+    """The highest channel on which something lies from frame `start` to before `end`; 0: none.
+
+    among: as of `free_channel`.
+    """
     return max(
         (
             strip.channel
-            for strip in versions.strips(_editor(scene))
+            for strip in (versions.strips(_editor(scene)) if among is None else among)
             if versions.span(strip)[0] < end and versions.span(strip)[1] > start
         ),
         default=0,
@@ -126,8 +135,9 @@ def follow_portrait(
 ) -> None:
     """Lay the head strip over the portrait strip as the artist has placed it.
 
-    Takes over offset, scale, rotation, origin and mirroring as they are now; call it again when the
-    portrait strip, the resolution or the resolution percentage have changed.
+    Takes over offset, scale, rotation, origin and mirroring as they are now, and what of them is
+    animated by drivers; call it again when the portrait strip, the resolution or the resolution
+    percentage have changed.
     """
     source, target = portrait.transform, head.transform
     x, y = centre_offset(placement)
@@ -139,21 +149,25 @@ def follow_portrait(
 
     render = scene.render
     share = render.resolution_percentage / 100
-    offset, origin = [], []
+    offset, origin, slips, pivots = [], [], [], []
     for axis, resolution in enumerate((render.resolution_x, render.resolution_y)):
         out = resolution * render.resolution_percentage // 100
         size, own_size = placement.portrait_size[axis], placement.box[2 + axis]
         slip = _truncation(out - size) - _truncation(out - own_size)
-        offset.append((source.offset_x, source.offset_y)[axis] + moved[axis] + slip / share)
+        slips.append(slip / share)
+        pivots.append(size / own_size)
+        offset.append((source.offset_x, source.offset_y)[axis] + moved[axis] + slips[axis])
         # The same distance between pivot and centre as the portrait's, in pixels: then what Blender
         # does to it at other percentages than 100 is the same for both.
-        origin.append(0.5 + (source.origin[axis] - 0.5) * size / own_size)
+        origin.append(0.5 + (source.origin[axis] - 0.5) * pivots[axis])
     target.offset_x, target.offset_y = offset
     target.origin = origin
     target.scale_x, target.scale_y = source.scale_x, source.scale_y
     target.rotation = source.rotation
     target.filter = source.filter
-    _crop_like(placement, portrait.crop, head.crop)
+    less = _crop_like(placement, portrait.crop, head.crop)
+    shift = Shift(centre_offset(placement), (slips[0], slips[1]), (pivots[0], pivots[1]), less)
+    follow(scene, portrait, head, shift)
 
 
 def add_driver_strip(
@@ -199,13 +213,19 @@ def _truncation(difference: int) -> float:
 
 def _crop_like(
     placement: Placement, portrait: bpy.types.StripCrop, head: bpy.types.StripCrop
-) -> None:
-    """Hide what of the head lies beyond the portrait, or over what is cropped of it."""
+) -> dict[str, int]:
+    """Hide what of the head lies beyond the portrait, or over what is cropped of it.
+
+    Returns by how much less each side is cropped than the portrait's.
+    """
     (x, y, width, height), (full_width, full_height) = placement.box, placement.portrait_size
-    left, right = portrait.min_x - x, (x + width) - (full_width - portrait.max_x)
-    top, bottom = portrait.max_y - y, (y + height) - (full_height - portrait.min_y)
-    head.min_x, head.max_x = max(0, left), max(0, right)
-    head.max_y, head.min_y = max(0, top), max(0, bottom)
+    less = {
+        "min_x": x, "max_x": full_width - (x + width),
+        "max_y": y, "min_y": full_height - (y + height),
+    }  # fmt: skip
+    for name, pixels in less.items():
+        setattr(head, name, max(0, getattr(portrait, name) - pixels))
+    return less
 
 
 def _picture_strip(

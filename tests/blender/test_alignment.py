@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from blender_addon import compose, versions
-from blender_addon.sequencer import output, placement, strips
+from blender_addon.sequencer import following, output, placement, strips
 from tests.blender import material
 
 pytestmark = pytest.mark.blender
@@ -108,6 +108,65 @@ def test_the_head_follows_the_portrait_strip(blender: str, tmp_path: Path, place
         off = np.abs(got - wanted).max(axis=2) > 12
         assert off.mean() < 0.005, f"{move}: {off.mean():.1%} of the pixels differ"
         _assert_same(got[~off], wanted[~off], 0.5, 12, move)
+
+
+# What is keyed or driven on the portrait strip; of each property, its value in frames 1 and 3.
+ANIMATED: dict[str, tuple[float, float]] = {
+    "transform.offset_x": (-12.0, 31.5), "transform.offset_y": (4.0, -9.0),
+    "transform.scale_x": (1.0, 1.6), "transform.scale_y": (1.0, 1.3),
+    "transform.rotation": (0.0, 0.6), "crop.min_x": (0, 240), "crop.max_y": (0, 130),
+    "use_flip_x": (1, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["odd"])
+def test_the_head_follows_an_animated_portrait(blender: str, tmp_path: Path, place: str) -> None:
+    """And what the artist changes of the animation later."""
+    made = _composed(tmp_path, *PLACES[place])
+    flat = tmp_path / "flat.png"
+    material.save(flat, np.round(made.expected[1]).astype(np.uint8))
+    for kept in ("", "transform.scale", "transform.rotation", "transform.offset"):
+        scene, portrait, head = _opened(tmp_path)
+        strips.follow_portrait(scene, placement.read_placement(made.folder), portrait, head)
+        assert not following.has_moved(scene, portrait, head)
+        for path, (begin, end) in ANIMATED.items():
+            if path.startswith(kept):
+                owner, name = _owner(portrait, path)
+                for frame, value in ((1, begin), (3, end)):
+                    setattr(owner, name, bool(value) if name == "use_flip_x" else value)
+                    owner.keyframe_insert(name, frame=frame)
+        assert following.has_moved(scene, portrait, head)
+        for _ in range(2):  # a second time it is no other
+            strips.follow_portrait(scene, placement.read_placement(made.folder), portrait, head)
+        assert not following.has_moved(scene, portrait, head)
+        later = portrait.transform.driver_add("origin", 1).driver
+        later.expression = "0.3 + frame * 0.1"
+        bag = versions.channelbag(scene)
+        assert bag is not None
+        for curve in bag.fcurves:
+            curve.keyframe_points[1].co.y *= 0.9
+        portrait.name = "another name"
+        scene.frame_set(2)
+        if kept:  # a new property is followed as soon as it is aligned again
+            strips.follow_portrait(scene, placement.read_placement(made.folder), portrait, head)
+        else:
+            portrait.transform.driver_remove("origin", 1)
+            portrait.transform.origin = 0.5, 0.5
+        got = _rendered(scene, 2, tmp_path)
+        head.mute = True
+        portrait.directory, portrait.elements[0].filename = str(flat.parent), flat.name
+        wanted = _rendered(scene, 2, tmp_path)
+        off = np.abs(got - wanted).max(axis=2) > 12
+        assert off.mean() < 0.005, f"{kept}: {off.mean():.1%} of the pixels differ"
+        _assert_same(got[~off], wanted[~off], 0.5, 12, kept)
+        following.unlink(scene, head)
+        assert not following.is_linked(scene, head)
+
+
+def _owner(strip: Any, path: str) -> tuple[Any, str]:
+    """Whose property a path from the strip on is, and its name."""
+    parent, _, name = path.rpartition(".")
+    return (getattr(strip, parent) if parent else strip), name
 
 
 def _move(scene: Any, portrait: Any, change: dict[str, Any]) -> None:

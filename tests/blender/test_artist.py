@@ -124,6 +124,36 @@ def test_a_take_is_drawn_over_its_strip_and_clip(shoot: Shoot) -> None:
     assert len(scene.likeness_overlay.layers) == 2
 
 
+def test_a_head_lies_in_its_portraits_meta_strip_and_follows_its_keys(shoot: Shoot) -> None:
+    """A push-in inside of a meta strip, with mattes."""
+    scene = shoot.prepared(until=14)
+    editor = scene.sequence_editor
+    portrait = versions.strips(editor)["lisa.jpg"]
+    meta = versions.strips(editor).new_meta(name="shot", channel=3, frame_start=5)
+    portrait.move_to_meta(meta)
+    for frame, scale in ((5, 1.0), (15, 1.5)):
+        portrait.transform.scale_x = portrait.transform.scale_y = scale
+        portrait.transform.keyframe_insert("scale_x", frame=frame)
+        portrait.transform.keyframe_insert("scale_y", frame=frame)
+    scene.likeness.matte = True
+    ops.synthesize()
+    chosen = scene.likeness
+    head = head_of(scene)
+    matte = head_strip.find(scene, synthesis.matte_tag(chosen.portraits[0], chosen.takes[0]))
+    assert head.parent_meta() == matte.parent_meta() == meta
+    assert portrait.channel < head.channel < matte.channel
+    for frame in (12, 15):
+        scene.frame_set(frame)
+        scale = portrait.transform.scale_x
+        assert scale > 1.3 and head.transform.scale_x == pytest.approx(scale)
+        box = placement.read_placement(absolute(head.directory))
+        across = placement.centre_offset(box)[0] * scale + portrait.transform.offset_x
+        for strip in (head, matte):
+            assert strip.transform.offset_x == pytest.approx(across, abs=1.01)
+    assert not synthesis.portrait_moved(scene, chosen.portraits[0], chosen.takes[0])
+    assert "does not lie" not in refused(ops.align)
+
+
 def _drawn(scene: Any) -> list[list[Any]]:
     """What is drawn: kind, name's beginning, start, and the ending of a file that is there."""
     found = [layer for kind in ("STRIP", "CLIP") for layer in overlay.layers_of(scene, kind)]

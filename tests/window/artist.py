@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from tests.window.window import HEIGHT, Window
 
@@ -46,8 +47,13 @@ def states(window: Window) -> dict[str, str]:
 
 
 def head_pictures(window: Window) -> int:
-    """How many frames of the head strip are on the disk."""
-    return len(list(window.folder.glob("likeness/*/*/head_*.png")))
+    """How many frames of the newest version are on the disk."""
+    return len(list(newest_version(window.folder).glob("head_*.png")))
+
+
+def newest_version(folder: Path) -> Path:
+    """The folder of the head frames that were begun last."""
+    return max(folder.glob("likeness/*/*/v*"))
 
 
 def take_portrait(window: Window, reactions: dict[str, float]) -> None:

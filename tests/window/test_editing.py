@@ -16,6 +16,7 @@ from tests.window.artist import (
     capture,
     enlarge,
     head_pictures,
+    newest_version,
     number,
     open_panel,
     open_tab,
@@ -121,7 +122,7 @@ def edit_a_curve(window: Window, reactions: dict[str, float]) -> None:
 
 def written(window: Window) -> dict[str, int]:
     """When each head frame was written."""
-    found = sorted(window.folder.glob("likeness/*/*/head_*.png"))
+    found = sorted(newest_version(window.folder).glob("head_*.png"))
     return {path.name: path.stat().st_mtime_ns for path in found}
 
 

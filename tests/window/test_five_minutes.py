@@ -19,6 +19,7 @@ from tests.window.artist import (
     STATUS_BAR_CROSS,
     enlarge,
     head_pictures,
+    newest_version,
     open_panel,
     open_tab,
     playhead,
@@ -161,7 +162,7 @@ def open_mouth(folder: Path) -> float:
     import cv2
     import numpy as np
 
-    (first,) = folder.glob("likeness/*/*/head_000000.png")
+    first = newest_version(folder) / "head_000000.png"
     closed, opened = (
         cv2.imread(str(first.with_name(f"head_{index:06d}.png"))).astype(np.float32)
         for index in (0, 19)

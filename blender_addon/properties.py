@@ -111,6 +111,7 @@ class LikenessPicture(PropertyGroup):
     path: StringProperty(subtype="FILE_PATH", options=_RELATIVE)
     sha256: StringProperty()
     size: IntVectorProperty(size=2, description="Width and height in pixels")
+    cut_out: BoolProperty(description="A part of it is transparent")
     faces: CollectionProperty(type=LikenessFace)
     face: IntProperty(
         name="Face",

@@ -49,13 +49,14 @@ class ListedFace:
 class FaceList:
     """picture: the still that was looked at, a movie's frame written as PNG; size: its pixels.
 
-    sha256: of that file's bytes.
+    sha256: of that file's bytes. cut_out: is a part of it transparent?
     """
 
     picture: Path
     size: tuple[int, int]
     sha256: str
     faces: tuple[ListedFace, ...]
+    cut_out: bool = False
 
 
 def _made_before_records(folder: Path) -> bool:
@@ -97,7 +98,7 @@ def list_faces(
         crop = astuple(crop_box(points, picture.size))
         faces.append(ListedFace(number, box, crop, thumbnail, landmarks, shows(points)))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return FaceList(path, picture.size, digest, tuple(faces))
+    return FaceList(path, picture.size, digest, tuple(faces), picture.alpha is not None)
 
 
 def _extract(movie: Path, frame: int, out: Path) -> Path:

@@ -275,6 +275,7 @@ def _listed(result: FaceList) -> dict[str, Any]:
         "picture": str(result.picture),
         "size": list(result.size),
         "sha256": result.sha256,
+        "cut_out": result.cut_out,
         "faces": [
             {
                 "number": face.number,

@@ -62,7 +62,7 @@ def request(
         job["portrait_face"] = portrait.pictures[0].face
     if chosen.feather > 0:
         job["feather"] = chosen.feather / 100
-    job |= layer_of(chosen)
+    job |= layer_of(chosen, portrait)
     job["match"], job["match_strength"] = matched_to(chosen), chosen.match_strength
     own = person.person_of(portrait)
     if own is not None and portrait.use_person:
@@ -70,11 +70,14 @@ def request(
     return {**job, "tier": chosen.tier}
 
 
-def layer_of(chosen: LikenessSettings) -> dict[str, Any]:
+def layer_of(chosen: LikenessSettings, portrait: LikenessPortrait) -> dict[str, Any]:
     """The layer, and pictures of the artist's own for it, as the job says them.
 
-    InputError when one of these is gone.
+    Of a cut-out portrait it is the whole person: behind a head alone the still one would be seen.
+    InputError when a picture is gone.
     """
+    if portrait.pictures[0].cut_out:
+        return {"layer": "person", **own_pictures(chosen)}
     if chosen.layer == "box":
         return {"box": True}
     return {"layer": chosen.layer, **own_pictures(chosen)}

@@ -71,6 +71,8 @@ def _draw_layers(
     portrait = active_of(chosen.portraits, chosen.portrait_index)
     if portrait is None or not portrait.pictures:
         return
+    if portrait.pictures[0].cut_out:
+        layout.label(text="Cut out: made whole, its strip is muted", icon="INFO")
     row = layout.row(align=True)
     now = layers_view.shown(scene, portrait)
     row.enabled = portraits.strip_of(scene, portrait) is not None

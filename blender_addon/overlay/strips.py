@@ -16,7 +16,7 @@ _SHARES = {"PROXY_25": 25, "PROXY_50": 50, "PROXY_75": 75, "PROXY_100": 100}
 _OPAQUE = 0.99  # a strip's opacity from which on nothing is seen through it
 _HIDDEN = 0.5  # share of a face's points that must be covered
 # Ours with alpha: they lie over a face in order to show it.
-_SEE_THROUGH = ("head:", "test:", "matte:")
+_SEE_THROUGH = ("head:", "test:", "matte:", "compare:")
 
 
 def strip_of(scene: bpy.types.Scene, target: str) -> PictureStrip | None:

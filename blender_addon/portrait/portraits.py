@@ -308,6 +308,7 @@ def apply_faces(
         picture.name = Path(result["picture"]).name
     picture.sha256 = folders.hash_of(folders.absolute(picture.path))
     picture.size = result["size"]
+    picture.cut_out = bool(result.get("cut_out"))
     picture.faces.clear()
     for found in result["faces"]:
         face = picture.faces.add()

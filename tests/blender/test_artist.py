@@ -25,6 +25,7 @@ from blender_addon.storage import recordings
 from tests.blender import material
 from tests.blender.shoot import Shoot, absolute, head_of, ops, refused, reopened
 from tests.blender.stage import stage
+from tests.blender.windowed import press
 from tests.movies import read_clip, write_movie
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
@@ -122,6 +123,38 @@ def test_a_take_is_drawn_over_its_strip_and_clip(shoot: Shoot) -> None:
     ops.take_remove()
     # The portrait's and the other take's.
     assert len(scene.likeness_overlay.layers) == 2
+
+
+def test_a_cut_out_portrait_is_not_seen_behind_its_moving_head(
+    shoot: Shoot, tmp_path: Path
+) -> None:
+    """It is muted, within the button's own undo step; nothing is left where the head was."""
+    rgb = cv2.imread(str(shoot.picture))
+    alpha = np.zeros(rgb.shape[:2], np.uint8)
+    height, width = alpha.shape
+    cv2.ellipse(alpha, (width // 2, height), (width // 3, int(0.9 * height)), 0, 0, 360, 255, -1)
+    cut = tmp_path / "cut out.png"
+    cv2.imwrite(str(cut), np.dstack([rgb, alpha]))
+    scene = shoot.prepared(until=14, picture=cut)
+    versions.strips(scene.sequence_editor)["lisa.jpg"].blend_type = "ALPHA_OVER"
+    scene.likeness.pose = 2
+    bpy.ops.ed.undo_push(message="before")
+    press(ops.synthesize)
+    found: Any = bpy.context.scene
+    head = head_of(found)
+    assert placement.read_placement(absolute(head.directory)).layer == "person"
+    assert versions.strips(found.sequence_editor)["lisa.jpg"].mute
+    versions.strips(found.sequence_editor)["actor"].mute = True
+    found.view_settings.view_transform = "Standard"
+    found.render.dither_intensity = 0
+    output.render_still(found, tmp_path / "shot.png", 13)
+    shown = material.load(tmp_path / "shot.png")
+    file = absolute(head.directory) / head.elements[1].filename
+    seen = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)[..., 3]
+    seen = seen[height % 2 :, : width - width % 2]
+    assert (seen == 0).mean() > 0.2 and shown[seen == 0].max() == 0
+    bpy.ops.ed.undo()
+    assert not versions.strips(bpy.context.scene.sequence_editor)["lisa.jpg"].mute
 
 
 def test_a_head_lies_in_its_portraits_meta_strip_and_follows_its_keys(shoot: Shoot) -> None:
@@ -243,6 +276,7 @@ def test_the_matte_masks_a_grade_of_the_face_alone(shoot: Shoot, tmp_path: Path)
     chosen = scene.likeness
     matte = head_strip.find(scene, synthesis.matte_tag(chosen.portraits[0], chosen.takes[0]))
     portrait = head_strip.find(scene, f"portrait:{chosen.portraits[0].uid}")
+    _assert_no_box(scene, tmp_path)
     portrait.transform.rotation, portrait.transform.offset_x = 0.2, 25
     portrait.transform.scale_x = portrait.transform.scale_y = 0.8
     ops.align()
@@ -275,6 +309,42 @@ def test_the_matte_masks_a_grade_of_the_face_alone(shoot: Shoot, tmp_path: Path)
     assert full > 15
     soft = free & (mask > 0.2) & (mask < 0.8)
     assert np.abs(change[soft] - full * mask[soft]).mean() < 0.12 * full
+
+
+def _assert_no_box(scene: Any, folder: Path) -> None:
+    """A grade of the head strip, without any mask, ends where its frames do: no box is seen."""
+    head = head_of(scene)
+    place = placement.read_placement(absolute(head.directory))
+    drawn = absolute(head.directory) / head.elements[2].filename  # what frame 14 shows
+    alpha = cv2.imread(str(drawn), cv2.IMREAD_UNCHANGED)[..., 3].astype(np.float32) / 255
+    x, y, width, height = place.box
+    whole = np.zeros((place.portrait_size[1] + 2 * height, place.portrait_size[0] + 2 * width))
+    whole[y + height : y + 2 * height, x + width : x + 2 * width] = alpha
+    whole = whole[height:-height, width:-width]
+    whole = whole[whole.shape[0] % 2 :, : whole.shape[1] - whole.shape[1] % 2]
+
+    def rendered(name: str) -> np.ndarray:
+        output.render_still(scene, folder / name, 14)
+        return material.load(folder / name)
+
+    plain = rendered("before.png")
+    bright = head.modifiers.new("bright", "BRIGHT_CONTRAST")
+    bright.bright = 30
+    for kind in ("BRIGHT_CONTRAST", "CURVES"):
+        change = np.abs(rendered(f"{kind}.png") - plain).mean(axis=-1)
+        assert change[whole > 0.99].mean() > 10
+        assert change[whole == 0].max() < 2, kind
+        # In the soft edge it fades with the alpha. Blender gives curves premultiplied colours, so
+        # there they are a little off.
+        over = (change - 1.3 * whole * change.max()).max()
+        assert over < (16 if kind == "CURVES" else 4), kind
+        for each in list(head.modifiers):
+            head.modifiers.remove(each)
+        curve = head.modifiers.new("curves", "CURVES").curve_mapping
+        curve.curves[3].points.new(0.4, 0.55)
+        curve.update()
+    for each in list(head.modifiers):
+        head.modifiers.remove(each)
 
 
 def test_a_recording_that_is_no_take_is_kept_and_told(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import bpy
 
@@ -77,7 +76,7 @@ def compare(scene: bpy.types.Scene, name: str) -> str:
 def removable(scene: bpy.types.Scene) -> list[tuple[Version, list[Path]]]:
     """The versions that no strip of this file shows, and the .blend files that show them."""
     portrait, take = active_portrait(scene), active_take(scene)
-    here = {folder for _, folder in _shown_everywhere()}
+    here = set(_shown_here())
     beside = folders.project().parent if bpy.data.filepath else Path()
     return [
         (version, version_folders.users(version.folder, beside) if bpy.data.filepath else [])
@@ -113,14 +112,13 @@ def note_uses(blend: Path) -> None:
 
     One that cannot be written to is passed over: Clean Up looks into the files as well.
     """
-    used = _shown_everywhere()
-    homes = {folder.parent for _, folder in used} | {
+    here = set(_shown_here())
+    homes = {folder.parent for folder in here} | {
         synthesis.home(portrait, take)
         for scene in bpy.data.scenes
         for portrait in settings(scene).portraits
         for take in settings(scene).takes
     }
-    here = {folder for _, folder in used}
     for version in version_folders.listed(homes):
         try:
             version_folders.note_use(version.folder, blend, version.folder in here)
@@ -128,18 +126,14 @@ def note_uses(blend: Path) -> None:
             continue
 
 
-def _shown_everywhere() -> list[tuple[Any, Path]]:
-    """Every strip of results in the file, those in metas too, and the folder that it shows."""
-    return [(strip, folders.absolute(strip.directory)) for strip in _result_strips()]
-
-
-def _result_strips() -> Iterator[Any]:
+def _shown_here() -> Iterator[Path]:
+    """The folder of every strip of results in the file, of those in meta strips too."""
     for scene in bpy.data.scenes:
         if scene.sequence_editor is not None:
             for strip in versions.all_strips(scene.sequence_editor):
                 ours = str(strip.get(head_strip.TAG, "")).startswith(head_strip.OURS)
                 if ours and strip.type == "IMAGE":
-                    yield strip
+                    yield folders.absolute(strip.directory)
 
 
 def _named(

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from blender_addon.composite import changes
+from blender_addon.errors import InputError
+from blender_addon.storage import version_folders
 from blender_addon.storage.ownership import is_named
 from inference.demo import DEMO
 from inference.face_list import FACES
@@ -41,3 +45,79 @@ def test_a_record_with_a_pattern_that_takes_for_ever_names_nothing(
     assert not is_named(tmp_path / ("a" * 200 + "b"))
     assert not is_named(tmp_path / ("a" * 200))
     assert time.monotonic() - began < 1
+
+
+def test_what_changed_is_said_in_the_panel_s_words(tmp_path: Path) -> None:
+    motion = tmp_path / "take.performance.npz"
+    motion.write_bytes(b"one")
+    request = {
+        "do": "synthesize", "portrait": ["/here/lisa.png"], "performance": str(motion),
+        "out": "a", "frames": [0, 3], "gains": {"mouth": 1.0, "pose": 1.0}, "tier": "draft",
+        "transfer": "relative", "neutralize": False, "format": "png", "layer": "head",
+        "match": "portrait", "match_strength": 1.0, "teeth": {"seen": 1.0},
+    }  # fmt: skip
+    asked = {
+        **request,
+        "portrait": ["/moved/lisa.png"],
+        "feather": 0.0,
+        "box": False,
+        "alpha": None,
+    }
+    known = {"job": asked, "motion": changes.hash_of(motion)}
+    assert changes.changes(request, known) == []
+    assert changes.changes(request, {}) == []  # of an older version nothing is known
+    for field, value, words in (
+        ("gains", {"mouth": 0.5, "pose": 1.0}, ["mouth 1.0 -> 0.5"]),
+        ("teeth", {"seen": 0.25}, ["teeth seen 1.0 -> 0.25"]),
+        ("portrait", ["/here/lisa.png", "/here/b.png"], ["1 -> 2 pictures"]),
+        ("portrait", ["/here/b.png"], ["other pictures"]),
+        ("box", True, ["layer head -> box"]),
+        ("feather", 0.05, ["feather 0.0 -> 0.05"]),
+        ("format", "exr", ["format png -> exr"]),
+        ("alpha", "/here/own.png", ["own matte"]),
+        ("neutralize", True, ["neutralize"]),
+        ("matte", "face", ["mattes off -> face"]),
+        ("person", "/here/person", ["personalized model"]),
+        ("match", "/stills/grade.png", ["match portrait -> grade.png"]),
+        ("frames", [1, 2], []),
+    ):
+        assert changes.changes({**request, field: value}, known) == words, field
+    motion.write_bytes(b"other")
+    assert changes.changes(request, known) == ["take updated"]
+    edited = motion.rename(tmp_path / "take.edited-2.performance.npz")
+    assert changes.changes({**request, "performance": str(edited)}, known) == ["curves edited"]
+
+
+def test_a_version_that_another_file_may_show_is_known(tmp_path: Path) -> None:
+    """By what was noted, by what lies in a file, and by when it was written."""
+    home = tmp_path / "likeness" / "lisa-1" / "take-2"
+    first, second = (version_folders.reserve([home]) for _ in range(2))
+    assert [folder.name for folder in (first, second)] == ["v001", "v002"]
+    assert version_folders.listed([home]) == []  # nothing is in them yet
+    version_folders.release(second)
+    (first / "head.json").write_text("{}")
+    (first / "job.json").write_text(
+        '{"begun": "2026-01-01T12:00:00.5+00:00", "job": {"note": "x"}}'
+    )
+    version_folders.release(first)  # it holds something
+    (found,) = version_folders.listed([home, home])
+    assert (found.name, found.note) == ("v001", "x") and found.begun is not None
+
+    def users() -> list[str]:
+        return [path.name for path in version_folders.users(first, tmp_path)]
+
+    shows = b"BLENDER...//likeness/lisa-1/take-2/v001/\0"
+    for name, data in (
+        ("plain.blend", shows), ("other.blend", shows.replace(b"v001", b"v002")),
+        ("packed.blend", b"\x28\xb5\x2f\xfd..."), ("older.blend", shows),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+    os.utime(tmp_path / "older.blend", (1e9, 1e9))
+    assert users() == ["packed.blend", "plain.blend"]
+    version_folders.note_use(first, tmp_path / "packed.blend", uses=False)
+    version_folders.note_use(first, tmp_path / "other.blend", uses=True)
+    version_folders.note_use(first, tmp_path / "gone.blend", uses=True)
+    assert users() == ["other.blend", "plain.blend"]
+    (first / "used.json").write_text("mine")
+    with pytest.raises(InputError, match="is not a list of use"):
+        version_folders.note_use(first, tmp_path / "plain.blend", uses=True)

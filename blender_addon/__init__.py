@@ -29,6 +29,7 @@ MODULES = (
     "performance.edit_operators",
     "performance.record_operator",
     "animate.operators",
+    "animate.live_test",
     "composite.operators",
     "composite.version_operators",
     "portrait.panels",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from ..worker import jobs
 from . import person
 
 TEST = "test_frame"
+CHOICES = "likeness_choices"  # of a test frame's strip: what it was made with
 REGIONS = ("pose", "mouth", "eyes", "brows", "gaze")
 TEETH = ("seen", "brightness", "warmth", "size")
 
@@ -145,9 +147,16 @@ def apply_test(
     placement = read_placement(Path(ticket.request["out"]))
     take = find_take(ticket.notes["take"])
     under = portrait_strip(scene, portrait, placement, take, ticket.notes["strip"])
-    head_strip.lay_still(scene, placement, index, under, test_tag(portrait), frame)
+    strip = head_strip.lay_still(scene, placement, index, under, test_tag(portrait), frame)
+    strip[CHOICES] = choices_of(ticket.request)
     head_strip.step_back(under, head_strip.find(scene, take.strip))
     return f"Frame {frame} is shown; the cross takes it away"
+
+
+def choices_of(request: dict[str, Any]) -> str:
+    """What decides a frame's pixels in a job's request, to be compared."""
+    where = {"out", "frames", "provider"}
+    return json.dumps({k: v for k, v in request.items() if k not in where}, sort_keys=True)
 
 
 def clear_test(scene: bpy.types.Scene) -> str:

@@ -143,7 +143,7 @@ def begin(scene: bpy.types.Scene, kind: str, request: dict[str, Any], notes: dic
         started = launch(*request["command"])
         name = pump.command(started, lambda event: _arrived(name, event))
     else:
-        request = _completed(request)
+        request = completed(request)
         name = pump.submit(request, lambda event: _arrived(name, event))
     ticket = Ticket(name, kind, KINDS[kind].label, request, notes, undo_steps.current())
     _live[name] = _Live(ticket, scene.session_uid)
@@ -312,7 +312,7 @@ def _stage(event: Event) -> str:
     return f"preparing matte and plate, {100 * event['done'] // max(1, event['total'])}%"
 
 
-def _completed(request: dict[str, Any]) -> dict[str, Any]:
+def completed(request: dict[str, Any]) -> dict[str, Any]:
     """The request with the preferences' provider where the job takes one."""
     if request.get("do") in ("synthesize", "check"):
         return {"provider": chosen().provider, **request}

@@ -86,6 +86,11 @@ def cancel(name: str) -> None:
     _here().client.cancel(name)
 
 
+def waits(name: str) -> bool:
+    """Is the end of this job still to come?"""
+    return _state is not None and name in _state.listeners
+
+
 def busy() -> bool:
     """Does a job wait or run?"""
     return _state is not None and bool(_state.client.unfinished)

@@ -82,6 +82,30 @@ def test_the_artists_own_edits_keep_their_steps(
     assert _state()["strips"] == ["footage", "portrait"]
 
 
+def test_the_test_frame_follows_the_strengths(
+    shoot: Shoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the frame that a new test would make, and no step of its own."""
+    shoot.prepared(until=14).frame_current = 13
+    as_in_a_window(monkeypatch)
+    press(ops.test_frame)
+    ticks()
+    scene = bpy.context.scene
+    strip = head_strip.find(scene, f"test:{scene.likeness.portraits[0].uid}")
+    assert strip is not None
+    shown = absolute(strip.directory) / strip.elements[0].filename
+    first, listed = shown.read_bytes(), len(scene.likeness_jobs)
+    for mouth in (0.3, 0.0):
+        scene.likeness.mouth, before = mouth, shown.read_bytes()
+        ticks(lambda before=before: shown.read_bytes() != before)  # type: ignore[misc]
+    assert len(scene.likeness_jobs) == listed
+    followed = shown.read_bytes()
+    press(ops.test_frame)
+    ticks()
+    assert shown.read_bytes() == followed != first
+    press(ops.test_clear)
+
+
 def test_escape_ends_the_job_of_the_scene_that_is_edited(
     shoot: Shoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

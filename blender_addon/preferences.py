@@ -14,7 +14,7 @@ from .panel_parts import draw_lines, letters
 from .registration import register_classes, unregister_classes
 from .storage import cache
 from .worker import launch
-from .worker.runtime import PYTHON_VARIABLE
+from .worker.runtime import PYTHON_VARIABLE, in_preferences
 from .worker.status import CHECK
 
 _WHERE = (
@@ -111,7 +111,7 @@ def draw_preferences(
     try:
         column.label(text=f"Now: {launch.runtime().words}", icon="CHECKMARK")
     except InputError as error:
-        draw_lines(column, str(error), "ERROR", width)
+        draw_lines(column, in_preferences(str(error)), "ERROR", width)
     named = os.environ.get(PYTHON_VARIABLE)
     if named and chosen.where != "BUNDLED":
         column.label(text=f"{PYTHON_VARIABLE} is set and goes before this choice", icon="INFO")

@@ -18,9 +18,11 @@ from ..errors import InputError
 
 WHERE = ("AUTO", "BUNDLED", "ENVIRONMENT")
 PYTHON_VARIABLE = "LIKENESS_PYTHON"
+_NOTE = Path("likeness", "environment.json")
 # What the worker cannot do without; the packages of an environment are looked for by these.
 _PACKAGES = ("onnxruntime", "cv2", "mediapipe", "av")
 _HELP = "open the add-on's preferences and choose where the inference runs"
+_NAME_IT = "name its Python in the add-on's preferences"
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,17 @@ def find_runtime(where: str = "AUTO", named: str = "") -> Runtime:
         if where == "ENVIRONMENT":
             raise InputError(
                 "no environment of Likeness was found: make one with `python3.11 build.py demo`, "
-                "or name its Python in the add-on's preferences"
+                f"or {_NAME_IT}"
             )
     packages = bundled_packages()
     if packages is None:
         raise InputError(f"this Likeness came without packages to run on: {_HELP}")
     return Runtime(blender_python(), (code, packages), "bundled", "the extension's own packages")
+
+
+def in_preferences(words: str) -> str:
+    """A refusal as it is said in the preferences themselves, which are open there."""
+    return words.replace(_HELP, "choose above where it runs").replace(_NAME_IT, "name it above")
 
 
 def code_folder() -> Path:
@@ -101,19 +108,39 @@ def pointer() -> Path:
         settings = Path(os.environ.get("APPDATA", str(Path.home())))
     else:
         settings = Path(os.environ.get("XDG_CONFIG_HOME", "") or Path.home() / ".config")
-    return settings / "likeness" / "environment.json"
+    return settings / _NOTE
+
+
+def _pointers() -> list[Path]:
+    """Where the note may lie: Blender may have been started with another HOME than build.py."""
+    found = [pointer(), Path.home() / ".config" / _NOTE]
+    if sys.platform != "win32":
+        found.append(_account_home() / ".config" / _NOTE)
+    return list(dict.fromkeys(found))
+
+
+def _account_home() -> Path:
+    """The person's own folder as the system knows it, whatever HOME says."""
+    import pwd  # not on Windows
+
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path.home()
 
 
 def _made_environment(code: Path) -> Path | None:
     """The Python of the environment that build.py made: beside the code, or noted by it."""
     if (python := _in_environment(code / ".venv")) is not None:
         return python
-    try:
-        noted = json.loads(pointer().read_text(encoding="utf-8"))["python"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    python = Path(str(noted))
-    return python if python.is_file() else None
+    for note in _pointers():
+        try:
+            python = Path(str(json.loads(note.read_text(encoding="utf-8"))["python"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if python.is_file():
+            return python
+    return None
 
 
 def _python_of(chosen: Path) -> Path:

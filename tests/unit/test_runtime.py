@@ -20,6 +20,8 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no note of this machine's."""
     monkeypatch.delenv(runtime.PYTHON_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(runtime, "_account_home", lambda: tmp_path / "account")
 
 
 @pytest.fixture
@@ -57,6 +59,11 @@ def test_the_environment_that_build_py_noted_is_found(installed: Path, tmp_path:
     build.note_environment(str(python))
     assert json.loads(runtime.pointer().read_text(encoding="utf-8")) == {"python": str(python)}
     assert runtime.find_runtime("ENVIRONMENT").python == python
+    # Blender was started with another HOME than build.py.
+    note = tmp_path / "account" / ".config" / "likeness" / "environment.json"
+    note.parent.mkdir(parents=True)
+    runtime.pointer().rename(note)
+    assert runtime.find_runtime("ENVIRONMENT").python == python
     python.unlink()
     with pytest.raises(InputError, match=r"build\.py demo"):
         runtime.find_runtime("ENVIRONMENT")
@@ -81,8 +88,9 @@ def test_without_packages_the_person_is_led_to_the_preferences(
 ) -> None:
     monkeypatch.setattr(runtime, "find_spec", lambda name: None)
     for where in ("AUTO", "BUNDLED"):
-        with pytest.raises(InputError, match="open the add-on's preferences"):
+        with pytest.raises(InputError, match="open the add-on's preferences") as caught:
             runtime.find_runtime(where)
+        assert runtime.in_preferences(str(caught.value)).endswith(": choose above where it runs")
 
 
 def test_the_bundled_packages_run_on_blenders_own_python(installed: Path) -> None:

@@ -12,7 +12,7 @@ from ..properties import SOURCES, active_take, settings
 from ..storage import folders
 from ..worker import jobs
 from ..worker.operator_parts import StepOperator, attempt
-from . import takes
+from . import imports, takes
 
 
 class LIKENESS_OT_capture_footage(StepOperator):
@@ -62,6 +62,25 @@ class LIKENESS_OT_capture_footage(StepOperator):
         return takes.capture(context, footage, self.face)
 
 
+class LIKENESS_OT_take_import(StepOperator):
+    """A phone's recording (the CSV of Live Link Face), or a performance, as a take"""
+
+    bl_idname = "likeness.take_import"
+    bl_label = "Import Phone Take..."
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default="*.csv;*.performance.npz", options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        self.filepath = folders.to_browse()
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        path = folders.absolute(self.filepath)
+        return attempt(self, imports.import_take, context, path)
+
+
 class LIKENESS_OT_take_update(StepOperator):
     """Make the take's performance again with this neutral frame, smoothing and filling"""
 
@@ -98,6 +117,7 @@ class LIKENESS_OT_take_set(StepOperator):
 
 CLASSES = (
     LIKENESS_OT_capture_footage,
+    LIKENESS_OT_take_import,
     LIKENESS_OT_take_update,
     LIKENESS_OT_take_remove,
     LIKENESS_OT_take_set,
@@ -107,10 +127,11 @@ CLASSES = (
 def register() -> None:
     registration.register_classes(*CLASSES)
     jobs.KINDS[takes.CAPTURE] = jobs.Kind("Capture", takes.apply_capture)
+    jobs.KINDS[imports.KIND] = jobs.Kind("Import", imports.apply_import)
     jobs.KINDS[takes.CLEAN] = jobs.Kind("Clean take", takes.apply_clean)
 
 
 def unregister() -> None:
-    for kind in (takes.CAPTURE, takes.CLEAN):
+    for kind in (takes.CAPTURE, imports.KIND, takes.CLEAN):
         jobs.KINDS.pop(kind, None)
     registration.unregister_classes(*CLASSES)

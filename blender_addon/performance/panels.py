@@ -14,7 +14,7 @@ from ..properties import LikenessTake, settings
 from ..puppet import operators as viewport_operators
 from ..puppet import puppet
 from ..worker import status
-from . import edits, hints, takes
+from . import edits, hints, imports, takes
 
 
 class LIKENESS_UL_takes(bpy.types.UIList):
@@ -54,11 +54,12 @@ class LIKENESS_PT_performance(StepPanel):
         missing = hints.for_capture(scene)
         big_button(layout, "likeness.capture_footage", "REC", missing)
         draw_hint(layout, missing)
+        layout.operator("likeness.take_import", icon="IMPORT")
         active = active_of(chosen.takes, chosen.take_index)
         if active is not None:
             draw_list(layout, "takes", chosen, "take_index", "likeness.take_remove")
             layout.label(text=_take_words(scene, active))
-        status.draw_jobs(layout, context, (takes.CAPTURE, takes.CLEAN))
+        status.draw_jobs(layout, context, (takes.CAPTURE, imports.KIND, takes.CLEAN))
 
 
 class TakePanel(StepPanel):

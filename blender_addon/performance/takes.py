@@ -102,7 +102,7 @@ def footage_of_file(scene: bpy.types.Scene, path: Path) -> Footage:
 def capture(context: bpy.types.Context, footage: Footage, face: int = 0) -> str:
     """Let the worker capture footage as a new take."""
     scene = versions.sequencer_scene(context)
-    uid, name = new_uid(), _free_name(scene, footage.name)
+    uid, name = new_uid(), free_name(scene, footage.name)
     slug = f"{folders.safe_name(name)}-{uid}"
     track = take_file(slug, recordings.TRACK_SUFFIX)
     request: dict[str, Any] = {"do": CAPTURE, "footage": str(footage.path), "out": str(track)}
@@ -155,6 +155,8 @@ def add_take(scene: bpy.types.Scene, name: str, track: Path, start: float) -> Li
 
 def clean(context: bpy.types.Context, take: LikenessTake) -> str:
     """Let the worker make the take's performance again: neutral, smoothing, gaps filled."""
+    if not take.track:
+        raise InputError(f"'{take.name}' was recorded elsewhere and is used as it is")
     track = folders.existing(take.track, f"track of '{take.name}'")
     out = take_file(take.slug, recordings.PERFORMANCE_SUFFIX)
     if take.neutral >= take.frames:
@@ -204,7 +206,7 @@ def recorded(path: Path, first: int, rate: Fraction) -> None:
     """What was captured from the viewport becomes a take: a track at once, a movie by detection."""
     context = bpy.context
     scene = versions.sequencer_scene(context)
-    name = _free_name(scene, path.name.partition(".")[0])
+    name = free_name(scene, path.name.partition(".")[0])
     if path.suffix == ".mp4":
         capture(context, Footage(path, name, first, 1.0))
         return
@@ -315,7 +317,8 @@ def _movie_facts(path: Path) -> tuple[int, Fraction]:
     return pictures, timing.footage_rate(fps)
 
 
-def _free_name(scene: bpy.types.Scene, wanted: str) -> str:
+def free_name(scene: bpy.types.Scene, wanted: str) -> str:
+    """A name that no take has yet, from the footage's."""
     movie = wanted.lower().endswith((".mp4", ".mov", ".avi", ".mkv"))
     stem = Path(wanted).stem if movie else wanted
     taken = {take.name for take in settings(scene).takes}

@@ -10,7 +10,9 @@ import pytest
 
 from blender_addon.controls import curves
 from blender_addon.performance import edits
-from tests.blender.shoot import Shoot, ops, refused, said, strip_facts
+from blender_addon.storage import recordings
+from inference.performance.taking.livelink_map import COEFFICIENTS
+from tests.blender.shoot import Shoot, absolute, ops, refused, said, strip_facts
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
@@ -76,3 +78,27 @@ def test_a_clip_of_the_person_gives_a_portrait_of_several_pictures(shoot: Shoot)
     assert len(scene.likeness.portraits) == 2
     second = scene.likeness.portraits[1]
     assert not set(first) & {picture.path for picture in second.pictures}
+
+
+def test_a_phones_recording_is_a_take(shoot: Shoot) -> None:
+    """Its jaw opens; it needs no footage, and is not cleaned."""
+    scene = shoot.scene()
+    names = [*COEFFICIENTS, "HeadYaw", "HeadPitch", "HeadRoll"]
+    lines = [f"Timecode,BlendshapeCount,{','.join(names)}"]
+    for frame in range(30):
+        values = ",".join(f"{frame / 30 if name == 'JawOpen' else 0:.4f}" for name in names)
+        lines.append(f"07:44:57:{frame:02}.000,{len(names)},{values}")
+    file = shoot.folder / "Slate_1_iPhone.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ops.take_import(filepath=str(file))
+    (take,) = scene.likeness.takes
+    assert (take.name, take.start, take.track) == ("Slate_1_iPhone", scene.frame_start, "")
+    made = recordings.load_performance(absolute(take.performance))
+    jaw = made.controls[:, made.names.index("jaw_open")]
+    assert len(made) == take.frames and jaw[-1] > jaw[0] + 0.5
+    ops.take_curves()
+    assert "is used as it is" in refused(ops.take_update)
+    assert "no take; choose a phone's CSV" in refused(ops.take_import, filepath=str(shoot.picture))
+    file.write_text("Timecode,nothing\n", encoding="utf-8")
+    assert refused(ops.take_import, filepath=str(file))
+    assert len(scene.likeness.takes) == 1

@@ -102,6 +102,9 @@ def open_panel(window: Window, name: str) -> None:
     All of them are closed, but for those below this one.
     """
     enlarge(window)
+    x, y, width, height = window.ask("sidebar()")
+    window.move((x + width * 0.5, y + height * 0.5))
+    window.scroll(-60)  # from the foot the panels may be out of sight above the slider
     x, y = window.find("likeness.pose", HALF)
     window.click((x, y + CLOSED[name]))
     time.sleep(1)

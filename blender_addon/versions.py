@@ -114,6 +114,14 @@ def edit_in_every_workspace(scene: bpy.types.Scene) -> None:
             workspace.sequencer_scene = scene
 
 
+def new_modifier(scene: bpy.types.Scene, strip: bpy.types.Strip, name: str, kind: Any) -> Any:
+    """A modifier on a strip of `scene`."""
+    # 5.0 asks the workspace for its sequencer's scene, and crashes where there is none.
+    if getattr(bpy.context, "sequencer_scene", scene) is None:
+        edit_in_every_workspace(scene)
+    return strip.modifiers.new(name=name, type=kind)
+
+
 def set_file_format(
     image_settings: bpy.types.ImageFormatSettings, kind: Any, file_format: Any
 ) -> None:

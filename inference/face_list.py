@@ -16,7 +16,8 @@ from inference.capture.detector import find_faces
 from inference.capture.finder import shrink_for_detection
 from inference.capture.video import open_footage, read_frames
 from inference.errors import Cancelled, InputError
-from inference.files import written_whole
+from inference.files import write_whole, written_whole
+from inference.frames import encode_frame
 from inference.jobs import FacesJob
 from inference.landmarks import OVAL
 from inference.outputs import FolderKind, claim_folder
@@ -65,7 +66,9 @@ def _made_before_records(folder: Path) -> bool:
 
 
 FACES = FolderKind(
-    "faces of pictures", (r".+\.face\d+\.(png|npy)", r".+\.\d{6}\.png"), _made_before_records
+    "faces of pictures",
+    (r".+\.face\d+\.(png|npy)", r".+\.(\d{6}|still)\.png"),
+    _made_before_records,
 )
 
 
@@ -81,6 +84,16 @@ def list_faces(
     claim_folder(job.out, FACES, [job.picture])
     path = job.picture if job.frame is None else _extract(job.picture, job.frame, job.out)
     picture = read_picture(path)
+    if job.keep:
+        path = job.out / job.picture.name
+        write_whole(path, job.picture.read_bytes())
+    elif picture.converted:
+        # Whoever shows the file itself would show other colours than the head's.
+        path = job.out / f"{job.picture.stem}.still.png"
+        alpha = picture.alpha
+        share = None if alpha is None else alpha / np.float32(np.iinfo(alpha.dtype).max)
+        form = "png" if picture.rgb.dtype == np.uint8 else "png16"
+        write_whole(path, encode_frame(picture.rgb, share, form))
     rgb = picture.rgb8()
     # Just as a portrait is opened: the numbers must be the same ones.
     small, factor = shrink_for_detection(rgb, longest=1920)

@@ -130,12 +130,14 @@ class LayersJob:
 class FacesJob:
     """Picture -> its faces, with thumbnails and landmarks in the folder `out`.
 
-    frame: of a movie, zero-based; None: the picture is a still.
+    frame: of a movie, zero-based; None: the picture is a still. keep: a copy of the still is kept
+    in `out` and named as the picture.
     """
 
     picture: Path
     out: Path
     frame: int | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,15 @@ class StillPicture:
     """rgb: (H, W, 3) uint8 or uint16; alpha: (H, W) of the same type, or None when opaque.
 
     turned: the file's pixels lie otherwise and a camera's mark (EXIF) set them upright.
-    sha256: of the file, as it was read, in hexadecimal.
+    converted: these are not the file's own numbers, but what its profile, its alpha or its kind
+    make of them. sha256: of the file, as it was read, in hexadecimal.
     """
 
     rgb: NDArray[np.uint8] | NDArray[np.uint16]
     alpha: NDArray[np.uint8] | NDArray[np.uint16] | None
     turned: bool = False
     sha256: str = ""
+    converted: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,12 +102,12 @@ def read_picture(path: Path) -> StillPicture:
     _check_large_enough(pixels, path)
     profile = profile_of(content)
     if pixels.shape[2] == 4:
-        rgba = _straight(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), content)
-        return _with_alpha(rgba, profile, digest)
-    rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    if profile is not None:
-        rgb = into_srgb(rgb, profile)
-    return StillPicture(rgb, None, turned, digest)
+        stored = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
+        rgba = _straight(stored, content)
+        return _with_alpha(rgba, profile, digest, rgba is not stored)
+    stored = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    rgb = stored if profile is None else into_srgb(stored, profile)
+    return StillPicture(rgb, None, turned, digest, rgb is not stored)
 
 
 def _other(content: bytes, kind: str, path: Path, digest: str) -> StillPicture:
@@ -114,15 +116,19 @@ def _other(content: bytes, kind: str, path: Path, digest: str) -> StillPicture:
     if rgba is None:
         raise InputError(f"{path}: not a picture that can be read; save it as PNG or TIFF")
     _check_large_enough(rgba, path)
-    return _with_alpha(rgba, None, digest)
+    return _with_alpha(rgba, None, digest, converted=True)
 
 
-def _with_alpha(rgba: NDArray, profile: bytes | None, digest: str) -> StillPicture:
-    rgb, alpha = np.ascontiguousarray(rgba[..., :3]), rgba[..., 3]
-    if profile is not None:
-        rgb = into_srgb(rgb, profile)
+def _with_alpha(rgba: NDArray, profile: bytes | None, digest: str, converted: bool) -> StillPicture:
+    stored, alpha = np.ascontiguousarray(rgba[..., :3]), rgba[..., 3]
+    rgb = stored if profile is None else into_srgb(stored, profile)
     opaque = bool((alpha == np.iinfo(alpha.dtype).max).all())
-    return StillPicture(rgb, None if opaque else alpha.copy(), sha256=digest)
+    return StillPicture(
+        rgb,
+        None if opaque else alpha.copy(),
+        sha256=digest,
+        converted=converted or rgb is not stored,
+    )
 
 
 def _straight(rgba: NDArray, content: bytes) -> NDArray:

@@ -25,7 +25,7 @@ from ..properties import (
     scene_of,
     settings,
 )
-from ..sequencer import head_strip, strips, timing
+from ..sequencer import head_strip, plate, strips, timing
 from ..sequencer.placement import Placement, read_placement
 from ..storage import folders
 from ..worker import jobs
@@ -58,7 +58,7 @@ def request(
         "gains": {region: getattr(chosen, region) for region in REGIONS},
         "teeth": {name: getattr(chosen, f"teeth_{name}") for name in TEETH},
         "transfer": chosen.transfer, "neutralize": chosen.neutralize,
-        "format": chosen.format if final else "png",
+        "format": file_format(scene, portrait, chosen.format if final else "png"),
     }  # fmt: skip
     if portrait.pictures[0].face:
         job["portrait_face"] = portrait.pictures[0].face
@@ -70,6 +70,19 @@ def request(
     if own is not None and portrait.use_person:
         return {**job, "person": str(own)}
     return {**job, "tier": chosen.tier}
+
+
+def file_format(scene: bpy.types.Scene, portrait: LikenessPortrait, wanted: str) -> str:
+    """The format that was chosen, or 16 bits where only these can agree with the portrait's strip.
+
+    8 bits cannot be multiplied beyond white; OpenEXR is linear, and holds no other colour space.
+    """
+    strip: Any = portraits.strip_of(scene, portrait)
+    if strip is None:
+        return wanted
+    bright = strip.get(plate.BRIGHTNESS, 1.0) > 1.002
+    other = strip.colorspace_settings.name != "sRGB" and not plate.is_bright(strip)
+    return "png16" if (bright and wanted == "png") or (other and wanted == "exr") else wanted
 
 
 def layer_of(chosen: LikenessSettings, portrait: LikenessPortrait) -> dict[str, Any]:

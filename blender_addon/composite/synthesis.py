@@ -27,7 +27,7 @@ from ..properties import (
     scene_of,
     settings,
 )
-from ..sequencer import following, head_strip, strips, timing
+from ..sequencer import following, grade, head_strip, strips, timing
 from ..sequencer.placement import FILE_NAME, read_placement
 from ..storage import folders, version_folders
 from ..worker import jobs, launch, undo_steps
@@ -293,6 +293,7 @@ def align(scene: bpy.types.Scene) -> str:
         raise InputError("there is no head strip over a portrait strip yet; synthesize first")
     placement = read_placement(folders.absolute(head.directory))
     strips.follow_portrait(scene, placement, under, head)
+    grade.take_on(under, head)
     matte = head_strip.find(scene, matte_tag(portrait, take))
     if matte is not None:
         head_strip.place_like(scene, head, matte)

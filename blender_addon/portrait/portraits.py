@@ -24,11 +24,13 @@ from ..properties import (
     scene_of,
     settings,
 )
-from ..sequencer import head_strip, strips
+from ..sequencer import head_strip, plate, strips
 from ..storage import folders
 from ..worker import jobs
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+PICTURES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".tga", ".gif", ".avif",
+)  # fmt: skip
 KIND = "faces"
 
 
@@ -57,16 +59,21 @@ def add_from_strip(context: bpy.types.Context, name: str = "") -> str:
             return f"'{portrait.name}' is the portrait of this strip already"
     frame = min(max(scene.frame_current, versions.span(strip)[0]), versions.span(strip)[1] - 1)
     if strip.type == "IMAGE":
-        path, still = _picture_at(strip, frame), None
+        path, index = _picture_at(strip, frame), 0
     else:
-        path, still = folders.existing(strip.filepath, f"file of the strip '{strip.name}'"), 0
-        still = max(0, round(frame - versions.content_start(strip)))
-        still += int(getattr(strip, "animation_offset_start", 0))
+        path = folders.existing(strip.filepath, f"file of the strip '{strip.name}'")
+        index = max(0, round(frame - versions.content_start(strip)))
+        index += int(getattr(strip, "animation_offset_start", 0))
+    keep = strip.type == "MOVIE" or not plate.is_plain(path)
+    if keep:
+        shown = Path(bpy.app.tempdir) / f"{path.stem}.{index:06d}.png"
+        strip[plate.BRIGHTNESS] = plate.write_picture(scene, strip, frame, shown)
+        path = shown
     before = strip.get(head_strip.TAG)
     portrait = _new_portrait(scene, strip.name.rpartition(".")[0] or strip.name)
     strip[head_strip.TAG] = tag(portrait)
     try:
-        return _add_pictures(context, portrait, [path], still)
+        return _add_pictures(context, portrait, [path], keep)
     except (InputError, JobError):
         _forget(scene, portrait.uid)
         _restore_tag(scene, strip.name, before)
@@ -263,7 +270,7 @@ def _add_pictures(
     context: bpy.types.Context,
     portrait: LikenessPortrait,
     paths: Sequence[Path],
-    still: int | None = None,
+    keep: bool = False,
 ) -> str:
     uid = portrait.uid
     for path in paths:
@@ -271,19 +278,20 @@ def _add_pictures(
         picture.name, picture.path = path.name, folders.stored(path.absolute())
     portrait.picture_index = 0
     for path in paths:
-        start_faces(context, uid, path.absolute(), still)
+        start_faces(context, uid, path.absolute(), keep)
         portrait = find_portrait(uid)  # an inline job may have moved it
     return "" if len(paths) == 1 else f"{len(paths)} pictures"
 
 
-def start_faces(context: bpy.types.Context, uid: str, path: Path, still: int | None = None) -> None:
-    """Let the worker look for the faces in a picture, or in a frame of a movie."""
+def start_faces(context: bpy.types.Context, uid: str, path: Path, keep: bool = False) -> None:
+    """Let the worker look for the faces in a picture. keep: a copy beside the project's files."""
     request: dict[str, Any] = {"do": KIND, "picture": str(path)}
-    if still is None:
-        request["out"] = str(folders.cache("portraits", folders.hash_of(path)[:16]))
-    else:
+    if keep or not plate.is_plain(path):
+        # The worker writes the picture as it is shown: that must outlive a cache.
         home = folders.project() / find_portrait(uid).slug
-        request |= {"frame": still, "out": str(folders.writable(home))}
+        request |= {"keep": keep, "out": str(folders.writable(home))}
+    else:
+        request["out"] = str(folders.cache("portraits", folders.hash_of(path)[:16]))
     jobs.start(context, KIND, request, {"portrait": uid, "picture": folders.stored(path)})
 
 

@@ -94,6 +94,13 @@ def is_linked(scene: bpy.types.Scene, head: bpy.types.Strip) -> bool:
     return any(_is_ours(curve) for curve in _drivers(scene, head))
 
 
+def is_animated(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> bool:
+    """Is a property of a strip keyed or driven, by us or by the artist?"""
+    whole = f"{strip.path_from_id()}.{path}"
+    driven = any(curve.data_path == whole for curve in _drivers(scene, strip))
+    return driven or path in _animated(scene, strip)
+
+
 def has_moved(scene: bpy.types.Scene, portrait: bpy.types.Strip, head: bpy.types.Strip) -> bool:
     """Was the portrait placed otherwise, or animated, since the head was laid over it?"""
     if _animated(scene, portrait) & _FOLLOWED:

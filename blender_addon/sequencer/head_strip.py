@@ -24,7 +24,7 @@ from .. import versions
 from ..errors import InputError
 from ..storage import folders, ownership
 from ..storage.files import written_whole
-from . import following, strips
+from . import following, grade, strips
 from .placement import Placement
 from .timing import Timing
 
@@ -110,6 +110,7 @@ def lay(
     if list(strip.get(_BOX, ())) != list(placement.box):
         strips.follow_portrait(scene, placement, under, strip)
         strip[_BOX] = list(placement.box)
+    grade.take_on(under, strip)
     strip[_PLACE] = [begin, *span]
     return Laid(strip, made, span[1] - span[0])
 
@@ -128,6 +129,7 @@ def lay_still(
     strip = _new_strip(scene, placement, path, under, "Test frame", (frame, frame + 1))
     strip[TAG] = tag
     strips.follow_portrait(scene, placement, under, strip)
+    grade.take_on(under, strip)
     _raise_to_top(scene, strip, (frame, frame + 1))
     return strip
 
@@ -283,7 +285,8 @@ def _raise_to_top(
 def _read_as(strip: bpy.types.ImageStrip, placement: Placement) -> None:
     """Colour space and alpha of the frames' files."""
     linear = placement.pattern.lower().endswith(".exr")
-    _set(strip.colorspace_settings, "name", "Linear Rec.709" if linear else "sRGB")
+    space = "Linear Rec.709" if linear else strip.get(grade.SPACE, "sRGB")
+    _set(strip.colorspace_settings, "name", space)
     _set(strip, "alpha_mode", "STRAIGHT" if placement.alpha == "straight" else "PREMUL")
 
 

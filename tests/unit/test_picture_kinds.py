@@ -13,6 +13,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from inference.errors import InputError
+from inference.face_list import list_faces
+from inference.jobs import FacesJob
 from inference.pictures import StillPicture, read_picture
 from tests.movies import Picture
 
@@ -146,3 +148,13 @@ def test_a_damaged_one_is_refused_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "small.png").write_bytes(small)
     with pytest.raises(InputError, match="too small"):
         read_picture(tmp_path / "small.png")
+
+
+def test_a_converted_picture_is_listed_as_the_picture_that_is_shown(tmp_path: Path) -> None:
+    """Blender shows a file's numbers without its profile: it is given those that were used."""
+    path = tmp_path / "wide.jpg"
+    Image.fromarray(colours()).save(path, icc_profile=profile(*P3), quality=95)
+    listed = list_faces(FacesJob(path, tmp_path / "out")).picture
+    assert listed != path
+    np.testing.assert_array_equal(read_picture(listed).rgb, read_picture(path).rgb)
+    assert not read_picture(listed).converted

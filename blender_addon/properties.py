@@ -26,68 +26,22 @@ from bpy.types import PropertyGroup
 
 from . import registration
 from .errors import InputError
+from .items import (
+    BASES,
+    FORMATS,
+    LAYERS,
+    MATCHES,
+    MATTES,
+    NO_BASIS,
+    RANGES,
+    SOURCES,
+    TIERS,
+    TRANSFERS,
+)
 
 MOST_PICTURES = 32
 
 _RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
-
-NO_BASIS = "CHOOSE"
-# Files keep the number, so each keeps its own.
-BASES = (
-    (NO_BASIS, "Choose...", "Nothing was chosen yet; that is no ground", "NONE", 5),
-    ("OWN", "My own face", "You are the person in the picture", "NONE", 0),
-    ("AGREED", "They agreed", "The person agreed to being animated, in writing", "NONE", 1),
-    ("LICENSED", "Licensed", "A contract or a licence of the picture covers animating it",
-     "NONE", 2),
-    ("HISTORIC", "Historic", "A historic person, from a picture that is in the public domain",
-     "NONE", 3),
-    ("FICTION", "Not a real person", "A painted, sculpted or rendered person who never lived",
-     "NONE", 4),
-)  # fmt: skip
-SOURCES = (
-    ("STRIP", "Movie Strip", "The active movie strip, over the range that it shows"),
-    ("CLIP", "Movie Clip", "A clip of the Movie Clip Editor"),
-    ("FILE", "File", "A movie file"),
-)
-RANGES = (
-    ("STRIP", "Portrait Strip", "As long as the portrait's strip lasts"),
-    ("PREVIEW", "Preview Range", "The timeline's preview range"),
-    ("SCENE", "Scene", "The scene's frame range"),
-    ("TAKE", "Take", "The whole take, from its in to its out"),
-)
-TRANSFERS = (
-    ("relative", "Relative", "The portrait moves away from its own look as the actor moves away "
-     "from the neutral frame; for any two people"),
-    ("absolute", "Absolute", "The portrait takes the actor's poses as they are; for pictures of "
-     "the actor's own face"),
-)  # fmt: skip
-TIERS = (
-    ("draft", "Draft", "The small network: quick on any machine"),
-    ("final", "Final", "The large network: for delivery, best on a GPU"),
-)
-MATCHES = (
-    ("off", "Off", "The network's colours are taken as they come"),
-    ("portrait", "Portrait", "What the network paints keeps to the portrait's own colours: a "
-     "monochrome or toned print stays one"),
-    ("picture", "Picture", "The head strip is also graded, towards a still of the plate that it "
-     "is laid over; once for the whole shot"),
-)  # fmt: skip
-LAYERS = (
-    ("head", "Head", "The head before a still background, over the portrait that it came from"),
-    ("person", "Person", "The moving person alone, cut out, to lay over any plate below; the "
-     "portrait's own strip is muted"),
-    ("box", "Box", "The head with its background around it, in a soft-edged box"),
-)  # fmt: skip
-MATTES = (
-    ("face", "Face", "The face's own region, in grey: a mask for grades of the head strip"),
-    ("channels", "Channels", "Person, face, hair, skin and what the portrait never showed, as "
-     "channels of one OpenEXR file a frame, for the compositor"),
-)  # fmt: skip
-FORMATS = (
-    ("png", "PNG 8 bit", "Straight alpha, display sRGB"),
-    ("png16", "PNG 16 bit", "Straight alpha, display sRGB, for 16-bit portraits"),
-    ("exr", "OpenEXR", "Half floats, linear Rec.709"),
-)
 
 
 class LikenessFace(PropertyGroup):
@@ -312,6 +266,28 @@ class LikenessSettings(PropertyGroup):
         max=1.3,
         default=1,
         description="Size of these teeth; 1: a mean adult's in a face of this size",
+    )
+    teeth_gap: FloatProperty(
+        name="Gap (mm)",
+        min=0,
+        max=4,
+        default=0,
+        description="Gap between the two front teeth, in millimetres",
+    )
+    teeth_picture: IntProperty(
+        name="From Picture",
+        min=0,
+        max=MOST_PICTURES,
+        default=0,
+        description="Number of the portrait's picture that lends its teeth to all frames; 0: by "
+        "itself",
+    )
+    own_teeth: StringProperty(
+        name="Own Teeth",
+        subtype="FILE_PATH",
+        options=_RELATIVE,
+        description="A painted plate of teeth, as Export Template writes it, in place of those "
+        "that are drawn; empty: none",
     )
     transfer: EnumProperty(name="Transfer", items=TRANSFERS)
     neutralize: BoolProperty(

@@ -24,6 +24,7 @@ from inference.jobs import (
     LayersJob,
     PerformanceJob,
     SynthesizeJob,
+    TeethJob,
     checked_number,
     checked_whole,
 )
@@ -139,7 +140,12 @@ def _synthesize(options: argparse.Namespace) -> int:
         plate=options.plate,
         box=options.box,
         feather=options.feather,
-        teeth=TeethLook(**{name: getattr(options, f"teeth_{name}") for name in RANGES}),
+        teeth=TeethLook(
+            picture=options.teeth_picture,
+            **{name: getattr(options, f"teeth_{name}") for name in RANGES},
+        ),
+        teeth_frames=options.teeth_frames,
+        teeth_plate=options.teeth,
         base=options.base,
         note=options.note,
     )
@@ -164,6 +170,14 @@ def _layers(options: argparse.Namespace) -> int:
     if result.fallback:
         raise InputError(f"{job.portrait}: there is no matte: {result.fallback}")
     say(f"{job.out}: matte.png, person.png, plate.png; {result.words or 'nothing to check'}")
+    return 0
+
+
+def _teeth(options: argparse.Namespace) -> int:
+    from inference.teeth_job import write_template
+
+    path = write_template(TeethJob(options.portrait, options.out, options.portrait_face))
+    say(f"{path}: paint on it, keep its alpha, and give it to synthesize as --teeth")
     return 0
 
 
@@ -272,6 +286,22 @@ def _parser() -> argparse.ArgumentParser:
             help=f"{low:g} to {high:g}: of teeth that the portrait does not show",
         )
     synth.add_argument(
+        "--teeth-picture",
+        type=_whole,
+        default=MEAN.picture,
+        metavar="N",
+        help="of the portrait's pictures, which lends its teeth; default: whichever fits",
+    )
+    synth.add_argument(
+        "--teeth-frames",
+        type=Path,
+        metavar="T.csv",
+        help="a table with the column 'frame' and some of these, each row from its frame on",
+    )
+    synth.add_argument(
+        "--teeth", type=Path, metavar="FILE", help="your own plate of teeth, as `teeth` exports it"
+    )
+    synth.add_argument(
         "--neutralize", action="store_true", help="take the portrait's own expression away first"
     )
     _add_smoothing(synth)
@@ -324,6 +354,12 @@ def _parser() -> argparse.ArgumentParser:
     layers.add_argument("--portrait-face", type=_whole, help="its number from left to right")
     _add_own_pictures(layers)
     layers.set_defaults(run=_layers)
+
+    teeth = commands.add_parser("teeth", help="portrait -> a plate of teeth to paint on")
+    teeth.add_argument("portrait", type=Path)
+    teeth.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    teeth.add_argument("--portrait-face", type=_whole, help="its number from left to right")
+    teeth.set_defaults(run=_teeth)
 
     stills = commands.add_parser("stills", help="clip of a person -> pictures for --portrait")
     stills.add_argument("clip", type=Path)

@@ -75,8 +75,10 @@ class SynthesizeJob:
     match: "off"; "portrait": the network's colours keep to the portrait's palette; or a picture's
     path: that, and the head is graded towards the picture. match_strength: 0 to 1 of it.
     alpha, plate: pictures of the artist's own, of the person's matte and of what lies behind the
-    person. box: move the head with what surrounds it, as a soft-edged box. teeth: of those that are
-    drawn where the portrait shows none.
+    person. box: move the head with what surrounds it, as a soft-edged box. teeth: how those look
+    that are drawn where the portrait shows none; teeth_frames: a table in which that changes from
+    frame to frame (`inference.mouth.look.read_looks`); teeth_plate: a picture that is painted on
+    them (`inference.mouth.plate`).
     base: a folder of earlier frames, which are never changed. Where this job would only add to
     them it works there; else `out` is a version of its own, and what stays as it was is linked.
     note: a line on what is new, kept beside the frames.
@@ -110,6 +112,8 @@ class SynthesizeJob:
     teeth: TeethLook = MEAN
     base: Path | None = None
     note: str = ""
+    teeth_frames: Path | None = None
+    teeth_plate: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,18 @@ class LayersJob:
     portrait_face: int | None = None
     alpha: Path | None = None
     plate: Path | None = None
+
+
+@dataclass(frozen=True)
+class TeethJob:
+    """Portrait -> a plate of teeth to paint on, at `out`, a PNG that is not there yet.
+
+    portrait_face: as of SynthesizeJob.
+    """
+
+    portrait: Path
+    out: Path
+    portrait_face: int | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +176,7 @@ class StopJob:
     """Finish what is queued, then end the worker."""
 
 
-Work = CaptureJob | PerformanceJob | SynthesizeJob | LayersJob | FacesJob | CheckJob
+Work = CaptureJob | PerformanceJob | SynthesizeJob | LayersJob | TeethJob | FacesJob | CheckJob
 Job = Work | CancelJob | StopJob
 
 _KINDS: dict[str, type[Job]] = {
@@ -168,6 +184,7 @@ _KINDS: dict[str, type[Job]] = {
     "performance": PerformanceJob,
     "synthesize": SynthesizeJob,
     "layers": LayersJob,
+    "teeth": TeethJob,
     "faces": FacesJob,
     "check": CheckJob,
     "cancel": CancelJob,

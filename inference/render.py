@@ -14,7 +14,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.composite import Pixels, confine, face_region, lay_over, merge, rounded
+from inference.composite import (
+    Pixels,
+    confine,
+    face_region,
+    keep_drawn,
+    lay_over,
+    merge,
+    rounded,
+)
 from inference.generator.inputs import generator_input
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import rgb8
@@ -22,6 +30,7 @@ from inference.mattes import Half, draw_mattes
 from inference.merge.merged import Merge, lay_parts, plan
 from inference.pictures import strips
 from inference.scene import Ground, Scene
+from inference.scene_teeth import with_teeth
 from inference.warp.openings import Patch
 from inference.warp.warp import TargetPose, enlarged, pose_target, warp, warp_plane
 
@@ -69,6 +78,7 @@ def render_frame(scene: Scene, frame: int, clock: StageClock) -> tuple[Pixels, P
 
 def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
     """One frame, with its mattes where the scene has parts."""
+    scene = with_teeth(scene, frame)
     generator = scene.generator
     size = (scene.portrait.box.width, scene.portrait.box.height)
     with clock.stage("warp"):
@@ -84,7 +94,7 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
     with clock.stage("network"):
         answer = generator.run(picture, scene.identity)
     with clock.stage("composite"):
-        answer = confine(answer, target.points[:, :2] * zoom)
+        answer = keep_drawn(confine(answer, target.points[:, :2] * zoom), patches)
         residual = answer.flow / zoom
         if residual.any():
             if others and others.parts:

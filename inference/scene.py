@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -30,7 +30,6 @@ from inference.mattes import PartLabels, label_parts
 from inference.merge.further import Further, further_pictures
 from inference.merge.merged import Pictures, gather
 from inference.merge.others import find_others
-from inference.mouth.look import MEAN, TeethLook, check_teeth
 from inference.performance.retargeting.gains import check_gains
 from inference.performance.retargeting.motion import Motion, track_motion
 from inference.performance.retargeting.retarget import (
@@ -42,6 +41,7 @@ from inference.pictures import StillPicture, read_picture
 from inference.portrait import Portrait, open_portrait
 from inference.progress import Progress, portions
 from inference.sidecar import shared_mark
+from inference.teeth import Teeth, find_teeth
 from inference.track import LandmarkTrack, fill_gaps
 from inference.warp.mesh import WarpMesh, build_mesh
 from inference.warp.mouths import OpenMouth, open_mouth
@@ -83,6 +83,7 @@ class Scene:
     None where the head moves with what surrounds it, as a box. words: what the artist should know
     of matte and pictures, or "". parts: of the person, where mattes of them are wanted. pictures:
     the portrait and the others beside it, where there are any; in a box they lend a mouth only.
+    teeth: how they look, frame by frame.
     """
 
     portrait: Portrait
@@ -101,6 +102,7 @@ class Scene:
     words: str = ""
     parts: PartLabels | None = None
     pictures: Pictures | None = None
+    teeth: Teeth = field(default_factory=Teeth)
 
 
 def build_scene(
@@ -123,6 +125,8 @@ def build_scene(
     finding, first, rest = portions(progress or (lambda done, total: None), count, 10, 10 * count)
     others = find_others(job.portrait[1:], finding, cancelled)
     match = colour_match(job.match, job.match_strength, portrait)
+    grade = match.grade.of_picture if match and match.grade else None
+    teeth, teeth_words = find_teeth(job, portrait, others, generator.size, grade)
     if job.transfer == "absolute":
         retarget = retarget_absolute(portrait.points, fill_gaps(track))
     else:
@@ -134,7 +138,7 @@ def build_scene(
     layers = None
     if not job.box:
         layers = portrait_layers(portrait, alpha, plate, first, cancelled)
-    words = layers.quality if layers else ""
+    words = "; ".join(filter(None, (layers.quality if layers else "", teeth_words)))
     if layers and layers.fallback:
         words, layers = f"the head moves with its background: {layers.fallback}", None
         if job.layer == "person":
@@ -149,18 +153,17 @@ def build_scene(
             )
     mouth = None if layers else open_mouth(portrait, (other.open() for other in others))
     points, size = portrait.crop_points(), (portrait.box.width, portrait.box.height)
-    full = warp_source(portrait.crop(), points, mouth=mouth, look=job.teeth)
+    full = warp_source(portrait.crop(), points, mouth=mouth)
     small = at_model_size(full, generator.size)
     ground, parts = None, None
     further: list[Further] = []
     if layers:
-        ground = build_ground(portrait, layers, generator.size, job.teeth)
+        ground = build_ground(portrait, layers, generator.size)
         further, left_out = further_pictures(
             portrait,
             ground.full,
             [other.open for other in others],
             generator.size,
-            job.teeth,
             rest,
             cancelled,
         )
@@ -168,21 +171,20 @@ def build_scene(
         if job.matte == "channels":
             parts = label_parts(portrait, layers, ground.full, job.layer != "head")
     below = None
-    if match and match.grade:
+    if match and match.grade and grade:
         # The network sees the portrait as it is; what is shown of it is graded here, once.
-        grade = match.grade.of_picture
         below = graded_portrait(portrait, match.grade)
         mouth = mouth and replace(mouth, pixels=grade(mouth.pixels))
         # Not found in the graded picture: what is drawn is graded as what is seen.
         painted = _graded_palette(full.palette, match.grade, below)
-        full = warp_source(below.crop(), points, mouth=mouth, look=job.teeth)
+        full = warp_source(below.crop(), points, mouth=mouth)
         full = replace(full, palette=painted)
         if layers and ground:
             beyond = layers.beyond and replace(layers.beyond, person=grade(layers.beyond.person))
             layers = replace(
                 layers, person=grade(layers.person), plate=grade(layers.plate), beyond=beyond
             )
-            shown = build_ground(below, layers, generator.size, job.teeth)
+            shown = build_ground(below, layers, generator.size)
             head = replace(shown.full, person=replace(shown.full.person, palette=painted))
             ground = replace(
                 shown,
@@ -193,7 +195,7 @@ def build_scene(
             )
             further = [_graded(each, grade) for each in further]
     read = [portrait.picture.sha256, *(other.sha256 for other in others), generator.sha256]
-    read += [own.sha256 for own in (alpha, plate) if own]
+    read += [own.sha256 for own in (alpha, plate, teeth) if own and own.sha256]
     if person:
         read.append(hashlib.sha256(person.identity.tobytes()).hexdigest())
     if match:
@@ -217,6 +219,7 @@ def build_scene(
         words=words,
         parts=parts,
         pictures=gather(ground.full, further) if ground and further else None,
+        teeth=teeth,
     )
 
 
@@ -235,12 +238,11 @@ def build_ground(
     portrait: Portrait,
     layers: Layers,
     side: int,
-    teeth: TeethLook = MEAN,
 ) -> Ground:
     """The head in depth before its ground, for a network of `side` pixels."""
     top = np.float32(np.iinfo(layers.alpha.dtype).max)
     share = layers.alpha * (1 / top)
-    full = build_head(portrait, share, layers.person, layers.plate, layers.beyond, teeth)
+    full = build_head(portrait, share, layers.person, layers.plate, layers.beyond)
     plate = crop_of(layers.plate, portrait.box)
     small_plate = cv2.resize(rgb8(plate), (side, side), interpolation=cv2.INTER_AREA)
     missed = full.missed * np.float32(1 if plate.dtype == np.uint8 else 1 / 257)
@@ -261,7 +263,7 @@ def build_ground(
 def at_model_size(full: WarpSource, size: int) -> WarpSource:
     """The crop as the network sees it: `size` x `size`, 8 bits."""
     mouth = full.mouth and OpenMouth(rgb8(full.mouth.pixels), full.mouth.points)
-    return warp_source(rgb8(full.pixels), full.points, (size, size), mouth, full.place.look)
+    return warp_source(rgb8(full.pixels), full.points, (size, size), mouth)
 
 
 def _check_choices(job: SynthesizeJob) -> None:
@@ -281,7 +283,6 @@ def _check_choices(job: SynthesizeJob) -> None:
             "mattes as channels; leave the box out"
         )
     check_gains(job.gains)
-    check_teeth(job.teeth)
     check_match(job.match, job.match_strength)
 
 

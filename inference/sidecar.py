@@ -19,7 +19,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,13 +32,14 @@ from inference.files import file_error, write_whole, written_whole
 from inference.frames import encode_frame, frame_suffix
 from inference.jobs import LAYERS, SynthesizeJob
 from inference.locks import work_together
+from inference.mouth.look import TeethLook, TeethLooks, constant
 from inference.outputs import FolderKind, OwnedFolder, claim_folder
 from inference.portrait import Portrait
 from inference.track import LandmarkTrack
 
 # Raised by hand when the pixels of a frame change for the same job: frames of an older version are
 # then made again. The golden frames (tests/golden) say when that is.
-PIXELS_VERSION = 6
+PIXELS_VERSION = 7
 
 PLACEMENT = "head.json"
 JOB = "job.json"
@@ -53,7 +54,7 @@ _MOST = 10**6  # frames: as many as six digits name
 _MARK_SIZE = hashlib.sha256().digest_size
 
 # Choices that do not change a frame's pixels, or not on purpose; those that are hashed as files;
-# and those that change the target landmarks alone, which are hashed frame by frame.
+# those that change the target landmarks alone, and those of the teeth, both hashed frame by frame.
 _NOT_THE_PICTURE = {
     "out",
     "frames",
@@ -67,11 +68,13 @@ _NOT_THE_PICTURE = {
     "plate",
     "base",
     "note",
+    "teeth_plate",
 }
 _THE_TARGET = {
     "track", "performance", "transfer", "neutral", "gains", "neutralize", "smooth_pose",
     "smooth_expression",
 }  # fmt: skip
+_THE_TEETH = {"teeth", "teeth_frames"}
 
 
 def _made_before_records(folder: Path) -> bool:
@@ -94,13 +97,15 @@ FRAMES = FolderKind(
 class FrameFolder:
     """The folder of a job's frames; `pattern` takes the zero-based frame of the track.
 
-    shared: the hash of what all frames share. matte: the pattern of what is wanted beside each
-    frame, or "". alone: did no other run make the same frames when this one began?
+    shared: the hash of what all frames share. teeth: how they look in each. matte: the pattern of
+    what is wanted beside each frame, or "". alone: did no other run make the same frames when this
+    one began?
     """
 
     owned: OwnedFolder
     pattern: str
     shared: bytes
+    teeth: TeethLooks = field(default_factory=constant)
     matte: str = ""
     alone: bool = True
 
@@ -128,7 +133,7 @@ class FrameFolder:
             known = read_marks(self.path)
             changed: dict[int, bytes] = {}
             for index, points in targets.items():
-                mark = frame_mark(self.shared, points)
+                mark = frame_mark(self.shared, points, self.teeth.at(index))
                 if not known.is_of(index, mark):
                     for pattern in patterns:
                         self.owned.file(pattern % index).unlink(missing_ok=True)
@@ -163,7 +168,7 @@ class FrameFolder:
             with (self.path / MARKS).open("rb") as file:
                 file.seek(index * _MARK_SIZE)
                 wanted = file.read(_MARK_SIZE)
-            if wanted != frame_mark(self.shared, points):
+            if wanted != frame_mark(self.shared, points, self.teeth.at(index)):
                 raise LikenessError(
                     f"{path}: another run began to make other frames in this folder; this one "
                     "has stopped, give each a folder of its own"
@@ -187,9 +192,13 @@ def read_marks(folder: Path) -> Marks:
     return Marks(path.read_bytes() if path.is_file() else b"")
 
 
-def frame_mark(shared: bytes, points: NDArray[np.float32]) -> bytes:
-    """A frame's mark. shared: as `shared_mark` makes it. points: its target landmarks (478, 3)."""
-    return hashlib.sha256(shared + points.tobytes()).digest()
+def frame_mark(shared: bytes, points: NDArray[np.float32], teeth: TeethLook) -> bytes:
+    """A frame's mark. shared: as `shared_mark` makes it. points: its target landmarks (478, 3).
+    teeth: how they look in it.
+    """
+    digest = hashlib.sha256(shared + points.tobytes())
+    digest.update(json.dumps(asdict(teeth), sort_keys=True).encode())
+    return digest.digest()
 
 
 def frame_pattern(job: SynthesizeJob) -> str:
@@ -205,19 +214,23 @@ def open_frames(
     shared: bytes,
     match: ColourMatch | None = None,
     begun: Callable[[OwnedFolder], None] | None = None,
+    teeth: TeethLooks | None = None,
 ) -> Iterator[FrameFolder]:
     """The job's folder, made and claimed, for as long as the block lasts.
 
     shared: as `shared_mark` makes it. match: the colour match that all frames get, for the record.
-    begun: fills the folder where it is new, before its frames are looked at.
+    begun: fills the folder where it is new, before its frames are looked at. teeth: how they look
+    in each frame; None: as the job's do in all.
     Its sidecars are written, and what can be no frame of this job is removed, of our own files.
     Raises InputError when it is not ours, another run is at it, or it cannot be written.
     """
     pattern = frame_pattern(job)
     _refuse_strangers(job, pattern, len(track), portrait.picture.turned)
     owned = claim_folder(job.out, FRAMES, _inputs(job))
-    with work_together(owned.file(LOCK), _run_key(job, shared, track)) as work:
-        folder = FrameFolder(owned, pattern, shared, MATTES.get(job.matte, ""), work.alone)
+    looks = teeth or constant(job.teeth)
+    with work_together(owned.file(LOCK), _run_key(job, shared, track, looks)) as work:
+        matte = MATTES.get(job.matte, "")
+        folder = FrameFolder(owned, pattern, shared, looks, matte, work.alone)
         if work.alone:
             for part in owned.parts():
                 part.unlink(missing_ok=True)
@@ -238,7 +251,7 @@ def shared_mark(job: SynthesizeJob, files: list[str]) -> bytes:
     """
     digest = hashlib.sha256(f"pixels {PIXELS_VERSION}".encode())
     digest.update("".join(files).encode())
-    skipped = _NOT_THE_PICTURE | _THE_TARGET
+    skipped = _NOT_THE_PICTURE | _THE_TARGET | _THE_TEETH
     if job.match == OFF or job.match_strength == 0:
         skipped = skipped | {"match", "match_strength"}
     elif matches_picture(job.match):
@@ -248,11 +261,12 @@ def shared_mark(job: SynthesizeJob, files: list[str]) -> bytes:
     return digest.digest()
 
 
-def _run_key(job: SynthesizeJob, shared: bytes, track: LandmarkTrack) -> bytes:
+def _run_key(job: SynthesizeJob, shared: bytes, track: LandmarkTrack, teeth: TeethLooks) -> bytes:
     """The same for runs that would make the same frame of each index, and only for those."""
     digest = hashlib.sha256(shared)
     digest.update(track.points.tobytes())
     digest.update(track.valid.tobytes())
+    digest.update(json.dumps(asdict(teeth), sort_keys=True).encode())
     choices = {**target_choices(job), "matte": job.matte}  # the motion by what is in it, above
     digest.update(json.dumps(choices, sort_keys=True).encode())
     return digest.hexdigest().encode()
@@ -260,6 +274,7 @@ def _run_key(job: SynthesizeJob, shared: bytes, track: LandmarkTrack) -> bytes:
 
 def _inputs(job: SynthesizeJob) -> list[Path]:
     given = [*job.portrait, job.track, job.performance, job.model, job.alpha, job.plate]
+    given += [job.teeth_frames, job.teeth_plate]
     if matches_picture(job.match):
         given.append(Path(job.match))
     return [path for path in given if path is not None]

@@ -80,8 +80,9 @@ def synthesize(
     scene = replace(scene, retarget=targets.__getitem__)
     clock = StageClock()
     start = time.perf_counter()
-    job, begun = choose_version(job, scene.mark, targets)
-    with open_frames(job, scene.portrait, track, scene.mark, scene.match, begun) as folder:
+    looks = scene.teeth.looks
+    job, begun = choose_version(job, scene.mark, targets, looks)
+    with open_frames(job, scene.portrait, track, scene.mark, scene.match, begun, looks) as folder:
         wanted = folder.missing(targets)
         kept = len(frames) - len(wanted)
 

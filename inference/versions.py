@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from inference.errors import InputError
 from inference.files import file_error, write_whole, written_whole
 from inference.jobs import SynthesizeJob
+from inference.mouth.look import TeethLooks
 from inference.outputs import OwnedFolder, is_ours
 from inference.sidecar import (
     FRAMES,
@@ -42,17 +43,17 @@ _PLACE = ("portrait_size", "box", "count", "pattern", "alpha")
 
 
 def choose_version(
-    job: SynthesizeJob, shared: bytes, targets: Targets
+    job: SynthesizeJob, shared: bytes, targets: Targets, teeth: TeethLooks
 ) -> tuple[SynthesizeJob, Callable[[OwnedFolder], None] | None]:
     """The job with the folder that it is to work in, and what fills that where it is new.
 
     shared: as `shared_mark` makes it. targets: target landmarks (478, 3) of each wanted frame.
-    Raises InputError when `out` holds frames that would change.
+    teeth: how they look. Raises InputError when `out` holds frames that would change.
     """
     if job.base is None:
         return job, None
     for folder in (job.out, job.base):  # `out` first: a run of this job may have been ended
-        if _only_adds(job, folder, shared, targets):
+        if _only_adds(job, folder, shared, targets, teeth):
             note = str(_asked(folder).get("note") or job.note)
             return replace(job, out=folder, base=None, note=note), None
     if _frames_in(job.out):
@@ -62,14 +63,17 @@ def choose_version(
     return job, partial(_begin, job, job.base, shared)
 
 
-def _only_adds(job: SynthesizeJob, folder: Path, shared: bytes, targets: Targets) -> bool:
+def _only_adds(
+    job: SynthesizeJob, folder: Path, shared: bytes, targets: Targets, teeth: TeethLooks
+) -> bool:
     """Would each frame that is in the folder stay, and those that are missing be of its kind?"""
     there, pattern = _frames_in(folder), frame_pattern(job)
     if not there or known_job(folder).get("fingerprint") != shared.hex():
         return False
     marks = read_marks(folder)
     present = {index for index in targets if pattern % index in there}
-    if any(not marks.is_of(index, frame_mark(shared, targets[index])) for index in present):
+    wanted = {index: frame_mark(shared, targets[index], teeth.at(index)) for index in present}
+    if any(not marks.is_of(index, mark) for index, mark in wanted.items()):
         return False
     choices = target_choices(job)
     alike = {key: _asked(folder).get(key) for key in choices} == choices

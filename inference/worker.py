@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker: jobs come in on stdin, events go out on stdout, one JSON object a line.
 
-In:  {"id": "7", "do": "capture" | "performance" | "synthesize" | "layers" | "faces" | "check" |
-      "cancel" | "stop", ...}
+In:  {"id": "7", "do": "capture" | "performance" | "synthesize" | "layers" | "teeth" | "faces" |
+      "check" | "cancel" | "stop", ...}
      The other keys are the fields of `inference.jobs`' dataclasses; "id" is any text.
      The "match" of "synthesize" is "off", "portrait" or a picture's path.
 Out: {"event": "ready", "version": 1, "pid": n}
@@ -47,12 +47,14 @@ from inference.jobs import (
     LayersJob,
     PerformanceJob,
     StopJob,
+    TeethJob,
     Work,
     parse_job,
 )
 from inference.layers_job import WrittenLayers, write_layers
 from inference.progress import Progress, progress_meter
 from inference.synthesis import Synthesized, synthesize
+from inference.teeth_job import write_template
 
 VERSION = 1
 
@@ -218,6 +220,8 @@ def _run(
             result = _checked(check_runtime(job, cancelled))
         elif isinstance(job, LayersJob):
             result = _layered(write_layers(job, preparing, cancelled))
+        elif isinstance(job, TeethJob):
+            result = {"plate": str(write_template(job))}
         else:
             result = _synthesized(synthesize(job, meter, cancelled, preparing))
         emit("done", id=name, result=result)

@@ -29,12 +29,11 @@ from ..sequencer import head_strip, plate, strips, timing
 from ..sequencer.placement import Placement, read_placement
 from ..storage import folders
 from ..worker import jobs
-from . import person
+from . import person, teeth
 
 TEST = "test_frame"
 CHOICES = "likeness_choices"  # of a test frame's strip: what it was made with
 REGIONS = ("pose", "mouth", "eyes", "brows", "gaze")
-TEETH = ("seen", "brightness", "warmth", "size")
 
 
 def request(
@@ -56,7 +55,6 @@ def request(
         "do": "synthesize", "portrait": [str(path) for path in pictures], kind: str(motion),
         "out": str(out), "frames": list(frames),
         "gains": {region: getattr(chosen, region) for region in REGIONS},
-        "teeth": {name: getattr(chosen, f"teeth_{name}") for name in TEETH},
         "transfer": chosen.transfer, "neutralize": chosen.neutralize,
         "format": file_format(scene, portrait, chosen.format if final else "png"),
     }  # fmt: skip
@@ -65,6 +63,11 @@ def request(
     if chosen.feather > 0:
         job["feather"] = chosen.feather / 100
     job |= layer_of(chosen, portrait)
+    timed = performance.timing_of(scene, take)
+    if final:
+        job |= teeth.teeth_of(scene, portrait, take, timed, frames)
+    else:
+        job |= teeth.teeth_at(scene, portrait, timed, frames[0])
     job["match"], job["match_strength"] = matched_to(chosen), chosen.match_strength
     own = person.person_of(portrait)
     if own is not None and portrait.use_person:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import bpy
+from bpy.props import BoolProperty, StringProperty
 
 from .. import registration, versions
 from ..errors import InputError
 from ..properties import active_portrait
+from ..storage import folders
 from ..worker import jobs
 from ..worker.operator_parts import StepOperator, attempt
-from . import frames, person
+from . import frames, person, teeth
 
 
 class LIKENESS_OT_test_frame(StepOperator):
@@ -31,6 +33,31 @@ class LIKENESS_OT_test_clear(StepOperator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return attempt(self, frames.clear_test, versions.sequencer_scene(context))
+
+
+class LIKENESS_OT_teeth_template(StepOperator):
+    """Write a picture of the teeth, both rows unrolled, to paint on and to use as Own Teeth"""
+
+    bl_idname = "likeness.teeth_template"
+    bl_label = "Export Template"
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        self.filepath = folders.to_browse() + "teeth.png"
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return attempt(self, self._export, context)
+
+    def _export(self, context: bpy.types.Context) -> str:
+        path = folders.absolute(self.filepath) if self.filepath else None
+        if path is None or path.is_dir():
+            raise InputError("name the file that the template is written to, such as teeth.png")
+        return teeth.export_template(context, path)
 
 
 class LIKENESS_OT_personalize(StepOperator):
@@ -77,6 +104,7 @@ class LIKENESS_OT_before_after(bpy.types.Operator):
 CLASSES = (
     LIKENESS_OT_test_frame,
     LIKENESS_OT_test_clear,
+    LIKENESS_OT_teeth_template,
     LIKENESS_OT_personalize,
     LIKENESS_OT_person_remove,
     LIKENESS_OT_before_after,
@@ -86,10 +114,11 @@ CLASSES = (
 def register() -> None:
     registration.register_classes(*CLASSES)
     jobs.KINDS[frames.TEST] = jobs.Kind("Test frame", frames.apply_test, lays_strips=True)
+    jobs.KINDS[teeth.TEMPLATE] = jobs.Kind("Export template", teeth.apply_template)
     jobs.KINDS[person.PERSONALIZE] = jobs.Kind("Personalize", person.apply_personalize)
 
 
 def unregister() -> None:
-    for kind in (frames.TEST, person.PERSONALIZE):
+    for kind in (frames.TEST, teeth.TEMPLATE, person.PERSONALIZE):
         jobs.KINDS.pop(kind, None)
     registration.unregister_classes(*CLASSES)

@@ -11,7 +11,7 @@ from ..properties import LikenessPortrait, settings
 from ..sequencer import head_strip
 from ..worker import jobs, status
 from ..worker.launch import has_torch
-from . import frames, person
+from . import frames, person, teeth
 from .hints import for_frames
 
 
@@ -69,11 +69,19 @@ class LIKENESS_PT_mouth(StepPanel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        chosen = settings(versions.sequencer_scene(context))
-        column = self.layout.column()
+        layout, scene = self.layout, versions.sequencer_scene(context)
+        chosen = settings(scene)
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, True  # to be keyed
+        for name in teeth.NAMES:
+            column.prop(chosen, f"teeth_{name}", slider=name != "picture")
+        column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        for name in frames.TEETH:
-            column.prop(chosen, f"teeth_{name}", slider=True)
+        column.prop(chosen, "own_teeth")
+        row = layout.row()
+        row.enabled = len(chosen.portraits) > 0
+        row.operator("likeness.teeth_template", icon="EXPORT")
+        status.draw_jobs(layout, context, (teeth.TEMPLATE,))
 
 
 CLASSES = (LIKENESS_PT_animate, LIKENESS_PT_mouth)

@@ -8,7 +8,8 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from .. import registration, versions
 from ..errors import InputError
-from ..properties import SOURCES, active_take, settings
+from ..items import SOURCES
+from ..properties import active_take, settings
 from ..storage import folders
 from ..worker import jobs
 from ..worker.operator_parts import StepOperator, attempt

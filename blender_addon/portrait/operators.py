@@ -12,7 +12,8 @@ from bpy.types import OperatorFileListElement
 
 from .. import registration, versions
 from ..errors import InputError
-from ..properties import BASES, NO_BASIS, active_portrait, settings
+from ..items import BASES, NO_BASIS
+from ..properties import active_portrait, settings
 from ..storage import folders
 from ..worker import jobs
 from ..worker.operator_parts import StepOperator, attempt

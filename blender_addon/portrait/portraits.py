@@ -12,10 +12,10 @@ import bpy
 
 from .. import versions
 from ..errors import InputError, JobError
+from ..items import NO_BASIS
 from ..overlay import layers as overlay
 from ..properties import (
     MOST_PICTURES,
-    NO_BASIS,
     LikenessPicture,
     LikenessPortrait,
     active_portrait,

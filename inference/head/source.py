@@ -16,7 +16,6 @@ from inference.head.neck import Neck, build_neck
 from inference.head.shell import Shell, fit_shell
 from inference.landmarks import OVAL
 from inference.layers.beyond import Beyond, beyond_picture
-from inference.mouth.look import MEAN, TeethLook
 from inference.pictures import strips
 from inference.portrait import Box, Portrait
 from inference.warp.mesh import build_mesh
@@ -62,14 +61,12 @@ def build_head(
     person: Pixels,
     plate: Pixels,
     beyond: Beyond | None = None,
-    look: TeethLook = MEAN,
 ) -> HeadSource:
     """Fit the head to a portrait.
 
     alpha: (H, W) float32, 0 to 1, of the whole portrait; person: (H, W, 3), the person's colours,
     carried on a little beyond its edge; plate: (H, W, 3), what lies behind. Colours have the
     portrait's depth. beyond: the person past the picture's edge; None: the edge's own pixels go on.
-    look: of the teeth that are drawn.
     """
     box, picture = portrait.box, portrait.picture
     size = (box.width, box.height)
@@ -87,7 +84,7 @@ def build_head(
     head = build_head_mesh(mesh, shell, rgb8(colours), size)
     skull = _skull(shell, size)
     matte = _fringe_ended(matte, head, skull, size)
-    person_source = warp_source(colours, points, look=look)
+    person_source = warp_source(colours, points)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
     whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
     missed = _missed(own, colours, below, matte)
@@ -98,7 +95,7 @@ def build_head(
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
     """The same head, to be drawn at `size` (width, height), with 8 bits a colour."""
     person = source.person
-    small = warp_source(rgb8(person.pixels), person.points, size, look=person.place.look)
+    small = warp_source(rgb8(person.pixels), person.points, size)
     how = cv2.INTER_AREA if size[0] < source.alpha.shape[1] else cv2.INTER_LINEAR
     alpha, whole = (cv2.resize(p, size, interpolation=how) for p in (source.alpha, source.whole))
     return replace(source, person=small, alpha=alpha, whole=whole)

@@ -18,7 +18,6 @@ from inference.layers.layers import portrait_layers
 from inference.merge.hair import same_hair
 from inference.merge.light import to_light
 from inference.merge.sharpness import face_sharpness
-from inference.mouth.look import MEAN, TeethLook
 from inference.performance.face.pose import fit_pose
 from inference.pictures import StillPicture, at_depth, rescaled
 from inference.portrait import Box, Portrait
@@ -55,7 +54,6 @@ def further_pictures(
     leading_head: HeadSource,
     others: Sequence[Callable[[], Portrait]],
     side: int,
-    look: TeethLook = MEAN,
     progress: Progress = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[Further], list[str]]:
@@ -78,7 +76,7 @@ def further_pictures(
             words.append(f"{other.path.name} is left out: {layers.fallback}")
             continue
         share = layers.alpha / np.float32(np.iinfo(layers.alpha.dtype).max)
-        head = build_head(laid, share, layers.person, layers.plate, layers.beyond, look)
+        head = build_head(laid, share, layers.person, layers.plate, layers.beyond)
         same = same_hair(leading_head, head)
         head = _lit(leading, leading_head, head, same)
         small = resized(head, (side, side))

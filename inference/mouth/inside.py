@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from inference.forms import linear_forms
 from inference.landmarks import LIP_MIDDLES
-from inference.mouth.arches import Arch, lower_arch, upper_arch
+from inference.mouth.arches import GUM, Arch, lower_arch, upper_arch
 from inference.mouth.look import MEAN, TeethLook
-from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE
+from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE, tinted
+from inference.mouth.plate import TeethPlate
+from inference.mouth.surface import GUM_TONE, arch_surface
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.pose import Pose, fit_pose
 
@@ -43,6 +45,9 @@ _TONGUE_WIDE, _TONGUE_RISE, _TONGUE_SEEN = 19.0, 0.2, (5.0, 11.0)
 _FACING = (0.35, 0.65, 1.6)
 _SHADOW, _CORNERS, _NARROW = (0.45, 1.9), (0.65, 0.6), 7.0
 _LOWER_LIGHT = 0.88
+# Millimetres of a picture's own opening from which on, and at which wholly, its upper teeth stand
+# for the drawn ones.
+_OWN = (0.5, 2.0)
 _SHIFT = 4
 _FINE = 5.0  # pixels a millimetre from which on nothing is drawn larger and then shrunk
 
@@ -50,66 +55,97 @@ _FINE = 5.0  # pixels a millimetre from which on nothing is drawn larger and the
 @dataclass(frozen=True)
 class MouthPlace:
     """Where a portrait's teeth stand. stomion: (3,) where its lips meet, in canonical space.
-    look: how much they are seen, and their size.
+    look: how much they are seen, their size and gap. plate: what is painted on them, or None. own:
+    how much the picture shows upper teeth of its own, 0 to 1: below those none are drawn.
     """
 
     stomion: Array
     look: TeethLook = MEAN
+    plate: TeethPlate | None = None
+    own: float = 0.0
 
 
 @dataclass(frozen=True)
 class Opening:
     """The window that is drawn. left, top: its corner in pixels of the output. u: (h, w) from
-    corner to corner as -1 to 1. below: (h, w) how far below the upper lip, in pixels.
+    corner to corner as -1 to 1. below: (h, w) how far below the upper lip, in pixels. shown: (h,
+    w) how far down from it the picture itself shows its mouth, in pixels.
     """
 
     left: int
     top: int
     u: Array
     below: Array
+    shown: Array
 
 
-def find_place(points: Points, look: TeethLook = MEAN) -> MouthPlace:
+@dataclass(frozen=True)
+class Inside:
+    """A window of a mouth's inside. shares: (h, w, 4) of the palette's rows. teeth: (h, w), where
+    of that are teeth, 0 to 1. painted: (h, w, 3) in [0, 1], what a plate adds to the palette's
+    colours, or None.
+    """
+
+    shares: Plane
+    teeth: Plane
+    painted: Plane | None = None
+
+
+def find_place(points: Points) -> MouthPlace:
     """points: (478, 3) of the portrait, in pixels of it."""
     pose = fit_pose(canonical_face().mean, points.astype(np.float32)).inverse()
     upper, lower = (pose.apply(points[i].astype(np.float64)) for i in LIP_MIDDLES)
     # An open mouth's upper lip has risen a little; most of the opening is the jaw's.
     stomion = np.array([upper[0], upper[1] + 0.1 * (lower[1] - upper[1]), upper[2]])
-    return MouthPlace(stomion, look)
+    return MouthPlace(stomion)
 
 
-def draw_inside(place: MouthPlace, points: Points, opening: Opening) -> tuple[Plane, Plane]:
-    """Shares (h, w, 4) of the palette's rows, and where teeth are (h, w), 0 to 1.
-
-    points: (478, 3) of the frame, in pixels of the output.
-    """
+def draw_inside(place: MouthPlace, points: Points, opening: Opening) -> Inside:
+    """One frame's mouth. points: (478, 3) of the frame, in pixels of the output."""
     pose = fit_pose(canonical_face().mean, points.astype(np.float32))
     fine = pose.scale / _MM
     factor = 1 if fine >= _FINE else 2 if fine >= _FINE / 2 else 3
     height, width = opening.u.shape
     size = (width * factor, height * factor)
     corner = np.array([opening.left, opening.top], np.float64)
-    shares = np.zeros((size[1], size[0], 4), np.float32)
-    shares[..., DARK] = 1
-    teeth = np.zeros((size[1], size[0]), np.float32)
+    drawn = Inside(
+        np.zeros((size[1], size[0], 4), np.float32),
+        np.zeros((size[1], size[0]), np.float32),
+        np.zeros((size[1], size[0], 3), np.float32) if place.plate else None,
+    )
+    drawn.shares[..., DARK] = 1
     back = pose.inverse()
     upper, lower = (back.apply(points[i].astype(np.float64)) for i in LIP_MIDDLES)
     gap = max(_MM * (lower[1] - upper[1]), 0.0)
     edges = _edges(place, upper, lower, gap)
     view = _View(pose, corner, factor, float(fine * factor))
-    _lay_tongue(shares, view, place, edges[1], gap)
+    _lay_tongue(drawn.shares, view, place, edges[1], gap)
     for arch, edge, behind, light in (
-        (lower_arch(), edges[1], _BEHIND[1], _LOWER_LIGHT),
-        (upper_arch(), edges[0], _BEHIND[0], 1.0),
+        (lower_arch(place.look.gap), edges[1], _BEHIND[1], _LOWER_LIGHT),
+        (upper_arch(place.look.gap), edges[0], _BEHIND[0], 1.0),
     ):
         at = np.array([place.stomion[0], edge, place.stomion[2] + behind / _MM])
-        _lay_arch(shares, teeth, view, arch, at, place.look, light)
-    small, bare = (
-        np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-        for plane in (shares, teeth)
+        own = _own_rows(opening, fine, size) if place.own > 0 and arch.up < 0 else None
+        _lay_arch(drawn, view, arch, at, place, light, own)
+    shares, teeth, painted = (
+        None if plane is None else _shrunk(plane, (width, height))
+        for plane in (drawn.shares, drawn.teeth, drawn.painted)
     )
-    small[..., 1:] *= _light_inside(opening, fine, gap)[..., None]
-    return small, bare
+    assert shares is not None and teeth is not None
+    light_here = _light_inside(opening, fine, gap)[..., None]
+    shares[..., 1:] *= light_here
+    return Inside(shares, teeth, None if painted is None else painted * light_here)
+
+
+def _own_rows(opening: Opening, fine: float, size: tuple[int, int]) -> Plane:
+    """Where (h, w), of the size drawn, the picture's own upper teeth stand for the drawn ones."""
+    low, high = _OWN
+    share = np.clip((opening.shown / fine - low) / (high - low), 0, 1).astype(np.float32)
+    return np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR))
+
+
+def _shrunk(plane: Plane, size: tuple[int, int]) -> Plane:
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 @dataclass(frozen=True)
@@ -161,40 +197,58 @@ def _lay_tongue(shares: Plane, view: _View, place: MouthPlace, edge: float, gap:
 
 
 def _lay_arch(
-    shares: Plane, teeth: Plane, view: _View, arch: Arch, at: Array, look: TeethLook, light: float
+    inside: Inside,
+    view: _View,
+    arch: Arch,
+    at: Array,
+    place: MouthPlace,
+    light: float,
+    own: Plane | None,
 ) -> None:
-    """Lay a row of teeth over what is drawn, in place. at: (3,) its front edge's place."""
+    """Lay a row of teeth over what is drawn, in place. at: (3,) its front edge's place. own: where
+    the picture's own teeth stand for them, or None.
+    """
+    look = place.look
     vertices = view.project(at + look.size * arch.vertices / _MM)
     turned = arch.normal @ view.pose.rotation[:, [0, 2]].T
     facing = np.clip(-turned[:, 2], 0, 1)
     columns = len(arch.tooth)
-    values = np.zeros((columns, 3, 4))
+    values = np.zeros((columns, 3, 5))
     values[..., 0] = arch.tooth[:, None]
-    values[..., 1] = np.stack([np.zeros(columns), arch.height, arch.height + 7], axis=1)
+    values[..., 1] = np.stack([np.zeros(columns), arch.height, arch.height + GUM], axis=1)
     values[..., 2] = arch.height[:, None]
     values[..., 3] = facing[:, None]
-    drawn, inside = _fill(vertices, values, shares.shape[:2])
-    if not inside.any():
+    values[..., 4] = arch.along[:, None]
+    drawn, there = _fill(vertices, values, inside.teeth.shape)
+    if not there.any():
         return
-    tooth, up, tall, faces = (drawn[inside, i] for i in range(4))
-    number = np.abs(tooth)
-    side = 2 * (number % 1) - 1  # across the tooth, -1 to 1
-    wide = np.array([7.0, 6.2, 7.3, 7.1, 7.0, 10.0])[np.clip(number.astype(int), 0, 5)]
-    canine = (number >= 2) & (number < 3)
-    edge = 0.8 * side**4 + np.where(canine, 0.9 * np.abs(side), 0)
-    neck = tall - 1.4 * side**2
-    tip = look.seen * np.clip((up - edge) * view.fine + 0.5, 0, 1)
-    gum = np.clip((up - neck) * view.fine * 0.7 + 0.5, 0, 1)
-    between = (1 - np.abs(side)) * wide / 2
-    rows, columns_ = np.nonzero(inside)
+    tooth, up, tall, faces, along = (drawn[there, i] for i in range(5))
+    surface = arch_surface(tooth, up, tall, view.fine)
+    gum, shown = surface.gum, np.full(len(tooth), look.seen)
+    if look.gap > 0:
+        beside = np.clip((np.abs(along) - look.gap / 2) * view.fine + 0.5, 0, 1)
+        shown *= gum + (1 - gum) * beside
+    if own is not None:
+        shown *= 1 - place.own * own[there]
     first, more, power = _FACING
-    form = first + more * np.clip(faces, 0, 1) ** power
-    shade = form * (1 - 0.1 * side**2) * (1 - 0.3 * np.exp(-((between / 0.45) ** 2))) * light
-    shade = shade * (1 - 0.12 * np.exp(-np.maximum(up - edge, 0) / 0.8))
-    shares[rows, columns_] *= (1 - tip)[:, None].astype(np.float32)
-    shares[rows, columns_, TEETH] += (tip * (1 - gum) * shade).astype(np.float32)
-    shares[rows, columns_, GUMS] += (tip * gum * form * light * 0.9).astype(np.float32)
-    teeth[rows, columns_] = np.maximum(teeth[rows, columns_] * (1 - tip), tip * (1 - gum))
+    form = (first + more * np.clip(faces, 0, 1) ** power) * light
+    rows, columns_ = np.nonzero(there)
+    if place.plate and inside.painted is not None:
+        past = np.sign(along) * np.maximum(np.abs(along) - look.gap / 2, 0)
+        found = place.plate.seen(past, up, arch, view.fine)
+        cover = shown * found[:, 3]
+        colours = gum[:, None] * found[:, :3] + (1 - gum)[:, None] * tinted(found[:, :3], look)
+        inside.painted[rows, columns_] *= (1 - cover)[:, None]
+        inside.painted[rows, columns_] += (shown * form)[:, None] * colours
+        teeth, gums = 0.0, 0.0
+    else:
+        cover = shown * surface.cover
+        teeth, gums = cover * (1 - gum) * form * surface.tone, cover * gum * form * GUM_TONE
+    inside.shares[rows, columns_] *= (1 - cover)[:, None]
+    inside.shares[rows, columns_, TEETH] += teeth
+    inside.shares[rows, columns_, GUMS] += gums
+    bare = inside.teeth[rows, columns_] * (1 - cover)
+    inside.teeth[rows, columns_] = np.maximum(bare, cover * (1 - gum))
 
 
 def _fill(

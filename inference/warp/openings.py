@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYES, MOUTH_LOWER, MOUTH_UPPER
-from inference.mouth.inside import MouthPlace, Opening, draw_inside
+from inference.mouth.inside import Inside, MouthPlace, Opening, draw_inside
 
 Points = NDArray[np.float32]
 Map = NDArray[np.float32]
@@ -36,7 +36,10 @@ class Patch:
     index of the portrait's crop at the output's resolution. mask: (h, w) float32, its share.
     made_up: (h, w) float32, how much of it the portrait does not show, or None. paint: (h, w, 4)
     float32, what is there instead, as shares of `inference.mouth.paint.palette`; teeth: (h, w)
-    float32, where of that they are.
+    float32, where of that they are; painted: (h, w, 3) float32 in [0, 1], what an artist's plate of
+    teeth adds to the palette's colours, or None; own: as of the `MouthPlace`;
+    texture: (h, w, 2) float32, where each pixel lies, from the middle of the mouth, in pixels of
+    the portrait, for grain that stays on it.
     """
 
     left: int
@@ -46,6 +49,9 @@ class Patch:
     made_up: Map | None = None
     paint: Map | None = None
     teeth: Map | None = None
+    painted: Map | None = None
+    own: float = 0.0
+    texture: Map | None = None
 
 
 @dataclass(frozen=True)
@@ -116,18 +122,22 @@ def mouth_patch(
     fade = np.maximum(_MOUTH_FADE * gap, 1e-3)
     beyond = _smoothstep((below - (gap - fade)) / fade)
     made_up = beyond * _smoothstep(wider / (0.05 * there.half))
-    if drawn is not None:
-        paint, teeth = drawn.paint, drawn.teeth
+    if drawn is not None and drawn.paint is not None and place.own == drawn.own == 0:
+        assert drawn.teeth is not None
+        inside = Inside(drawn.paint, drawn.teeth, drawn.painted)
     else:
-        paint, teeth = draw_inside(place, target, Opening(left, top, u, scale * below))
+        inside = draw_inside(place, target, Opening(left, top, u, scale * below, scale * gap))
     return Patch(
         left,
         top,
         _position(there, u, source_up + below),
         mask,
         made_up.astype(np.float32),
-        paint,
-        teeth,
+        inside.shares,
+        inside.teeth,
+        inside.painted,
+        place.own,
+        np.stack([u * here.half / scale, v], axis=-1).astype(np.float32),
     )
 
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.landmarks import LIPS_LOWER, LIPS_UPPER
 from inference.mouth.inside import MouthPlace, find_place
-from inference.mouth.look import MEAN, TeethLook
 from inference.mouth.paint import find_palette
 from inference.performance.face.pose import fit_pose
 from inference.pictures import rescaled
@@ -26,6 +26,8 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 # The grid on which the mesh is drawn; finer ones cost time and show no difference, since what
 # must be sharp (lids, lips) lies in patches of the output's own resolution.
 GRID = 256
+# Cells around the lips in which creases are rounded, and how far.
+_LIP_ROOM, _LIP_CREASE = 6, 1.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class WarpSource:
 
     pixels: (H, W, 3) uint8 or uint16. points: (478, 3) in pixels of it. palette: (4, 3) the mouth's
     colours in the pixels' range. place: of its teeth. mouth: another picture to take the mouth's
-    inside from.
+    inside from. grain: (S, S, 3) around 0, of which what is drawn gets its share, or None.
     """
 
     pixels: Pixels
@@ -42,6 +44,7 @@ class WarpSource:
     palette: NDArray[np.float32]
     place: MouthPlace
     mouth: OpenMouth | None = None
+    grain: NDArray[np.float32] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,20 +69,17 @@ def warp_source(
     points: Points,
     size: tuple[int, int] | None = None,
     mouth: OpenMouth | None = None,
-    look: TeethLook = MEAN,
 ) -> WarpSource:
     """The crop (H, W, 3) with its landmarks (478, 3), resized to `size` (width, height).
 
-    mouth: another picture to take the mouth's inside from. look: of the teeth that are drawn.
+    mouth: another picture to take the mouth's inside from.
     """
     if size and size != (pixels.shape[1], pixels.shape[0]):
         if mouth:
-            share = size[0] / pixels.shape[1]
-            mouth = OpenMouth(rescaled(mouth.pixels, share), mouth.points * np.float32(share))
+            mouth = mouth.resized(size[0] / pixels.shape[1])
         zoom = np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0], 1], np.float32)
         pixels, points = rescaled(pixels, float(zoom[0]), size), points * zoom
-    palette, place = find_palette(pixels, points, look), find_place(points, look)
-    return WarpSource(pixels, points, palette, place, mouth)
+    return WarpSource(pixels, points, find_palette(pixels, points), find_place(points), mouth)
 
 
 def pose_target(mesh: WarpMesh, target: Points, crop_size: tuple[int, int]) -> TargetPose:
@@ -160,7 +160,7 @@ def _lay_openings(
     for patch in patches:
         is_mouth = patch.paint is not None
         pixels = source.mouth.pixels if is_mouth and source.mouth else source.pixels
-        _lay(warped, pixels, source.palette, patch, interpolation)
+        _lay(warped, pixels, source, patch, interpolation)
 
 
 def warp_plane(
@@ -220,6 +220,8 @@ def _origin(
     """Which pixel index each output pixel comes from: (height, width, 2) for `size`."""
     zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
     motion = target.raster.displacement * zoom
+    if size[0] > motion.shape[1]:
+        _smooth_lips(motion, target.points[:, :2] / np.array(crop_size, np.float32))
     where = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
     if extra is not None:
         where += extra
@@ -228,10 +230,32 @@ def _origin(
     return where
 
 
+def _smooth_lips(motion: NDArray[np.float32], points: NDArray[np.float32]) -> None:
+    """Round the mesh's creases along the lips by a cell, in place.
+
+    Between two cells a crease lies now here, now there: enlarged, a lip's edge is a zigzag. motion:
+    (G, G, 2); points: (478, 2) in units of its sides.
+    """
+    side = motion.shape[0]
+    lips = points[[*LIPS_UPPER, *LIPS_LOWER]] * side
+    low, high = lips.min(axis=0) - _LIP_ROOM, lips.max(axis=0) + _LIP_ROOM
+    left, top = np.clip(np.floor(low).astype(int), 0, side)
+    right, bottom = np.clip(np.ceil(high).astype(int), 0, side)
+    here = motion[top:bottom, left:right]
+    if min(here.shape[:2]) <= 2 * _LIP_ROOM:
+        return
+    outline = np.round((lips - (left, top) - 0.5) * 16).astype(np.int32)
+    share = np.zeros(here.shape[:2], np.uint8)
+    cv2.fillConvexPoly(share, cv2.convexHull(outline), 255, cv2.LINE_8, 4)
+    share = cv2.dilate(share, None, iterations=_LIP_ROOM // 2)
+    soft = cv2.GaussianBlur(share, (0, 0), _LIP_ROOM / 6).astype(np.float32)[..., None] / 255
+    here += soft * (cv2.GaussianBlur(here, (0, 0), _LIP_CREASE) - here)
+
+
 def _lay(
     warped: Pixels,
     pixels: Pixels,
-    palette: NDArray[np.float32],
+    source: WarpSource,
     patch: Patch,
     interpolation: int,
 ) -> None:
@@ -241,6 +265,14 @@ def _lay(
     content = cv2.remap(pixels, patch.source, None, interpolation, None, cv2.BORDER_REPLICATE)
     mixed = content.astype(np.float32)
     if patch.made_up is not None and patch.paint is not None:
-        mixed += patch.made_up[..., None] * (patch.paint @ palette - mixed)
+        drawn = patch.paint @ source.palette
+        if patch.painted is not None:
+            drawn += patch.painted * np.float32(np.iinfo(warped.dtype).max)
+        if source.grain is not None and patch.texture is not None:
+            at = patch.texture + np.float32(source.grain.shape[0] / 2)
+            drawn *= 1 + cv2.remap(
+                source.grain, at, None, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT
+            )
+        mixed += patch.made_up[..., None] * (drawn - mixed)
     below = warped[here]
     below[:] = np.round(below + patch.mask[..., None] * (mixed - below)).astype(warped.dtype)

@@ -21,6 +21,7 @@ from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError, LikenessError
 from inference.files import write_whole, written_whole
 from inference.jobs import SynthesizeJob
+from inference.mouth.look import TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.pictures import read_picture
 from inference.sidecar import MARKS, shared_mark
@@ -121,6 +122,22 @@ def test_strangers_files_stay_whatever_is_made_beside_them(tmp_path: Path) -> No
         "frames.lock",
         "likeness.json",
     }
+
+
+def test_teeth_that_change_make_their_frames_again_alone(tmp_path: Path) -> None:
+    table = tmp_path / "looks.csv"
+    job = replace(JOB, out=tmp_path / "out", frames=(186, 188))
+    assert synthesize(job).made == 3
+    table.write_text("frame,seen\n0,1\n188,0.5\n")
+    looking = replace(job, teeth_frames=table)
+    before = frames_of(job.out)
+    assert synthesize(looking).made == 1
+    after = frames_of(job.out)
+    assert [name for name in after if after[name] != before[name]] == ["head_000188.png"]
+    assert synthesize(looking).made == 0
+    table.write_text("frame,seen,gap\n188,0.5,0\n")  # holds before its frame too
+    assert synthesize(looking).made == 2
+    assert synthesize(replace(job, teeth=TeethLook(seen=0.5))).made == 0
 
 
 @pytest.mark.parametrize(

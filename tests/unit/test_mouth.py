@@ -4,20 +4,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inference.composite import keep_drawn
 from inference.errors import InputError
-from inference.landmarks import MOUTH_LOWER, MOUTH_UPPER
+from inference.generator.model import GeneratorOutput
+from inference.jobs import SynthesizeJob
+from inference.landmarks import LIPS_LOWER, LIPS_UPPER, MOUTH_LOWER, MOUTH_UPPER
 from inference.mouth.inside import find_place
-from inference.mouth.look import TeethLook, check_teeth
-from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE, find_palette, looked_at, palette
+from inference.mouth.look import TeethLook
+from inference.mouth.own import find_own_teeth
+from inference.mouth.paint import (
+    DARK,
+    GUMS,
+    TEETH,
+    TONGUE,
+    find_palette,
+    looked_at,
+    palette,
+    tinted,
+)
+from inference.mouth.plate import TeethPlate, draw_template, make_plate
 from inference.performance.face.canonical import canonical_face
+from inference.pictures import StillPicture
+from inference.portrait import Box, Portrait
+from inference.teeth import find_grain, find_teeth
+from inference.warp.mesh import build_mesh
 from inference.warp.openings import Patch, mouth_patch
-from inference.warp.warp import WarpSource, warp_source
+from inference.warp.warp import WarpSource, pose_target, warp, warp_source
 
 SIDE, UNIT = 512, 130.0  # pixels of the picture, and of an eye distance
 SIZE = (SIDE, SIDE)
@@ -53,15 +73,22 @@ class Drawn:
     mask: Plane
     paint: Plane
     teeth: Plane
+    painted: Plane | None = None
 
 
 def drawn(patch: Patch | None) -> Drawn:
     assert patch is not None and patch.paint is not None and patch.teeth is not None
-    return Drawn(patch.left, patch.top, patch.mask, patch.paint, patch.teeth)
+    return Drawn(patch.left, patch.top, patch.mask, patch.paint, patch.teeth, patch.painted)
 
 
 def patch_of(shut: Points, gap: float) -> Drawn:
     return drawn(mouth_patch(shut, opened(shut, gap), 1, SIZE, find_place(shut)))
+
+
+def looking(shut: Points, gap: float, look: TeethLook, plate: TeethPlate | None = None) -> Drawn:
+    """The mean face's mouth, its teeth changed."""
+    place = replace(find_place(shut), look=look, plate=plate)
+    return drawn(mouth_patch(shut, opened(shut, gap), 1, SIZE, place))
 
 
 def rows_of(patch: Drawn, plane: Plane) -> tuple[float, float]:
@@ -132,6 +159,9 @@ def test_the_lips_edge_is_a_curve_without_corners(shut: Points) -> None:
 def test_a_monochrome_has_grey_teeth_and_a_warm_picture_warm_ones(shut: Points, grey: bool) -> None:
     light = np.array([150, 150, 150] if grey else [205, 160, 120], np.uint8)
     picture = np.full((SIDE, SIDE, 3), light, np.uint8)
+    if not grey:  # of one tint alone a toned print would be
+        lips = np.round(shut[[*LIPS_UPPER, *LIPS_LOWER[::-1]], :2]).astype(np.int32)
+        cv2.fillPoly(picture, [lips], (190, 100, 90))
     colours = find_palette(picture, shut)
     spread = np.ptp(colours, axis=1)
     if grey:
@@ -141,6 +171,15 @@ def test_a_monochrome_has_grey_teeth_and_a_warm_picture_warm_ones(shut: Points, 
         assert spread[TEETH] < 0.4 * colours[TEETH].max()  # no gold teeth
     assert colours[TEETH].mean() > colours[TONGUE].mean() > colours[DARK].mean()
     assert colours[GUMS].mean() > colours[TONGUE].mean()
+
+
+def test_a_sepia_print_has_sepia_teeth(shut: Points) -> None:
+    tone, light = np.array([0.95, 0.78, 0.55]), np.linspace(0.3, 0.9, len(looked_at(shut)))
+    colours = palette(light[:, None] * tone)
+    np.testing.assert_allclose(
+        colours / colours.max(axis=1, keepdims=True), [tone / 0.95] * 4, atol=0.12
+    )
+    np.testing.assert_allclose(colours[TEETH] / colours[TEETH].max(), tone / 0.95, atol=0.01)
 
 
 def test_teeth_in_a_dark_picture_are_dark(shut: Points) -> None:
@@ -173,24 +212,171 @@ def test_16_bits_and_8_have_the_same_colours(shut: Points) -> None:
 def test_an_artist_may_hide_brighten_warm_and_shrink_the_teeth(shut: Points) -> None:
     picture = np.full((SIDE, SIDE, 3), (190, 150, 130), np.uint8)
     plain = find_palette(picture, shut)
-    bright = find_palette(picture, shut, TeethLook(brightness=1.3))
-    warm = find_palette(picture, shut, TeethLook(warmth=1.0))
-    assert bright[TEETH].mean() > 1.15 * plain[TEETH].mean()
-    assert warm[TEETH, 2] < plain[TEETH, 2] - 10
-    assert warm[TEETH] @ (0.299, 0.587, 0.114) == pytest.approx(
+    bright, warm = (
+        tinted(plain[TEETH], look) for look in (TeethLook(brightness=1.3), TeethLook(warmth=1.0))
+    )
+    assert bright.mean() > 1.15 * plain[TEETH].mean()
+    assert warm[2] < plain[TEETH, 2] - 10
+    assert warm @ (0.299, 0.587, 0.114) == pytest.approx(
         plain[TEETH] @ (0.299, 0.587, 0.114), rel=0.02
     )
-    np.testing.assert_array_equal(warm[[DARK, GUMS, TONGUE]], plain[[DARK, GUMS, TONGUE]])
     seen = {
-        look: drawn(mouth_patch(shut, opened(shut, 12), 1, SIZE, find_place(shut, look)))
-        for look in (TeethLook(), TeethLook(seen=0.0), TeethLook(size=0.75))
+        look: looking(shut, 12, look)
+        for look in (TeethLook(), TeethLook(seen=0.0), TeethLook(size=0.75), TeethLook(gap=3))
     }
-    whole, hidden, small = (float(each.teeth.sum()) for each in seen.values())
+    whole, hidden, small, gap = (float(each.teeth.sum()) for each in seen.values())
     assert hidden == 0
     assert 0.5 * whole < small < 0.95 * whole
+    assert gap < whole
+    middle = SIDE // 2 - seen[TeethLook()].left
+    plain_tooth, with_gap = (
+        each.teeth[:, middle - 2 : middle + 3].max()
+        for each in (seen[TeethLook()], seen[TeethLook(gap=3)])
+    )
+    assert plain_tooth > 0.9 and with_gap < 0.1
 
 
-@pytest.mark.parametrize("name", ["seen", "brightness", "warmth", "size"])
-def test_a_choice_out_of_range_is_one_clear_line(name: str) -> None:
-    with pytest.raises(InputError, match=rf"the {name} of the teeth is 9"):
-        check_teeth(replace(TeethLook(), **{name: 9.0}))
+@pytest.fixture(scope="module")
+def template(shut: Points) -> tuple[Plane, Plane, Plane]:
+    """A template's colours and alpha, of a warm picture, and that one's palette."""
+    colours = find_palette(np.full((SIDE, SIDE, 3), (190, 150, 130), np.uint8), shut) / 255
+    return (*draw_template(colours), colours)
+
+
+def plate_of(rgb: Plane, alpha: Plane) -> TeethPlate:
+    eight, share = (np.round(plane * 255).astype(np.uint8) for plane in (rgb, alpha))
+    return make_plate(StillPicture(eight, share))
+
+
+def test_a_template_that_is_not_painted_on_changes_nothing_that_is_seen(
+    shut: Points, template: tuple[Plane, Plane, Plane]
+) -> None:
+    rgb, alpha, colours = template
+    for look in (TeethLook(), TeethLook(size=1.2, gap=2.5, warmth=0.6)):
+        drawn_ones = looking(shut, 16, look)
+        painted = looking(shut, 16, look, plate_of(rgb, alpha))
+        assert painted.painted is not None
+        tint = colours.copy()
+        tint[TEETH] = tinted(colours[TEETH], look)
+        away = painted.paint @ colours + painted.painted - drawn_ones.paint @ tint
+        inside = drawn_ones.mask > 0.5
+        assert np.abs(away[inside]).mean() < 0.004
+        assert np.quantile(np.abs(away[inside]), 0.99) < 0.06  # an edge, by less than a pixel
+        assert np.abs(painted.teeth - drawn_ones.teeth)[inside].mean() < 0.01
+
+
+def test_a_painted_tooth_is_where_it_was_painted(
+    shut: Points, template: tuple[Plane, Plane, Plane]
+) -> None:
+    """One upper front tooth is gold, the one beside it is missing."""
+    rgb, alpha = template[0].copy(), template[1].copy()
+    middle, fine = rgb.shape[1] // 2, rgb.shape[1] / 96
+    upper = slice(0, rgb.shape[0] // 2)
+    rgb[upper, middle - round(8 * fine) : middle - round(0.5 * fine)] = (0.9, 0.7, 0.1)
+    alpha[upper, middle : middle + round(8.5 * fine)] = 0
+    seen = looking(shut, 16, TeethLook(), plate_of(rgb, alpha))
+    assert seen.painted is not None
+    column = SIDE // 2 - seen.left
+    row = int(np.flatnonzero(seen.mask[:, column] > 0.9)[0]) + round(3 * MM)
+    gold, missing = (seen.painted[row, column + side * round(4 * MM)] for side in (-1, 1))
+    assert gold[0] > 0.3 and gold[2] < 0.2 * gold[0]
+    assert missing.max() < 0.02
+    assert seen.paint[row, column + round(4 * MM), DARK] > 0.9
+
+
+SMILE = (190, 150, 130), (170, 80, 75)  # skin and lips
+
+
+def smiling(shut: Points, inside: tuple[int, int, int], gap: float = 8) -> tuple[Any, Points]:
+    """A picture of the mean face whose lips are apart, with this colour between them."""
+    points = opened(shut, gap)
+    picture = np.full((SIDE, SIDE, 3), SMILE[0], np.uint8)
+    for ring, colour in (((*LIPS_UPPER, *LIPS_LOWER[::-1]), SMILE[1]),
+                         ((*MOUTH_UPPER, *MOUTH_LOWER[::-1]), inside)):  # fmt: skip
+        cv2.fillPoly(picture, [np.round(points[list(ring), :2]).astype(np.int32)], colour)
+    return picture, points
+
+
+@pytest.mark.parametrize(
+    ("inside", "share"),
+    [((225, 215, 190), 1.0), ((25, 12, 10), 0.0), ((235, 130, 125), 0.0), ((170, 80, 75), 0.0)],
+    ids=["teeth", "dark", "a moist lip's gleam", "lip"],
+)
+def test_a_picture_s_own_teeth_are_told_from_dark_and_lips(
+    shut: Points, inside: tuple[int, int, int], share: float
+) -> None:
+    picture, points = smiling(shut, inside)
+    own = find_own_teeth(picture, points, find_palette(picture, points)[TEETH])
+    assert own.share == share
+    if share:
+        assert np.abs(own.colour - inside).max() < 3
+    closed = find_own_teeth(picture, shut, find_palette(picture, points)[TEETH])
+    assert closed.share == 0
+
+
+def test_below_a_picture_s_own_upper_teeth_no_second_row_is_drawn(shut: Points) -> None:
+    smile, wide = opened(shut, 5), opened(shut, 20)
+    rows = {}
+    for own in (0.0, 1.0):
+        place = replace(find_place(smile), own=own)
+        patch = drawn(mouth_patch(smile, wide, 1, SIZE, place))
+        column = SIDE // 2 - patch.left + 6
+        below = patch.top + np.flatnonzero(patch.teeth[:, column] > 0.5) - wide[13, 1]
+        rows[own] = below / MM
+    assert ((rows[0.0] > 6) & (rows[0.0] < 9)).any()
+    assert not (rows[1.0] < 12).any()
+    assert (rows[1.0] > 14).any()  # lower ones are
+
+
+def test_the_network_is_kept_off_a_drawn_mouth_alone(shut: Points) -> None:
+    patch = mouth_patch(shut, opened(shut, 14), 1, SIZE, find_place(shut))
+    assert patch is not None
+    zero = np.zeros((SIDE, SIDE), np.float32)
+    answer = GeneratorOutput(zero[..., None], zero[..., None], zero + np.float32(0.4), zero)
+    kept = keep_drawn(answer, [patch]).alpha
+    height, width = patch.mask.shape
+    here = kept[patch.top : patch.top + height, patch.left : patch.left + width]
+    assert here[patch.mask == 1].min() > 0.85
+    here[:] = np.float32(0.4)
+    assert (kept == np.float32(0.4)).all()
+    assert (answer.alpha == np.float32(0.4)).all()
+
+
+def test_drawn_teeth_take_the_portrait_s_grain_and_a_clean_one_stays_clean(
+    shut: Points, rng: np.random.Generator
+) -> None:
+    grainy = {}
+    for noise in (0.0, 12.0):
+        picture, _ = smiling(shut, SMILE[1])
+        noisy = picture + noise * rng.normal(size=(SIDE, SIDE, 1))
+        rgb = np.clip(np.round(noisy), 0, 255).astype(np.uint8)
+        portrait = Portrait(Path("drawn.png"), StillPicture(rgb, None), shut, Box(0, 0, SIDE, SIDE))
+        grain = find_grain(portrait)
+        source = replace(warp_source(rgb, shut), grain=grain)
+        target = pose_target(build_mesh(shut, SIZE), opened(shut, 14), SIZE)
+        warped, patches = warp(source, target, SIZE)
+        patch = next(each for each in patches if each.teeth is not None)
+        height, width = patch.mask.shape
+        here = warped[patch.top : patch.top + height, patch.left : patch.left + width]
+        plain, _ = warp(replace(source, grain=None), target, SIZE)
+        was = plain[patch.top : patch.top + height, patch.left : patch.left + width]
+        teeth = (drawn(patch).teeth > 0.9) & (patch.mask > 0.9)
+        change = here[teeth].astype(float) - was[teeth]
+        grainy[noise] = float(change.std())
+        assert np.ptp(change, axis=1).max() <= 10  # lighter and darker, of no other colour
+    assert grainy[0.0] < 0.5
+    assert grainy[12.0] > 4
+
+
+def test_a_picture_lends_its_teeth_by_its_number(shut: Points) -> None:
+    picture, points = smiling(shut, (225, 215, 190))
+    portrait = Portrait(Path("a.png"), StillPicture(picture, None), points, Box(0, 0, SIDE, SIDE))
+    job = SynthesizeJob((Path("a.png"),), None, Path("out"), teeth=TeethLook(picture=1))
+    teeth, words = find_teeth(job, portrait, [], 128)
+    assert words == "" and teeth.lent[1].pixels.shape == picture.shape
+    assert teeth.small_lent[1].pixels.shape == (128, 128, 3)
+    for number, line in ((2, "but the portrait has 1 picture"), (-1, "counted from 1")):
+        with pytest.raises(InputError, match=line):
+            find_teeth(replace(job, teeth=TeethLook(picture=number)), portrait, [], 128)
+    shut_one = replace(portrait, points=shut)
+    assert "a.png has no teeth to lend" in find_teeth(job, shut_one, [], 128)[1]

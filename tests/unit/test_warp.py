@@ -11,6 +11,8 @@ from inference.demo import PORTRAIT, TRACK
 from inference.landmarks import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
+    LIPS_LOWER,
+    LIPS_UPPER,
     MOUTH_LOWER,
     MOUTH_UPPER,
     RIGHT_EYE_LOWER,
@@ -26,6 +28,8 @@ from inference.warp.mesh import build_mesh, mesh_triangles, move_mesh
 from inference.warp.openings import eye_patches, mouth_patch
 from inference.warp.raster import rasterise
 from inference.warp.warp import pose_target, warp, warp_source
+
+ZIGZAG = 0.4  # pixels that an edge strays from a smooth one; 0.5 where creases are not rounded
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +207,27 @@ def test_every_frame_of_a_real_performance_covers_the_face(portrait: Portrait) -
 def test_sample_files_are_where_the_demo_looks() -> None:
     assert Path(PORTRAIT).is_file()
     assert Path(TRACK).is_file()
+
+
+def test_an_enlarged_lip_has_no_zigzag_for_an_edge(portrait: Portrait) -> None:
+    """Its lower edge in a picture six times as fine as the mesh's grid."""
+    zoom, size = np.float32(6), crop_size(portrait)
+    points = portrait.crop_points()
+    large = (size[0] * int(zoom), size[1] * int(zoom))
+    picture = np.full((large[1], large[0], 3), 200, np.uint8)
+    lips = np.round(points[[*LIPS_UPPER, *LIPS_LOWER[::-1]], :2] * zoom * 16).astype(np.int32)
+    cv2.fillPoly(picture, [lips], (60, 60, 60), cv2.LINE_AA, 4)
+    picture = cv2.GaussianBlur(picture, (0, 0), 2)
+    target = pose_target(build_mesh(points, size), with_open_mouth(points, 8), size)
+    source = warp_source(picture, points * np.array([zoom, zoom, zoom]))
+    warped, _ = warp(source, target, size)
+    ends = target.points[list(LIPS_LOWER), :2] * zoom
+    columns = np.arange(int(ends[3, 0]), int(ends[-4, 0]))
+    low = int(ends[:, 1].max()) + 20
+    edge = []
+    for column in columns:
+        light = warped[low - 120 : low, column, 0].astype(float)[::-1]
+        last = int(np.argmax(light < 130))
+        edge.append(last - (130 - light[last]) / max(light[last - 1] - light[last], 1))
+    smooth = cv2.GaussianBlur(np.array(edge)[None], (0, 0), 4)[0]
+    assert np.abs(np.array(edge) - smooth)[16:-16].mean() < ZIGZAG

@@ -150,6 +150,13 @@ class LikenessTake(PropertyGroup):
     pace: FloatProperty(
         description="Frames of the take in one frame of the timeline; 0: in real time", default=0
     )
+    strip_pace: FloatProperty(description="The pace of its footage's strip; 0: in real time")
+    real_time: BoolProperty(
+        name="Real Time",
+        description="Run at the footage's own speed; off: a picture a frame, as its strip plays",
+        get=lambda self: self.pace == 0,
+        set=lambda self, real: setattr(self, "pace", 0 if real else self.strip_pace or 1),
+    )
     first: IntProperty(name="In", description="First frame of the take used, from 0", min=0)
     last: IntProperty(name="Out", description="Last frame of the take used, from 0", min=0)
     neutral: IntProperty(

@@ -84,6 +84,8 @@ class LIKENESS_PT_clean(TakePanel):
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(take, "start")
+        if take.strip_pace > 0:
+            column.prop(take, "real_time")
         for name, what in (("first", "IN"), ("last", "OUT")):
             _draw_frame(column, take, name, what)
         if take.frames:

@@ -127,15 +127,31 @@ def apply_capture(
     scene = bpy.data.scenes.get(notes["scene"]) or scene
     take = add_take(scene, notes["name"], Path(ticket.request["out"]), notes["start"])
     take.uid, take.slug, take.source = notes["uid"], notes["slug"], notes["source"]
-    take.pace, take.offset = notes["pace"], notes["offset"]
+    take.pace, take.strip_pace, take.offset = notes["pace"], notes["pace"], notes["offset"]
+    if notes["strip"] and take.pace == 1:
+        # Blender shows a picture a frame where it was not told otherwise: nobody's slow motion.
+        take.real_time = True
     gaps = int(result["gaps"])
     if notes["strip"] and (strip := _tagged_footage(scene, notes["strip"], take)) is not None:
-        take_overlay.show_on_strip(scene, take, strip, take.start, pace_of(scene, take))
+        pace = take.strip_pace or pace_of(scene, take)
+        take_overlay.show_on_strip(scene, take, strip, take.start, pace)
     clip: bpy.types.MovieClip | None = bpy.data.movieclips.get(notes.get("clip", ""))
     if clip is not None:
         take_overlay.show_on_clip(scene, take, clip)
     clean(context, take)
-    return f"{notes['name']}: {result['frames']} frames, {_seen(gaps)}"
+    own = f"; in real time, its strip plays at {_speed(scene, take)}" if _slowed(take) else ""
+    return f"{notes['name']}: {result['frames']} frames, {_seen(gaps)}{own}"
+
+
+def _slowed(take: LikenessTake) -> bool:
+    """Does the take run in real time while its footage's strip does not?"""
+    return bool(take.strip_pace > 0 and take.real_time)
+
+
+def _speed(scene: bpy.types.Scene, take: LikenessTake) -> str:
+    """How fast its footage's strip plays, in percent."""
+    own = take.rate[0] / max(1, take.rate[1])
+    return f"{100 * take.strip_pace * float(rate_of(scene)) / own:.0f}%"
 
 
 def add_take(scene: bpy.types.Scene, name: str, track: Path, start: float) -> LikenessTake:

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
+from blender_addon.overlay import layers
+from blender_addon.performance import takes
 from blender_addon.sequencer import head_strip, output, placement
 from tests.blender import material
 from tests.blender.shoot import (
@@ -224,6 +226,19 @@ def test_a_clip_keeps_its_speed_on_another_timeline(shoot: Shoot, tmp_path: Path
     assert strips["portrait"]["span"] == [101, 109]
     assert strips["portrait"]["channel"] < strips["head"]["channel"]
     assert scene.likeness.takes[0].pace == 0  # in real time
+
+    # A strip that Blender plays a picture a frame: the take runs in real time all the same.
+    ops.capture_footage(source="STRIP", strip="actor")
+    take = scene.likeness.takes[1]
+    captured = next(job for job in scene.likeness_jobs if take.name in job.message)
+    assert captured.message.endswith("in real time, its strip plays at 200%")
+    assert take.real_time and takes.timing_of(scene, take).span() == (12, 24)
+    drawn = next(each for each in layers.layers_of(scene, "STRIP") if each.take == take.uid)
+    assert drawn.pace == 1  # over the strip it keeps to that one's pictures
+    take.real_time = False
+    assert takes.timing_of(scene, take).span() == (12, 18)
+    take.real_time = True
+    assert take.pace == 0
 
 
 def test_a_frame_of_a_movie_can_be_the_portrait(shoot: Shoot) -> None:

@@ -44,8 +44,7 @@ class LIKENESS_PT_versions(StepPanel):
             is_used = version.folder == used
             when = version.begun.strftime("%d %b %H:%M") if version.begun else ""
             row = layout.row(align=True)
-            words = f"{version.name}  {when}"
-            row.label(text=words, icon="RADIOBUT_ON" if is_used else "RADIOBUT_OFF")
+            row.label(text=version.name, icon="RADIOBUT_ON" if is_used else "RADIOBUT_OFF")
             if not is_used:
                 if used is not None:
                     row.operator(
@@ -54,8 +53,9 @@ class LIKENESS_PT_versions(StepPanel):
                         depress=version.folder == compared and not other.mute,
                     ).version = version.name
                 row.operator("likeness.version_use", text="Use").version = version.name
-            if version.note:
-                draw_lines(layout, version.note, "BLANK1", letters(context))
+            # Below, since beside the buttons there is no room for it.
+            words = ": ".join(part for part in (when, version.note) if part)
+            draw_lines(layout, words, "BLANK1", letters(context))
         if len(found) > _MOST:
             layout.label(text=f"and {len(found) - _MOST} earlier ones", icon="BLANK1")
         row = layout.row(align=True)

@@ -122,6 +122,17 @@ def new_modifier(scene: bpy.types.Scene, strip: bpy.types.Strip, name: str, kind
     return strip.modifiers.new(name=name, type=kind)
 
 
+def linear_modifiers(strip: bpy.types.Strip) -> bool:
+    """Do a strip's modifiers work on scene linear colours? 5.2 has no such choice any more."""
+    return bool(getattr(strip, "use_linear_modifiers", False))
+
+
+def set_linear_modifiers(strip: bpy.types.Strip, linear: bool) -> None:
+    """Choose that, where Blender has the choice."""
+    if hasattr(strip, "use_linear_modifiers"):
+        strip.use_linear_modifiers = linear
+
+
 def set_file_format(
     image_settings: bpy.types.ImageFormatSettings, kind: Any, file_format: Any
 ) -> None:

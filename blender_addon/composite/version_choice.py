@@ -15,7 +15,7 @@ from ..performance import takes as performance
 from ..portrait import portraits
 from ..properties import LikenessPortrait, LikenessTake, active_portrait, active_take, settings
 from ..sequencer import head_strip, strips
-from ..sequencer.modifiers import copy_modifiers
+from ..sequencer.grade import copy_modifiers
 from ..sequencer.placement import read_placement
 from ..storage import folders, ownership, version_folders
 from ..storage.version_folders import Version
@@ -163,5 +163,6 @@ def _lay(
     under = portraits.strip_of(scene, portrait)
     if under is not None and placement.box != read_placement(folders.absolute(head.directory)).box:
         strips.follow_portrait(scene, placement, under, strip)
+    strip.color_saturation, strip.color_multiply = head.color_saturation, head.color_multiply
     copy_modifiers(head, strip)
     return strip

@@ -37,17 +37,23 @@ def take_on(portrait: Any, head: Any) -> bool:
             head.colorspace_settings.name = head[SPACE]
     head.color_saturation = portrait.color_saturation
     head.color_multiply = portrait.color_multiply * portrait.get(plate.BRIGHTNESS, 1.0)
-    head.use_linear_modifiers = portrait.use_linear_modifiers
-    while head.modifiers:
-        head.modifiers.remove(head.modifiers[0])
-    for modifier in portrait.modifiers:
-        _copy(modifier, versions.new_modifier(scene, head, modifier.name, modifier.type))
+    copy_modifiers(portrait, head)
     if _opacity(portrait) < 1:
         # Opacity darkens what lies over black. A head that faded would show its portrait twice.
         fade = versions.new_modifier(scene, head, _OPACITY, "COLOR_BALANCE")
         fade.color_balance.gain = (_opacity(portrait),) * 3
     head[_TAKEN], head[_FROM] = _facts(head), wanted
     return True
+
+
+def copy_modifiers(source: Any, target: Any) -> None:
+    """Give a strip another one's modifiers, in place of its own."""
+    versions.set_linear_modifiers(target, versions.linear_modifiers(source))
+    while target.modifiers:
+        target.modifiers.remove(target.modifiers[0])
+    for modifier in source.modifiers:
+        made = versions.new_modifier(target.id_data, target, modifier.name, modifier.type)
+        _copy(modifier, made)
 
 
 def _facts(strip: Any) -> str:
@@ -58,7 +64,7 @@ def _facts(strip: Any) -> str:
         "saturation": round(strip.color_saturation, 5),
         "multiply": round(strip.color_multiply, 5),
         "opacity": round(_opacity(strip), 5),
-        "linear": strip.use_linear_modifiers,
+        "linear": versions.linear_modifiers(strip),
         "modifiers": [[each.type, each.name, _values(each)] for each in strip.modifiers],
     }
     return json.dumps(facts, sort_keys=True)

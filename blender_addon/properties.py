@@ -136,6 +136,9 @@ class LikenessTake(PropertyGroup):
     frames: IntProperty(description="Frames of the take")
     rate: IntVectorProperty(size=2, default=(0, 1), description="Frames a second, as a fraction")
     offset: IntProperty(description="Frame of the footage that the take begins with, from 0")
+    sound_leads: FloatProperty(
+        description="Seconds by which the footage's sound begins before its pictures"
+    )
     gaps: IntProperty(description="Frames in which no face was seen")
     filled: IntProperty(description="Frames of gaps that were bridged")
     neutral_found: IntProperty(default=-1)

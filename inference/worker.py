@@ -259,6 +259,7 @@ def _captured(result: Captured) -> dict[str, Any]:
         "face": result.face,
         "faces": list(result.faces),
         "notes": list(result.notes),
+        "sound_leads": round(result.sound_leads, 6),
     }
 
 

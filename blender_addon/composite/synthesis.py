@@ -322,6 +322,7 @@ def add_sound(scene: bpy.types.Scene, take: LikenessTake, head: bpy.types.Strip)
         return False
     editor = scene.sequence_editor
     begin = take.start - take.offset / performance.pace_of(scene, take)
+    begin -= take.sound_leads * float(performance.rate_of(scene))  # Blender plays it from its start
     top = strips.CHANNELS
     sound = versions.strips(editor).new_sound(
         name=f"{take.name} sound", filepath=str(path), channel=top, frame_start=round(begin)

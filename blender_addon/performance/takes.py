@@ -131,6 +131,7 @@ def apply_capture(
     if notes["strip"] and take.pace == 1:
         # Blender shows a picture a frame where it was not told otherwise: nobody's slow motion.
         take.real_time = True
+    take.sound_leads = float(result.get("sound_leads", 0))
     gaps = int(result["gaps"])
     if notes["strip"] and (strip := _tagged_footage(scene, notes["strip"], take)) is not None:
         pace = take.strip_pace or pace_of(scene, take)
@@ -139,8 +140,9 @@ def apply_capture(
     if clip is not None:
         take_overlay.show_on_clip(scene, take, clip)
     clean(context, take)
+    said = "".join(f"; {note}" for note in result.get("notes", ()))
     own = f"; in real time, its strip plays at {_speed(scene, take)}" if _slowed(take) else ""
-    return f"{notes['name']}: {result['frames']} frames, {_seen(gaps)}{own}"
+    return f"{notes['name']}: {result['frames']} frames, {_seen(gaps)}{own}{said}"
 
 
 def _slowed(take: LikenessTake) -> bool:

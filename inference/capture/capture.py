@@ -37,13 +37,15 @@ _READ_AHEAD, _READ_AHEAD_BYTES = 8, 400_000_000  # frames, of this size together
 class Captured:
     """The chosen face's track, its number, and the numbers of all faces that were seen.
 
-    notes: what was left out of the footage or guessed, a clause each.
+    notes: what was left out of the footage or guessed, a clause each. sound_leads: seconds by which
+    the footage's sound begins before its pictures.
     """
 
     track: LandmarkTrack
     face: int
     faces: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    sound_leads: float = 0.0
 
 
 def capture_footage(
@@ -102,7 +104,7 @@ def capture_footage(
         one_line(path.name),
         _sha256(footage),
     )
-    return Captured(track, chosen, tuple(sorted(seen)), tuple(notes))
+    return Captured(track, chosen, tuple(sorted(seen)), tuple(notes), footage.sound_leads)
 
 
 def run_capture(

@@ -30,6 +30,7 @@ _DECLARED = frozenset({"mov", "matroska", "avi", "flv", "asf", "mxf"})
 _SLACK_FRAMES, _SLACK = 3, 0.02
 # Pixels wider or higher than this are a damaged header's.
 _WIDEST_PIXEL = 8
+_LONGEST_LEAD = 60.0  # seconds between sound and picture; more is a damaged head's
 
 
 @dataclass
@@ -47,7 +48,8 @@ class MovieFacts:
     """What a movie says of itself. rate: pictures a second, as stated, maybe rounded.
 
     seconds: of its pictures, None where it does not say. declared: it is the container's head that
-    says so. begins, ends: of all that is in it, in seconds; None where unknown.
+    says so. begins, ends: of all that is in it, in seconds; None where unknown. sound_leads:
+    seconds by which its sound begins before its pictures; below 0: after them; 0: it has none.
     """
 
     size: tuple[int, int]
@@ -56,6 +58,7 @@ class MovieFacts:
     declared: bool
     begins: float
     ends: float | None
+    sound_leads: float = 0.0
 
 
 def movie_facts(path: Path) -> MovieFacts:
@@ -78,8 +81,22 @@ def movie_facts(path: Path) -> MovieFacts:
             seconds = ends - (begins if own is None else float(own * stream.time_base))
         rate = stream.guessed_rate or stream.average_rate or stream.base_rate or 0
         return MovieFacts(
-            (picture.shape[1], picture.shape[0]), float(rate), seconds, declared, begins, ends
+            (picture.shape[1], picture.shape[0]),
+            float(rate),
+            seconds,
+            declared,
+            begins,
+            ends,
+            _sound_leads(container, stream),
         )
+
+
+def _sound_leads(container: Any, stream: Any) -> float:
+    sound = container.streams.best("audio")
+    if sound is None or sound.start_time is None or stream.start_time is None:
+        return 0.0
+    starts = [float(each.start_time * each.time_base) for each in (stream, sound)]
+    return starts[0] - starts[1] if abs(starts[0] - starts[1]) < _LONGEST_LEAD else 0.0
 
 
 def movie_pictures(path: Path, reading: Reading) -> Iterator[tuple[float | None, Picture]]:

@@ -49,6 +49,11 @@ class Footage:
     count: int
     source: MovieFacts | Sequence
 
+    @property
+    def sound_leads(self) -> float:
+        """Seconds by which the sound begins before the pictures, below 0: after them."""
+        return self.source.sound_leads if isinstance(self.source, MovieFacts) else 0.0
+
     def files(self) -> list[Path]:
         """The files that it consists of."""
         if isinstance(self.source, MovieFacts):

@@ -289,6 +289,7 @@ def test_the_footages_sound_is_in_step(shoot: Shoot, tmp_path: Path) -> None:
     scene.frame_start = 6
     ops.capture_footage(source="FILE", filepath=str(loud))
     scene.likeness.takes[0].first = 5
+    assert scene.likeness.takes[0].sound_leads == 0
     ops.synthesize()
     strips = strip_facts(scene)
     assert strips["sound"]["span"] == strips["head"]["span"]
@@ -296,6 +297,13 @@ def test_the_footages_sound_is_in_step(shoot: Shoot, tmp_path: Path) -> None:
     assert strips["sound"]["channel"] > strips["head"]["channel"]
     ops.synthesize()
     assert sum(s.type == "SOUND" for s in versions.strips(scene.sequence_editor)) == 1
+
+    # A sound that begins earlier than its pictures lies earlier; Blender plays it from its start.
+    sound = next(s for s in versions.strips(scene.sequence_editor) if s.type == "SOUND")
+    versions.strips(scene.sequence_editor).remove(sound)
+    scene.likeness.takes[0].sound_leads = 0.25
+    ops.synthesize()
+    assert strip_facts(scene)["sound"]["content"][0] == 0
 
 
 def _with_sound(path: Path, frames: list[np.ndarray]) -> Path:

@@ -81,6 +81,18 @@ def test_sound_may_be_longer_than_the_picture(tmp_path: Path, form: str, codec: 
     assert numbers(read(path)[0]) == list(range(COUNT))
 
 
+@pytest.mark.parametrize(("picture", "sound"), [(0.8, 0), (0, 0.6), (0, 0)])
+def test_it_is_known_by_how_much_the_sound_begins_earlier(
+    tmp_path: Path, picture: float, sound: float
+) -> None:
+    times = [Fraction(picture) + Fraction(i, 25) for i in range(COUNT)]
+    path = write_container(
+        tmp_path / "clip", plain(), "matroska", "libx264", times=times, sound=1, sound_from=sound
+    )
+    assert abs(open_footage(path).sound_leads - (picture - sound)) < 0.02
+    assert numbers(read(path)[0]) == list(range(COUNT))
+
+
 def test_frames_that_an_edit_list_hides_are_not_missed(tmp_path: Path) -> None:
     whole = write_movie(tmp_path / "whole.mp4", plain())
     path = hide_start(tmp_path / "trimmed.mp4", whole, Fraction(8, 25))

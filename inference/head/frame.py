@@ -109,7 +109,7 @@ def draw_head(
     pixels, alpha, patches = warp_with_plane(
         source.person, matte, pose.target, source.size, residual, interpolation, patches
     )
-    _soften(pose.streaks, pixels)
+    _soften(pose.streaks, pixels, patches)
     unseen, layer = _known(source, pose, alpha)
     if pose.sheet:
         _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
@@ -173,9 +173,12 @@ def _streaks(raster: Raster, size: tuple[int, int], deep: float) -> list[Plane |
     return found
 
 
-def _soften(streaks: list[Plane | None], pixels: Pixels) -> None:
-    """Take the streaks out of skin that is drawn out, in place."""
+def _soften(streaks: list[Plane | None], pixels: Pixels, patches: list[Patch]) -> None:
+    """Take the streaks out of skin that is drawn out, in place; eyes and mouth are no skin."""
+    if all(share is None for share in streaks):
+        return
     height, width = pixels.shape[:2]
+    openings = [(patch, _under(patch, pixels).copy()) for patch in patches]
     for axis, share in enumerate(streaks):
         if share is None:
             continue
@@ -192,6 +195,15 @@ def _soften(streaks: list[Plane | None], pixels: Pixels) -> None:
         mixed = pixels[here].astype(np.float32)
         mixed += weight[..., None] * (soft - mixed)
         pixels[here] = np.round(mixed).astype(pixels.dtype)
+    for patch, sharp in openings:
+        under = _under(patch, pixels)
+        laid = under + patch.mask[..., None] * (sharp.astype(np.float32) - under)
+        under[:] = np.round(laid).astype(pixels.dtype)
+
+
+def _under(patch: Patch, pixels: Pixels) -> Pixels:
+    height, width = patch.mask.shape
+    return pixels[patch.top : patch.top + height, patch.left : patch.left + width]
 
 
 def _origin_on(

@@ -21,6 +21,7 @@ from inference.head.frame import (
     pose_head,
 )
 from inference.head.source import HeadSource, build_head, resized
+from inference.landmarks import MOUTH_LOWER
 from inference.warp.mesh import build_mesh
 from inference.warp.warp import pose_target, warp, warp_source
 from tests.unit.drawn_person import UNIT, DrawnPerson, draw_person, turned
@@ -94,6 +95,23 @@ def test_the_face_is_the_mesh_warps_own_but_for_streaks(
     assert down[0].mean() < 0.8 * down[1].mean()
     changed = made.pixels[inner & ~same].mean(axis=0) - old[inner & ~same].mean(axis=0)
     assert np.abs(changed).max() < 2
+
+
+def test_streaks_of_skin_are_softened_beside_an_open_mouth_and_not_within(
+    person: DrawnPerson, source: HeadSource
+) -> None:
+    target = person.portrait.crop_points().copy()
+    target[list(MOUTH_LOWER[1:-1]), 1] += 0.5 * UNIT
+    pose = pose_head(source, target)
+    everywhere = [np.ones((256, 256), np.float32), None]
+    sharp = draw_head(source, replace(pose, streaks=[None, None]))
+    soft = draw_head(source, replace(pose, streaks=everywhere))
+    mouth = next(patch for patch in sharp.patches if patch.teeth is not None)
+    height, width = mouth.mask.shape
+    here = np.s_[mouth.top : mouth.top + height, mouth.left : mouth.left + width]
+    within = mouth.mask == 1
+    assert (soft.pixels[here][within] == sharp.pixels[here][within]).all()
+    assert (soft.pixels != sharp.pixels).any(axis=2).mean() > 0.2
 
 
 @pytest.mark.parametrize("yaw", [-35, -12, 12, 35])

@@ -10,7 +10,7 @@ from typing import Any
 # Where frames lie, which, and how they are made; and what is looked at by itself.
 _UNSAID = {
     "do", "id", "out", "base", "note", "frames", "provider", "track", "performance", "portrait",
-    "box",
+    "box", "teeth_frames",
 }  # fmt: skip
 # Fields of a job in the panel's words, and what one that is not asked for is.
 _FIELDS: dict[str, tuple[str, Any]] = {
@@ -19,9 +19,10 @@ _FIELDS: dict[str, tuple[str, Any]] = {
     "person": ("personalized model", None), "portrait_face": ("another face", None),
     "layer": ("layer", "head"), "feather": ("feather", 0.0), "format": ("format", "png"),
     "match": ("match", "portrait"), "match_strength": ("match strength", 1.0),
-    "alpha": ("own matte", None), "plate": ("own plate", None), "matte": ("mattes", "off"),
+    "teeth_plate": ("own teeth", None), "alpha": ("own matte", None), "plate": ("own plate", None),
+    "matte": ("mattes", "off"),
 }  # fmt: skip
-_NAMED_ALONE = {"person", "portrait_face", "alpha", "plate"}
+_NAMED_ALONE = {"person", "portrait_face", "teeth_plate", "alpha", "plate"}
 
 _hashes: dict[Path, tuple[tuple[int, int], str]] = {}
 
@@ -39,6 +40,8 @@ def changes(request: dict[str, Any], known: dict[str, Any]) -> list[str]:
     for key in dict.fromkeys((*_FIELDS, *new)):
         if key in _UNSAID or (key == "tier" and new.get("person")):
             continue
+        if key == "teeth" and old.get("teeth_frames"):
+            continue  # they are animated: one frame's look says nothing
         words, default = _FIELDS.get(key, (key, None))
         found += _differing(key, words, new.get(key, default), old.get(key, default))
     pictures, before = ([Path(path).name for path in job.get("portrait", ())] for job in (new, old))
@@ -46,6 +49,8 @@ def changes(request: dict[str, Any], known: dict[str, Any]) -> list[str]:
         found.append(f"{len(before)} -> {len(pictures)} pictures")
     elif pictures != before:
         found.append("other pictures")
+    if new.get("teeth_frames") and not old.get("teeth_frames"):
+        found.append("teeth animated")
     motion = new.get("performance") or new.get("track")
     if motion and known.get("motion") and hash_of(Path(motion)) != known["motion"]:
         found.append("curves edited" if ".edited" in Path(motion).name else "take updated")

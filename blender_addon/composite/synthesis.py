@@ -171,7 +171,7 @@ def request(
     final: for output, which needs consent. InputError when something is missing or gone.
     """
     job = animate.request(scene, portrait, take, Path(), frames, final)
-    job["format"] = str(settings(scene).format)
+    job["format"] = animate.file_format(scene, portrait, settings(scene).format)
     kind = wanted_mattes(scene, head_strip.find(scene, matte_tag(portrait, take)))
     return job | {"matte": kind} if kind != "off" else job
 

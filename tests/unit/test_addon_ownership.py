@@ -80,8 +80,12 @@ def test_what_changed_is_said_in_the_panel_s_words(tmp_path: Path) -> None:
         ("person", "/here/person", ["personalized model"]),
         ("match", "/stills/grade.png", ["match portrait -> grade.png"]),
         ("frames", [1, 2], []),
+        ("teeth_plate", "/here/teeth.png", ["own teeth"]),
+        ("teeth_frames", "/here/teeth.csv", ["teeth animated"]),
     ):
         assert changes.changes({**request, field: value}, known) == words, field
+    moving = {**known, "job": {**asked, "teeth_frames": "/here/teeth.csv"}}
+    assert changes.changes({**request, "teeth": {"seen": 0.3}}, moving) == []
     motion.write_bytes(b"other")
     assert changes.changes(request, known) == ["take updated"]
     edited = motion.rename(tmp_path / "take.edited-2.performance.npz")

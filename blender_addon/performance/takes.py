@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +28,8 @@ class Footage:
     """What is to be captured. frames: zero-based, both included; None: the whole file.
 
     start: frame of the timeline at which the first captured frame lies. pace: see `Timing`; 0: in
-    real time. strip, clip: names of what it lies on, "" where there is none.
+    real time. strip, clip: names of what it lies on, "" where there is none. rate: of numbered
+    pictures, frames a second; None: a movie's own.
     """
 
     path: Path
@@ -37,11 +39,14 @@ class Footage:
     frames: tuple[int, int] | None = None
     strip: str = ""
     clip: str = ""
+    rate: Fraction | None = None
 
 
 def footage_of_strip(scene: bpy.types.Scene, name: str = "") -> Footage:
-    """The active (or named) movie strip, over the range that it shows now."""
-    strip = head_strip.named(scene, name, ("MOVIE",), "a movie strip")
+    """The active (or named) movie or image strip, over the range that it shows now."""
+    strip = head_strip.named(scene, name, ("MOVIE", "IMAGE"), "a movie or image strip")
+    if strip.type == "IMAGE":
+        return _footage_of_pictures(scene, strip)
     path = folders.existing(strip.filepath, f"file of the strip '{strip.name}'")
     if strip.use_reverse_frames or len(strip.retiming_keys):
         raise InputError(
@@ -69,6 +74,27 @@ def footage_of_strip(scene: bpy.types.Scene, name: str = "") -> Footage:
         (first + trimmed, last + trimmed),
         strip.name,
     )
+
+
+def _footage_of_pictures(scene: bpy.types.Scene, strip: Any) -> Footage:
+    """An image strip's numbered pictures, one a frame of the timeline."""
+    names = [element.filename for element in strip.elements]
+    begin, trimmed = round(versions.content_start(strip)), int(strip.animation_offset_start)
+    seen = timing.overlap(versions.span(strip), (begin, begin + len(names) - trimmed))
+    if seen is None:
+        raise InputError(f"the strip '{strip.name}' shows none of its own pictures; lengthen it")
+    shown = names[seen[0] - begin + trimmed : seen[1] - begin + trimmed]
+    numbers = [int((re.findall(r"\d+", Path(each).stem) or [-1])[-1]) for each in shown]
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise InputError(
+            f"the pictures of the strip '{strip.name}' are not numbered one after the other; give "
+            "a sequence or a movie"
+        )
+    path = folders.existing(
+        str(Path(strip.directory) / shown[0]), f"first picture of the strip '{strip.name}'"
+    )
+    frames = (0, len(shown) - 1)
+    return Footage(path, strip.name, seen[0], 0.0, frames, rate=rate_of(scene))
 
 
 def footage_of_clip(clip: bpy.types.MovieClip) -> Footage:
@@ -110,6 +136,8 @@ def capture(context: bpy.types.Context, footage: Footage, face: int = 0) -> str:
         request["face"] = face
     if footage.frames:
         request["frames"] = list(footage.frames)
+    if footage.rate:
+        request["rate"] = list(footage.rate.as_integer_ratio())
     notes = {
         "scene": scene.name, "uid": uid, "slug": slug, "name": name, "start": footage.start,
         "pace": footage.pace, "offset": footage.frames[0] if footage.frames else 0,

@@ -55,7 +55,7 @@ AT_FIRST = {
     ),
     "portrait_from_strip": "no strip is active; select an image or movie strip",
     "portrait_from_files": "no picture was chosen; choose 1 to 32",
-    "capture_footage": "no strip is active; select a movie strip",
+    "capture_footage": "no strip is active; select a movie or image strip",
     "teeth_template": "name the file that the template is written to",
     "capture_viewport": "There is no puppet in the scene",
     "puppet_follow": "There are no control curves in the scene",

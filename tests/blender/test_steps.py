@@ -281,6 +281,26 @@ def test_one_of_two_faces_is_chosen(shoot: Shoot, tmp_path: Path) -> None:
     assert strip.transform.offset_x > 0  # the right half of the picture
 
 
+def test_an_image_sequence_is_captured_a_picture_a_frame(shoot: Shoot, tmp_path: Path) -> None:
+    scene = shoot.scene(fps=30)
+    for i, frame in enumerate(read_clip(shoot.clip, 0, 5)):
+        cv2.imwrite(str(tmp_path / f"shot.{i + 8:04d}.png"), frame[..., ::-1])
+    strip = versions.strips(scene.sequence_editor).new_image(
+        name="shots", filepath=str(tmp_path / "shot.0008.png"), channel=5, frame_start=20
+    )
+    for i in range(9, 13):
+        strip.elements.append(f"shot.{i:04d}.png")
+    versions.set_span(strip, 21, 24)
+    ops.capture_footage(source="STRIP", strip="shots")
+    take = scene.likeness.takes[0]
+    assert (take.frames, take.start, tuple(take.rate)) == (3, 21, (30, 1))
+    assert take.source.endswith("shot.0009.png")
+    strip.elements[2].filename = "shot.0008.png"
+    assert "not numbered one after the other" in refused(
+        ops.capture_footage, source="STRIP", strip="shots"
+    )
+
+
 def test_the_footages_sound_is_in_step(shoot: Shoot, tmp_path: Path) -> None:
     loud = _with_sound(tmp_path / "loud.mp4", read_clip(shoot.clip, 0, 12))
     scene = shoot.scene(fps=24)

@@ -91,6 +91,7 @@ def capture_footage(
     if count == 0:
         raise InputError(f"{path}: the clip ends before frame {first}; it has {footage.count}")
     chosen = _choose(seen, face, path)
+    notes.extend(_perhaps_the_same(seen, chosen))
     points = np.full((count, POINT_COUNT, 3), np.nan, np.float32)
     valid = np.zeros(count, bool)
     for index, found in seen[chosen].items():
@@ -199,6 +200,20 @@ def _choose(seen: dict[int, dict[int, Points]], face: int | None, path: Path) ->
         known = ", ".join(str(number) for number in sorted(seen))
         raise InputError(f"{path}: there is no face {face}; the clip's faces are {known}")
     return face
+
+
+def _perhaps_the_same(seen: dict[int, dict[int, Points]], chosen: int) -> list[str]:
+    """A word on faces that fill the chosen one's gaps: who leaves and returns is a new number."""
+    frames = set(seen[chosen])
+    apart = [number for number in sorted(seen) if frames.isdisjoint(seen[number])]
+    if not apart:
+        return []
+    named = ", ".join(str(number) for number in apart)
+    filled = len(set().union(*(seen[number] for number in apart)))
+    return [
+        f"never seen together with face {chosen}, so perhaps the same person: face {named}, in "
+        f"{filled} of its gaps"
+    ]
 
 
 def _sha256(footage: Footage) -> str:

@@ -21,8 +21,9 @@ from inference.capture.upright import face_turns, turned_back
 # The mesh looks at 256 pixels of a face: larger footage costs time and gains nothing.
 _LONGEST = 1280
 _LONGEST_CLOSE = 1920
-# Frames between two closer looks while no face is seen: the first one comes at once.
-_PATIENCE = 12
+# Frames between two closer looks while no face is seen. The first one comes at once, more of them
+# soon after a loss.
+_PATIENCE, _SOON = 12, (2, 4, 8)
 # A window is worth its while if its shorter side is at most this share of the picture's.
 _WORTHWHILE = 0.9
 # A face whose middle comes nearer to the window's edge than this share of it moves the window.
@@ -58,7 +59,7 @@ class FaceFinder:
         if not faces and self._window is not None:
             self._enter(None)
             faces = self._look(picture)
-        if not faces and self._missed % _PATIENCE == 0:
+        if not faces and (self._missed in _SOON or self._missed % _PATIENCE == 0):
             faces = self._look_closely(picture) or self._look_turned(picture, None)
         if faces and not self._checked:
             self._checked = True

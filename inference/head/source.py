@@ -25,12 +25,15 @@ Plane = NDArray[np.float32]
 
 # Above this alpha a pixel's colour is what makes it the portrait's over the plate, exactly; below
 # the first value the colour that was given stands.
-_TRUST = (0.15, 0.3)
+_TRUST = (0.5, 0.85)
 # Beyond the picture's edge the person goes on as far as the shell; softness in eye distances, and
 # from where on (eye distances below the skull's middle) the body goes on without an end.
 _SOFT, _BODY = 0.15, (1.3, 1.9)
 _GOES_ON = 0.2  # alpha at the crop's border from which on hair goes on beyond it
 _SKULL, _NECK = 1, 0
+# Alpha within the face's outline below which, and above which, it is not, and is, the person's; and
+# how far around (cells of the grid) the skin there is taken from, near skin first.
+_STRAYS, _SKIN_FROM = (0.5, 0.9), (3.0, 9.0, 27.0)
 _SIDE = 1024  # pixels of the longer side at which what is smooth is found
 
 
@@ -84,9 +87,11 @@ def build_head(
     head = build_head_mesh(mesh, shell, rgb8(colours), size)
     skull = _skull(shell, size)
     matte = _fringe_ended(matte, head, skull, size)
-    person_source = warp_source(colours, points)
     outline = np.round((points[list(OVAL), :2] - 0.5) * 16).astype(np.int32)
-    whole = cv2.fillPoly(matte.copy(), [outline], 255, cv2.LINE_8, 4)
+    face = cv2.fillPoly(np.zeros_like(matte), [outline], 255, cv2.LINE_8, 4)
+    whole = np.maximum(matte, face)
+    _lay_skin(colours, matte, face)
+    person_source = warp_source(colours, points)
     missed = _missed(own, colours, below, matte)
     neck = build_neck(points, rgb8(colours), matte, size)
     return HeadSource(head, person_source, matte, whole, skull, size, missed, neck)
@@ -129,6 +134,31 @@ def _exact(own: Pixels, person: Pixels, plate: Pixels, matte: NDArray[np.uint8])
         mixed += trust * (exact - mixed)
         found[rows] = np.clip(np.round(mixed), 0, np.iinfo(own.dtype).max)
     return found
+
+
+def _lay_skin(colours: Pixels, matte: NDArray[np.uint8], face: NDArray[np.uint8]) -> None:
+    """Give what lies within the face's outline and is not the person the skin beside it, in place.
+
+    There the outline, which may be a cheek's that the portrait hides, strays over the ground; a
+    face that turns is whole all the same.
+    """
+    size = (colours.shape[1], colours.shape[0])
+    low, high = _STRAYS
+    share = np.clip((high * 255 - matte.astype(np.float32)) / ((high - low) * 255), 0, 1)
+    share *= face > 0
+    if not share.any():
+        return
+    skin = cv2.resize(colours, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
+    known = cv2.erode(np.minimum(face, matte), np.ones((3, 3), np.uint8)) > 250
+    known = cv2.resize(known.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
+    skin, weight = skin * known[..., None], known
+    laid, total = np.zeros_like(skin), np.full_like(known, 1e-6)
+    for sigma, counts in zip(_SKIN_FROM, (1.0, 0.02, 0.0004), strict=True):
+        laid += counts * cv2.GaussianBlur(skin, (0, 0), sigma)
+        total += counts * cv2.GaussianBlur(weight, (0, 0), sigma)
+    laid = cv2.resize(laid / total[..., None], size, interpolation=cv2.INTER_LINEAR)
+    mixed = colours + share[..., None] * (laid - colours)
+    np.copyto(colours, np.round(mixed).astype(colours.dtype), where=(share > 0)[..., None])
 
 
 def _missed(own: Pixels, colours: Pixels, plate: Pixels, matte: NDArray[np.uint8]) -> Plane:

@@ -21,7 +21,7 @@ from inference.head.frame import (
     pose_head,
 )
 from inference.head.source import HeadSource, build_head, resized
-from inference.landmarks import MOUTH_LOWER
+from inference.landmarks import MOUTH_LOWER, OVAL
 from inference.warp.mesh import build_mesh
 from inference.warp.warp import pose_target, warp, warp_source
 from tests.unit.drawn_person import UNIT, DrawnPerson, draw_person, turned
@@ -66,6 +66,45 @@ def test_at_rest_a_bad_matte_and_plate_do_not_show(person: DrawnPerson) -> None:
     own = person.portrait.picture.rgb8()
     assert psnr(rest.astype(np.uint8), own) > 45
     assert psnr(near.astype(np.uint8), own) > psnr(away.astype(np.uint8), own) + 5
+
+
+def test_ground_within_the_faces_outline_becomes_skin(person: DrawnPerson) -> None:
+    """As beside a cheek that the portrait hides, where the outline strays over what lies behind."""
+    portrait, box = person.portrait, person.portrait.box
+    rgb, alpha = portrait.picture.rgb8().copy(), person.alpha.copy()
+    oval = portrait.points[list(OVAL), :2]
+    beside = np.arange(rgb.shape[1]) > oval[:, 0].max() - 0.25 * UNIT
+    face = cv2.fillPoly(np.zeros(alpha.shape, np.uint8), [np.round(oval).astype(np.int32)], 1) > 0
+    strays = face & beside
+    rgb[strays], alpha[strays] = (30, 220, 40), 0
+    plate, colours = person.plate.copy(), person.person.copy()
+    plate[strays], colours[strays] = (30, 220, 40), (30, 220, 40)
+    shown = replace(portrait, picture=replace(portrait.picture, rgb=rgb))
+    source = DrawnPerson(shown, alpha, colours, plate).head()
+    here = strays[box.y : box.y + box.height, box.x : box.x + box.width]
+    skin = (face & ~beside)[box.y : box.y + box.height, box.x : box.x + box.width]
+    found = source.person.pixels[here].mean(axis=0)
+    assert np.abs(found - source.person.pixels[skin].mean(axis=0)).max() < 30
+    rest = lay_head_over(shown, plate, source, frame(source, shown.crop_points()))
+    assert psnr(rest.astype(np.uint8), rgb) > 45
+
+
+def test_a_faint_edge_of_another_colour_makes_no_specks(person: DrawnPerson) -> None:
+    """What a matte wrongly gives a fifth of to the person is not explained by a glaring colour."""
+    alpha = person.alpha.copy()
+    ring = cv2.dilate((alpha > 0.5).astype(np.uint8), np.ones((9, 9))) - (alpha > 0.5)
+    alpha[ring > 0] = 0.3
+    rgb = person.portrait.picture.rgb8().copy()
+    rgb[ring > 0] = np.clip(rgb[ring > 0].astype(int) - 40, 0, 255)
+    shown = replace(person.portrait, picture=replace(person.portrait.picture, rgb=rgb))
+    source = DrawnPerson(shown, alpha, person.person, person.plate).head()
+    wanted = DrawnPerson(shown, alpha, person.person, person.plate)
+    edge = crop_of(person, ring) > 0
+    left, top, right, bottom = shown.visible()
+    apart = source.person.pixels[top:bottom, left:right].astype(int) - crop_of(
+        person, wanted.person
+    )
+    assert np.abs(apart[edge]).max() < 60
 
 
 def test_the_face_is_the_mesh_warps_own_but_for_streaks(

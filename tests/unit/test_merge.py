@@ -123,7 +123,7 @@ def test_a_slow_turn_changes_pictures_without_a_leap(
     scene_of: Callable[..., Scene], marked: Path, portrait: Portrait
 ) -> None:
     """From frame to frame little more changes than in a turn of the first picture alone."""
-    steps = np.arange(0, AWAY + 0.1, 0.5)
+    steps = np.arange(2, AWAY - 1.9, 1)
     largest = []
     for pictures in ((PORTRAIT,), (PORTRAIT, marked)):
         scene = scene_of(*pictures)

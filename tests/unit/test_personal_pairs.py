@@ -103,7 +103,7 @@ def test_pictures_are_made_of_all_others_as_frames_are(
 
     monkeypatch.setattr("export.personalization.pairs.make_sample", made)
     album = lay_out(open_pictures(pictures, None, lambda done, total: None))
-    pairs = Pairs(album, replace(plan(pictures, tmp_path), steps=30, still_share=0))
+    pairs = Pairs(album, replace(plan(pictures, tmp_path), steps=16, still_share=0))
     list(pairs.training(0))
     merged = [episode for episode, _ in asked if len(episode.sources) > 1]
     assert 0.5 < len(merged) / len(asked) < 0.9

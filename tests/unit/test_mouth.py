@@ -336,7 +336,9 @@ def test_the_network_is_kept_off_a_drawn_mouth_alone(shut: Points) -> None:
     kept = keep_drawn(answer, [patch]).alpha
     height, width = patch.mask.shape
     here = kept[patch.top : patch.top + height, patch.left : patch.left + width]
-    assert here[patch.mask == 1].min() > 0.85
+    # By a part of the way from what it wants to none of it, the same all over the mouth.
+    moved = (here[patch.mask == 1] - 0.4) / 0.6
+    assert moved.min() > 0.2 and moved.max() < 1 and np.ptp(moved) < 1e-3
     here[:] = np.float32(0.4)
     assert (kept == np.float32(0.4)).all()
     assert (answer.alpha == np.float32(0.4)).all()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures that OpenCV does not decode: OpenEXR, TGA, GIF, AVIF and HEIC, by FFmpeg.
 
+JPEG 2000, too: the same pixels, but OpenCV's decoder can take the process down with a damaged file.
 Scene-linear OpenEXR becomes what display sRGB can show of it, at 16 bits.
 """
 
@@ -19,6 +20,8 @@ from inference.icc import to_srgb
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 _EXR = b"\x76\x2f\x31\x01"
+_JPEG_2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")  # boxed, and bare
+_CODECS = {"exr": "exr", "tga": "targa", "jp2": "jpeg2000"}
 _BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"mif1", b"hevc"}
 # TGA's kinds: palette, colours, grey; each also packed.
 _TGA_KINDS = (1, 2, 3, 9, 10, 11)
@@ -26,9 +29,11 @@ _MOST_PIXELS = 1 << 27
 
 
 def kind_of(content: bytes, suffix: str) -> str:
-    """Which of these a file is, by its head: "exr", "tga", "gif", "heif", or "" for none."""
+    """Which of these a file is, by its head: "exr", "jp2", "tga", "gif", "heif", or "" for none."""
     if content[:4] == _EXR:
         return "exr"
+    if content.startswith(_JPEG_2000):
+        return "jp2"
     if content[:4] == b"GIF8":
         return "gif"
     if content[4:8] == b"ftyp" and content[8:12] in _BRANDS:
@@ -40,7 +45,7 @@ def kind_of(content: bytes, suffix: str) -> str:
 
 
 def decode(content: bytes, kind: str) -> Pixels | None:
-    """RGBA (H, W, 4) with straight alpha: uint16 of an EXR and of deep AVIF, else uint8.
+    """RGBA (H, W, 4) with straight alpha: uint16 of an EXR and of what has more than 8 bits.
 
     None where it cannot be decoded.
     """
@@ -58,8 +63,8 @@ def decode(content: bytes, kind: str) -> Pixels | None:
 
 
 def _frame(content: bytes, kind: str) -> Any:
-    if kind in ("exr", "tga"):
-        codec: Any = av.CodecContext.create("exr" if kind == "exr" else "targa", "r")
+    if kind in _CODECS:
+        codec: Any = av.CodecContext.create(_CODECS[kind], "r")
         codec.options = {"max_pixels": str(_MOST_PIXELS)}
         packet = av.Packet(content)
         packet.time_base = Fraction(1, 25)

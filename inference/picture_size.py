@@ -104,25 +104,14 @@ def _webp(data: bytes) -> tuple[int, int, int] | None:
 
 
 def _other(data: bytes) -> tuple[int, int, int] | None:
-    """BMP, GIF, JPEG 2000, portable maps and OpenEXR."""
+    """BMP and portable maps."""
     if data[:2] == b"BM":
         if struct.unpack_from("<L", data, 14)[0] == 12:
             width, height = struct.unpack_from("<HH", data, 18)
         else:
             width, height = struct.unpack_from("<ll", data, 18)
         return abs(width), abs(height), 4
-    if data[:4] == b"GIF8":
-        width, height = struct.unpack_from("<HH", data, 6)
-        return width, height, 4
-    if data[4:8] == b"jP  " or data[:4] == b"\xff\x4f\xff\x51":
-        at = data.index(b"\xff\x4f\xff\x51")  # the codestream's own header, which counts
-        right, low, left, top = struct.unpack_from(">LLLL", data, at + 8)
-        return max(0, right - left), max(0, low - top), 8
     found = (_PNM if data[:2] != b"P7" else _PAM).match(data[:4096])
     if found:
         return int(found[1]), int(found[2]), 6
-    if data[:4] == b"v/1\x01":
-        at = data.index(b"dataWindow\0box2i\0") + 21
-        left, top, right, low = struct.unpack_from("<llll", data, at)
-        return max(0, right - left + 1), max(0, low - top + 1), 16
     return None

@@ -116,7 +116,7 @@ def _other(content: bytes, kind: str, path: Path, digest: str) -> StillPicture:
     if rgba is None:
         raise InputError(f"{path}: not a picture that can be read; save it as PNG or TIFF")
     _check_large_enough(rgba, path)
-    return _with_alpha(rgba, None, digest, converted=True)
+    return _with_alpha(rgba, None, digest, converted=kind != "jp2")
 
 
 def _with_alpha(rgba: NDArray, profile: bytes | None, digest: str, converted: bool) -> StillPicture:

@@ -124,6 +124,29 @@ def test_pictures_that_blender_shows_are_read(tmp_path: Path, suffix: str) -> No
     assert np.abs(found.rgb8().astype(int) - colours()).mean() < (12 if suffix == ".gif" else 3)
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_jpeg_2000_comes_with_its_own_pixels_and_damaged_in_a_line(
+    tmp_path: Path, depth: type
+) -> None:
+    stored = colours().astype(depth) * depth(1 if depth is np.uint8 else 257)
+    content = cv2.imencode(".jp2", stored[..., ::-1])[1].tobytes()
+    path = tmp_path / "p.jp2"
+    path.write_bytes(content)
+    read = read_picture(path)
+    np.testing.assert_array_equal(read.rgb, stored)
+    assert read.alpha is None and not read.converted
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(content)
+        for place in rng.integers(12, len(content), 8):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(20, len(content))])
+        try:
+            assert read_picture(path).rgb.ndim == 3
+        except InputError as error:
+            assert "\n" not in str(error)
+
+
 def test_an_exr_is_what_display_srgb_shows_of_it(tmp_path: Path) -> None:
     """Half floats, scene-linear, the alpha multiplied in; brighter than white is white."""
     from inference.frames import encode_frame

@@ -313,6 +313,8 @@ def test_a_file_opens_where_nothing_can_run(
     part("worker.jobs").start(bpy.context, "test", faces)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "x.blend"))
     monkeypatch.delenv("LIKENESS_PYTHON")
+    monkeypatch.setattr(part("worker.runtime"), "_in_environment", lambda folder: None)
+    monkeypatch.setattr(part("worker.runtime"), "_pointers", list)
     preferences = bpy.context.preferences.addons[NAME].preferences
     before, preferences.where = preferences.where, "ENVIRONMENT"
     part("worker.pump").stop()

@@ -30,7 +30,8 @@ def test_what_cannot_be_done_is_one_line(shoot: Shoot, tmp_path: Path) -> None:
     says_no("no portrait yet", ops.synthesize)
     says_no("no portrait yet", ops.test_frame)
     says_no("there is no strip 'nobody'", ops.portrait_from_strip, strip="nobody")
-    says_no("'lisa.jpg' is no movie strip", ops.capture_footage, strip="lisa.jpg", **strip)
+    says_no("'lisa.jpg' is no movie strip", ops.portrait_from_clip, strip="lisa.jpg")
+    says_no("there is no strip 'nobody'", ops.capture_footage, strip="nobody", **strip)
     says_no(
         "/no/movie.mp4: there is no such file",
         ops.capture_footage,

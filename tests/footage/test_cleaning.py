@@ -126,12 +126,12 @@ def test_a_track_is_smoothed_in_pixels(performances: dict[str, Performance]) -> 
     assert jitter(smoothed.points[first:last]) < 0.4 * jitter(track.points[first:last])
 
 
-def test_the_detector_s_own_gaps_are_filled_and_doubted(
-    performances: dict[str, Performance],
-) -> None:
-    take = performances[GAPPY]
+def test_frames_without_a_face_are_filled_and_doubted(footage: Path) -> None:
+    track = capture_footage(footage / TALKS, last=44).track
+    track.points[20:25], track.valid[20:25] = np.nan, False
+    take = decompose(track)
     missing = np.flatnonzero(~take.valid)
-    assert len(missing)
+    assert list(missing) == list(range(20, 25))
     filled = fill_performance(take, 10)
     assert list(np.flatnonzero(filled.filled)) == list(missing)
     trust = frame_confidence(filled)

@@ -73,7 +73,7 @@ class TestSystemLibraries:
 
     def test_the_table_holds_what_the_installed_modules_load(self) -> None:
         """Every library that the modules take from the system is in the table, or glibc's own."""
-        glibc = re.compile(r"lib(c|m|dl|rt|util|pthread)\.so|ld-linux|linux-vdso")
+        glibc = re.compile(r"lib(c|m|mvec|dl|rt|util|pthread)\.so|ld-linux|linux-vdso")
         packages = Path(sys.prefix, "lib", "python3.11", "site-packages")
         needed: set[str] = set()
         for pattern in build.NATIVE_MODULES:

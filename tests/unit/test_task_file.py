@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.capture import detector, tasks
+from inference.capture import detector, small_faces, tasks
 from inference.capture.detector import FaceDetector, find_faces
 from inference.capture.task_file import sources, write_task
 from inference.capture.without_matplotlib import without_matplotlib
@@ -30,7 +30,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def newer(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if MediaPipe had no models of its own."""
-    monkeypatch.setattr(detector, "_has_solutions", lambda: False)
+    for module in (detector, small_faces):
+        monkeypatch.setattr(module, "has_solutions", lambda: False)
     monkeypatch.setattr(tasks, "MODEL", model)
 
 

@@ -104,7 +104,6 @@ def test_several_pictures_make_one_person(shoot: Shoot, folder: Path) -> None:
     used = [Path(path).name for path in _asked(home, "job.json")["job"]["portrait"]]
     assert used == ["pair.png", "third.png"]
     portrait.pictures[1].use = True
-    ops.synthesize()
 
     third = folder / "third.png"
     away = third.rename(folder / "away.png")

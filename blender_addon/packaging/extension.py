@@ -30,8 +30,9 @@ ADDON = ROOT / "blender_addon"
 MANIFEST = ADDON / "blender_manifest.toml"
 WHEEL_REQUIREMENTS = ADDON / "requirements-wheels.txt"
 CANONICAL = ROOT / "inference" / "performance" / "face" / "canonical_face.npz"
-# What the check of the runtime looks at, and the terms of the models that are not ours.
-BESIDE = ("eileen_collins.png", "LICENSE-Apache-2.0.txt")
+# What the check of the runtime looks at, the motion that personalizing takes, and the terms of the
+# models that are not ours.
+BESIDE = ("eileen_collins.png", "weekly_address.track.npz", "LICENSE-Apache-2.0.txt")
 # The code that the worker runs, below `shipped/` in the zip: never imported by Blender.
 CODE = ("inference", "export")
 SHIPPED = "shipped"

@@ -15,6 +15,7 @@ import pytest
 
 from blender_addon import MODULES
 from blender_addon.packaging import extension
+from export.personalization.pictures import PERFORMANCE
 from tests.conftest import ROOT
 from tests.unit.test_house import imported
 
@@ -92,6 +93,7 @@ def test_a_zip_holds_all_that_runs_and_nothing_else() -> None:
         "shipped/inference/models/warp-draft.onnx",
         "shipped/inference/face_triangles.csv",
         "shipped/inference/samples/eileen_collins.png",
+        f"shipped/{PERFORMANCE.relative_to(ROOT).as_posix()}",
         "shipped/export/personalize_cli.py",
     ):
         assert name in members, name

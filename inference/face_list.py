@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from inference.capture.detector import find_faces
 from inference.capture.finder import shrink_for_detection
-from inference.capture.video import open_footage, read_frames
-from inference.errors import Cancelled, InputError
+from inference.errors import Cancelled
 from inference.files import write_whole, written_whole
 from inference.frames import encode_frame
 from inference.jobs import FacesJob
@@ -48,7 +47,7 @@ class ListedFace:
 
 @dataclass(frozen=True)
 class FaceList:
-    """picture: the still that was looked at, a movie's frame written as PNG; size: its pixels.
+    """picture: the file that shows what was looked at; size: its pixels.
 
     sha256: of that file's bytes. cut_out: is a part of it transparent?
     """
@@ -67,6 +66,7 @@ def _made_before_records(folder: Path) -> bool:
 
 FACES = FolderKind(
     "faces of pictures",
+    # Numbers: frames of movies, which lists made once.
     (r".+\.face\d+\.(png|npy)", r".+\.(\d{6}|still)\.png"),
     _made_before_records,
 )
@@ -78,11 +78,11 @@ def list_faces(
 ) -> FaceList:
     """Find the faces and write their thumbnails and landmarks into the job's folder.
 
-    A picture without a face gives an empty list. Raises InputError for an unreadable picture, a
-    frame that a movie does not have, or a folder that cannot be written; and Cancelled.
+    A picture without a face gives an empty list. Raises InputError for an unreadable picture or a
+    folder that cannot be written; and Cancelled.
     """
     claim_folder(job.out, FACES, [job.picture])
-    path = job.picture if job.frame is None else _extract(job.picture, job.frame, job.out)
+    path = job.picture
     picture = read_picture(path)
     if job.keep:
         path = job.out / job.picture.name
@@ -105,25 +105,13 @@ def list_faces(
         thumbnail = job.out / f"{path.stem}.face{number}.png"
         landmarks = thumbnail.with_suffix(".npy")
         box = _outline_box(points)
-        _write_png(thumbnail, _thumbnail(rgb, box))
+        write_whole(thumbnail, encode_frame(_thumbnail(rgb, box), None, "png"))
         with written_whole(landmarks) as part, part.open("wb") as file:
             np.save(file, points.astype(np.float32))
         crop = astuple(crop_box(points, picture.size))
         faces.append(ListedFace(number, box, crop, thumbnail, landmarks, shows(points)))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return FaceList(path, picture.size, digest, tuple(faces), picture.alpha is not None)
-
-
-def _extract(movie: Path, frame: int, out: Path) -> Path:
-    """One frame of a movie as a PNG, without loss."""
-    footage = open_footage(movie)
-    if frame < 0:
-        raise InputError(f"{movie}: there is no frame {frame}; the first one is 0")
-    for read in read_frames(footage, frame, frame):
-        still = out / f"{movie.stem}.{frame:06d}.png"
-        _write_png(still, read.picture)
-        return still
-    raise InputError(f"{movie}: there is no frame {frame}; the clip has {footage.count}")
 
 
 def _outline_box(points: NDArray[np.float32]) -> tuple[int, int, int, int]:
@@ -143,10 +131,3 @@ def _thumbnail(rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArra
     size = max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor))
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(part, size, interpolation=how), np.uint8)
-
-
-def _write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
-    good, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    assert good
-    with written_whole(path) as part:
-        part.write_bytes(data.tobytes())

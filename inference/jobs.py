@@ -146,13 +146,11 @@ class TeethJob:
 class FacesJob:
     """Picture -> its faces, with thumbnails and landmarks in the folder `out`.
 
-    frame: of a movie, zero-based; None: the picture is a still. keep: a copy of the still is kept
-    in `out` and named as the picture.
+    keep: a copy of the picture is kept in `out` and named as the picture.
     """
 
     picture: Path
     out: Path
-    frame: int | None = None
     keep: bool = False
 
 

@@ -251,7 +251,7 @@ def job_lines() -> list[dict[str, Any]]:
             "gains": {"mouth": 1.5},
             "feather": 0.1,
         },
-        {"id": "4", "do": "faces", "picture": "/none/p.png", "out": "/none/faces", "frame": 2},
+        {"id": "4", "do": "faces", "picture": "/none/p.png", "out": "/none/faces", "keep": True},
         {"id": "5", "do": "cancel", "job": "1"},
         {"id": "6", "do": "stop"},
     ]

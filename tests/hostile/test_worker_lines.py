@@ -26,8 +26,8 @@ LINES = {
     "half a character as field": b'{"id": "x", "do": "stop", "\\ud800": 1}\n',
     "half a character in a path": b'{"id": "x", "do": "faces", "picture": "\\ud800", "out": "o"}\n',
     "nothing in a path": b'{"id": "x", "do": "faces", "picture": "a\\u0000b", "out": "o"}\n',
-    "a long number": b'{"id": "x", "do": "faces", "picture": "p", "out": "o", "frame": '
-                     + b"9" * 400 + b"}\n",
+    "a long number": b'{"id": "x", "do": "layers", "portrait": "p", "out": "o", '
+                     b'"portrait_face": ' + b"9" * 400 + b"}\n",
     "a long number as one with a point": b'{"id": "x", "do": "performance", "track": "t", '
                                          b'"out": "o", "lens": ' + b"9" * 400 + b"}\n",
     "a very long number": b'{"id": "x", "do": "stop", "a": ' + b"9" * 10_000 + b"}\n",

@@ -5,7 +5,6 @@ who it is."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -23,15 +22,7 @@ from inference.generator.contract import IDENTITY_SIZE
 from tests.faces import make_people
 
 NARROW = (8, 12, 16, 16, 16, 24)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(3)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def count_parameters(network: nn.Module) -> int:

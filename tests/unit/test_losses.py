@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -27,15 +26,7 @@ from inference.generator.contract import IDENTITY_SIZE
 from tests.faces import blurred, drawn_landmarks, face, moved
 
 SIZE = 64
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(11)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 TERMS: dict[str, Perceptual] = {"dssim": losses.dssim, "fourier": FourierBlocks()}

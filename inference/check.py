@@ -32,6 +32,8 @@ _PACKAGES = {
                "opencv-contrib-python-headless"),
     "mediapipe": ("mediapipe",),
     "av": ("av",),
+    "fpng": ("fpng",),
+    "isal": ("isal",),
     "numpy": ("numpy",),
 }  # fmt: skip
 

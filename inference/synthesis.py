@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from inference.errors import Cancelled, InputError
 from inference.files import file_error
-from inference.frames import encode_frame, encode_grey
+from inference.frames import encode_frame
 from inference.job_motion import open_motion
 from inference.jobs import SynthesizeJob
 from inference.mattes import encode_mattes
+from inference.png import encode_png
 from inference.progress import Progress
 from inference.render import StageClock, face_matte, render
 from inference.scene import build_scene
@@ -92,7 +93,7 @@ def synthesize(
             if matte and matte.is_file():  # also where another run of the same job was faster
                 matte = None
             if matte and job.matte == "face":
-                folder.put(matte, encode_grey(face_matte(scene, frame)), frame, targets[frame])
+                folder.put(matte, encode_png(face_matte(scene, frame)), frame, targets[frame])
                 matte = None
             if path.is_file() and not matte:
                 return

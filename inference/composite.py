@@ -36,8 +36,9 @@ EDGE = 0.02
 
 # How much of what the network would change in a drawn mouth is left undone: the more, the crisper
 # are teeth and the darker what lies behind them, which real mouths are not (validation people, L1
-# inside the mouth: 34.0 with 0, 38.8 with .85).
-_DRAWN = np.float32(0.4)
+# inside the mouth: 34.0 with 0, 38.8 with .85). Likewise for the portrait's own teeth, which it
+# makes now bright, now a dull pink, from one frame to the next.
+_DRAWN, _OWN = np.float32(0.4), np.float32(0.7)
 
 
 def merge(
@@ -95,8 +96,9 @@ def confine(answer: GeneratorOutput, points: NDArray[np.float32]) -> GeneratorOu
     )
 
 
-def keep_drawn(answer: GeneratorOutput, patches: Sequence[Patch]) -> GeneratorOutput:
-    """Keep the network off the mouths that are drawn, but for a hint of their light.
+def keep_teeth(answer: GeneratorOutput, patches: Sequence[Patch]) -> GeneratorOutput:
+    """Keep the network off mouths that are drawn and teeth that the portrait shows, but for a hint
+    of their light.
 
     It was trained before mouths were drawn: it fills a cavity with a pink blur, and adds its own
     teeth's light to the drawn ones'. patches: the openings at S.
@@ -106,7 +108,8 @@ def keep_drawn(answer: GeneratorOutput, patches: Sequence[Patch]) -> GeneratorOu
         if patch.paint is not None and patch.made_up is not None:
             height, width = patch.mask.shape
             here = alpha[patch.top : patch.top + height, patch.left : patch.left + width]
-            here += _DRAWN * patch.mask * patch.made_up * (1 - here)
+            kept = _DRAWN * patch.made_up + _OWN * patch.own * (1 - patch.made_up)
+            here += patch.mask * kept * (1 - here)
     return replace(answer, alpha=alpha)
 
 

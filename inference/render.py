@@ -18,7 +18,7 @@ from inference.composite import (
     Pixels,
     confine,
     face_region,
-    keep_drawn,
+    keep_teeth,
     lay_over,
     merge,
     rounded,
@@ -94,7 +94,7 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
     with clock.stage("network"):
         answer = generator.run(picture, scene.identity)
     with clock.stage("composite"):
-        answer = keep_drawn(confine(answer, target.points[:, :2] * zoom), patches)
+        answer = keep_teeth(confine(answer, target.points[:, :2] * zoom), patches)
         residual = answer.flow / zoom
         if residual.any():
             if others and others.parts:

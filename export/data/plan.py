@@ -342,7 +342,7 @@ def _stack_warps(warps: list[tuple[_Warp, int]], size: int, name: str) -> Plan:
 
     palette_at (N, D, 2), lips (N, P, 2): pixels of the source by whose colours a mouth is drawn
     and lit. For each of three layers (eyes, mouth): at (Q,) a pixel of all pictures in a row, from
-    (Q, 2) its origin in a source, mask and made_up (Q,); paint (Q, 4) and teeth (Q,), as of
+    (Q, 2) its origin in a source, mask, made_up and light (Q,); paint (Q, 4) and teeth (Q,), as of
     `Patch`. The mouth's come of picture `whose` (N,), -1 for the source itself, whose lips lie at
     `whose_lips`.
     """
@@ -390,7 +390,7 @@ def _stack_warps(warps: list[tuple[_Warp, int]], size: int, name: str) -> Plan:
 
 
 def _stack_patches(patches: list[tuple[int, Patch]], size: int, name: str) -> Plan:
-    at, origin, mask, made_up, paint, teeth = [], [], [], [], [], []
+    at, origin, mask, made_up, paint, teeth, light = [], [], [], [], [], [], []
     for picture, patch in patches:
         height, width = patch.mask.shape
         rows = np.arange(patch.top, patch.top + height)[:, None] + picture * size
@@ -402,6 +402,7 @@ def _stack_patches(patches: list[tuple[int, Patch]], size: int, name: str) -> Pl
         teeth.append((nothing if patch.teeth is None else patch.teeth).ravel())
         four = np.zeros((height, width, 4), np.float32) if patch.paint is None else patch.paint
         paint.append(four.reshape(-1, 4))
+        light.append((nothing + 1 if patch.light is None else patch.light).ravel())
     none = np.zeros(0, np.float32)
     return {
         name + "at": np.concatenate([np.zeros(0, np.int64), *at]),
@@ -410,6 +411,7 @@ def _stack_patches(patches: list[tuple[int, Patch]], size: int, name: str) -> Pl
         name + "made_up": np.concatenate([none, *made_up]),
         name + "paint": np.concatenate([none.reshape(0, 4), *paint]),
         name + "teeth": np.concatenate([none, *teeth]),
+        name + "light": np.concatenate([none, *light]),
     }
 
 

@@ -283,6 +283,7 @@ def _warped(sources: Tensor, main: Tensor, plan: Batch, name: str, size: int) ->
         content = _taken(textures, picture, plan[layer + "from"])
         if number == 2:
             content = (content * gain[picture]).round().clamp(0, 255)
+            content = content * plan[layer + "light"][:, None]
         made_up = plan[layer + "made_up"][:, None]
         drawn = (plan[layer + "paint"][:, None] @ palettes[picture])[:, 0]
         content = content + made_up * (drawn - content)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.forms import linear_forms
-from inference.landmarks import LIP_MIDDLES
+from inference.landmarks import LIP_MIDDLES, interocular
 from inference.mouth.arches import GUM, Arch, lower_arch, upper_arch
 from inference.mouth.look import MEAN, TeethLook
 from inference.mouth.paint import DARK, GUMS, TEETH, TONGUE, tinted
@@ -146,6 +146,23 @@ def _own_rows(opening: Opening, fine: float, size: tuple[int, int]) -> Plane:
 
 def _shrunk(plane: Plane, size: tuple[int, int]) -> Plane:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def light_through(gap: float) -> float:
+    """The share of light that an opening of so many millimetres lets in."""
+    return 0.6 + 0.4 * min(gap / _NARROW, 1.0)
+
+
+def light_in_corners(u: Array) -> Array:
+    """The share of light towards the mouth's corners, which lie at u = -1 and 1."""
+    share, start = _CORNERS
+    away = np.clip((np.abs(u) - start) / (1 - start), 0, 1)
+    return np.asarray(1 - share * away**2 * (3 - 2 * away))
+
+
+def in_millimetres(pixels: float, points: Points) -> float:
+    """A length on the face of landmarks (478, 2 or 3), of a mean adult's size."""
+    return pixels * _MM / max(interocular(points[:, :2]), 1e-3)
 
 
 @dataclass(frozen=True)
@@ -289,8 +306,4 @@ def _light_inside(opening: Opening, fine: float, gap: float) -> Plane:
     """How much light (h, w) falls on what lies between the lips."""
     share, reach = _SHADOW
     lip = 1 - share * np.exp(-np.maximum(opening.below, 0) / (reach * fine))
-    share, start = _CORNERS
-    away = np.clip((np.abs(opening.u) - start) / (1 - start), 0, 1)
-    corners = 1 - share * away**2 * (3 - 2 * away)
-    narrow = 0.6 + 0.4 * min(gap / _NARROW, 1.0)
-    return (lip * corners * narrow).astype(np.float32)
+    return (lip * light_in_corners(opening.u) * light_through(gap)).astype(np.float32)

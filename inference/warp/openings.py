@@ -13,8 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.landmarks import EYES, MOUTH_LOWER, MOUTH_UPPER
-from inference.mouth.inside import Inside, MouthPlace, Opening, draw_inside
+from inference.landmarks import EYES, LIP_MIDDLES, MOUTH_LOWER, MOUTH_UPPER, interocular
+from inference.mouth.inside import (
+    Inside,
+    MouthPlace,
+    Opening,
+    draw_inside,
+    in_millimetres,
+    light_in_corners,
+    light_through,
+)
 
 Points = NDArray[np.float32]
 Map = NDArray[np.float32]
@@ -28,6 +36,10 @@ _MOUTH_FADE = 0.3
 _LIP_SOFT, _LIP_OVER = 0.03, 0.4
 
 
+# A mouth that is narrower than the portrait's by this has corners of its own.
+_NARROW = 0.85
+
+
 @dataclass(frozen=True)
 class Patch:
     """A small rectangle of the output picture.
@@ -39,7 +51,8 @@ class Patch:
     float32, where of that they are; painted: (h, w, 3) float32 in [0, 1], what an artist's plate of
     teeth adds to the palette's colours, or None; own: as of the `MouthPlace`;
     texture: (h, w, 2) float32, where each pixel lies, from the middle of the mouth, in pixels of
-    the portrait, for grain that stays on it.
+    the portrait, for grain that stays on it. light: (h, w) float32, how much of its light what the
+    portrait shows keeps, or None.
     """
 
     left: int
@@ -52,6 +65,7 @@ class Patch:
     painted: Map | None = None
     own: float = 0.0
     texture: Map | None = None
+    light: Map | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +109,9 @@ def mouth_patch(
 ) -> Patch | None:
     """The inside of the mouth between the target's lips, or None when they are closed.
 
-    What the portrait shows below its upper lip hangs from the target's upper lip; beyond the
-    portrait's own opening the mouth is drawn. target: (478, 3). place: where its teeth stand.
+    What the portrait shows below its upper lip hangs from the target's upper lip, and is no
+    narrower for a narrower mouth: teeth are rigid. Beyond the portrait's own opening the mouth is
+    drawn. target: (478, 3). place: where its teeth stand.
     drawn: the patch of another picture for the same target and size, whose teeth are taken.
     Further arguments as in `eye_patches`.
     """
@@ -107,11 +122,15 @@ def mouth_patch(
     here = _frame(target, MOUTH_UPPER)
     there = _frame(source, MOUTH_UPPER)
     u, v = here.coordinates(positions, scale)
+    across = interocular(target[:, :2]) / max(interocular(source[:, :2]), 1e-3)
+    narrower = min(here.half / max(there.half * across, 1e-3), 1.0)
+    from_u = u * narrower
     target_up, target_low = (
         _edge(here, _rounded(target[list(lip), :2]), scale, u) for lip in (MOUTH_UPPER, MOUTH_LOWER)
     )
     source_up, source_low = (
-        _edge(there, _rounded(source[list(lip), :2]), 1, u) for lip in (MOUTH_UPPER, MOUTH_LOWER)
+        _edge(there, _rounded(source[list(lip), :2]), 1, from_u)
+        for lip in (MOUTH_UPPER, MOUTH_LOWER)
     )
     mask = _between_lips(u, (v - target_up) * scale, (target_low - v) * scale, here.half)
     if not mask.any():
@@ -130,7 +149,7 @@ def mouth_patch(
     return Patch(
         left,
         top,
-        _position(there, u, source_up + below),
+        _position(there, from_u, source_up + below),
         mask,
         made_up.astype(np.float32),
         inside.shares,
@@ -138,7 +157,26 @@ def mouth_patch(
         inside.painted,
         place.own,
         np.stack([u * here.half / scale, v], axis=-1).astype(np.float32),
+        (_dimmed(source, target) * _in_corners(u, narrower)).astype(np.float32),
     )
+
+
+def _dimmed(source: Points, target: Points) -> float:
+    """Of the light that falls on the source's teeth, how much a narrower opening lets in."""
+    was, now = (
+        light_through(in_millimetres(float(np.linalg.norm(points[a, :2] - points[b, :2])), points))
+        for points in (source, target)
+        for a, b in (LIP_MIDDLES,)
+    )
+    return min(now / was, 1.0)
+
+
+def _in_corners(u: NDArray[np.float64], narrower: float) -> NDArray[np.float64]:
+    """The portrait's corners are dark by themselves; where a mouth so much narrower has its own,
+    the portrait shows teeth in full light.
+    """
+    share = min((1 - narrower) / (1 - _NARROW), 1.0)
+    return 1 - share * (1 - light_in_corners(u))
 
 
 def _eye_patch(

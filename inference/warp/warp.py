@@ -15,6 +15,7 @@ from inference.mouth.paint import find_palette
 from inference.performance.face.pose import fit_pose
 from inference.pictures import rescaled
 from inference.warp.contour import find_contour, sample
+from inference.warp.lips import Lips, close_lips, lay_lips, opening_differs
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth
 from inference.warp.openings import Patch, eye_patches, mouth_patch
@@ -35,14 +36,16 @@ class WarpSource:
     """A portrait's crop at one resolution.
 
     pixels: (H, W, 3) uint8 or uint16. points: (478, 3) in pixels of it. palette: (4, 3) the mouth's
-    colours in the pixels' range. place: of its teeth. mouth: another picture to take the mouth's
-    inside from. grain: (S, S, 3) around 0, of which what is drawn gets its share, or None.
+    colours in the pixels' range. place: of its teeth. lips: its own, closed. mouth: another picture
+    to take the mouth's inside from. grain: (S, S, 3) around 0, of which what is drawn gets its
+    share, or None.
     """
 
     pixels: Pixels
     points: Points
     palette: NDArray[np.float32]
     place: MouthPlace
+    lips: Lips
     mouth: OpenMouth | None = None
     grain: NDArray[np.float32] | None = None
 
@@ -79,7 +82,8 @@ def warp_source(
             mouth = mouth.resized(size[0] / pixels.shape[1])
         zoom = np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0], 1], np.float32)
         pixels, points = rescaled(pixels, float(zoom[0]), size), points * zoom
-    return WarpSource(pixels, points, find_palette(pixels, points), find_place(points), mouth)
+    palette, place = find_palette(pixels, points), find_place(points)
+    return WarpSource(pixels, points, palette, place, close_lips(pixels, points), mouth)
 
 
 def pose_target(mesh: WarpMesh, target: Points, crop_size: tuple[int, int]) -> TargetPose:
@@ -101,7 +105,8 @@ def warp(
     everything but the patches.
     """
     extra = None if residual is None else enlarged(residual, source.size, crop_size)
-    warped = _moved(source.pixels, target, crop_size, extra, interpolation)
+    warped, where = _moved(source.pixels, target, crop_size, extra, interpolation)
+    _lay_lips(warped, source, target, crop_size, where)
     patches = find_patches(source, target, crop_size)
     _lay_openings(warped, source, patches, interpolation)
     return warped, patches
@@ -124,8 +129,9 @@ def warp_with_plane(
     deep = source.pixels.dtype == np.uint16
     fourth = plane.astype(np.uint16) * np.uint16(257) if deep else plane
     four = cv2.merge([source.pixels, fourth])
-    moved = _moved(four, target, crop_size, extra, interpolation)
+    moved, where = _moved(four, target, crop_size, extra, interpolation)
     warped = np.ascontiguousarray(moved[..., :3])
+    _lay_lips(warped, source, target, crop_size, where)
     share = moved[..., 3].astype(np.float32) / np.float32(np.iinfo(moved.dtype).max)
     found = find_patches(source, target, crop_size) if patches is None else patches
     _lay_openings(warped, source, found, interpolation)
@@ -153,6 +159,19 @@ def find_patches(
     return patches
 
 
+def _lay_lips(
+    warped: Pixels,
+    source: WarpSource,
+    target: TargetPose,
+    crop_size: tuple[int, int],
+    where: NDArray[np.float32],
+) -> None:
+    points = target.points[:, :2] * (np.array(source.size, np.float32) / np.array(crop_size))
+    share = opening_differs(source.points, points, target.scale)
+    if share > 0:
+        lay_lips(warped, source.lips, where, points, share)
+
+
 def _lay_openings(
     warped: Pixels, source: WarpSource, patches: list[Patch], interpolation: int
 ) -> None:
@@ -172,7 +191,7 @@ def warp_plane(
     """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
     size = (plane.shape[1], plane.shape[0])
     extra = None if residual is None else enlarged(residual, size, crop_size)
-    return _moved(plane, target, crop_size, extra, cv2.INTER_LINEAR)
+    return _moved(plane, target, crop_size, extra, cv2.INTER_LINEAR)[0]
 
 
 def _moved(
@@ -181,15 +200,17 @@ def _moved(
     crop_size: tuple[int, int],
     extra: NDArray[np.float32] | None,
     interpolation: int,
-) -> Pixels:
-    """A picture (H, W, ...) of the crop, warped; face and background meet at a soft edge."""
+) -> tuple[Pixels, NDArray[np.float32]]:
+    """A picture (H, W, ...) of the crop, warped; face and background meet at a soft edge. And
+    which pixel index each pixel came from, (H, W, 2).
+    """
     size = (pixels.shape[1], pixels.shape[0])
     where = _origin(target, size, crop_size, extra)
     warped = cv2.remap(pixels, where, None, interpolation, None, cv2.BORDER_REPLICATE)
     zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
     contour = find_contour(target.raster, size, zoom)
     if contour is None:
-        return warped
+        return warped, where
     column, row = contour.at.T
     here = contour.at.astype(np.float32)
     if extra is not None:
@@ -200,7 +221,7 @@ def _moved(
     )
     mixed = np.round(back + contour.share * (front - back))
     warped[row, column] = mixed.reshape(-1, *pixels.shape[2:]).astype(pixels.dtype)
-    return warped
+    return warped, where
 
 
 def enlarged(
@@ -264,6 +285,8 @@ def _lay(
     here = np.s_[patch.top : patch.top + height, patch.left : patch.left + width]
     content = cv2.remap(pixels, patch.source, None, interpolation, None, cv2.BORDER_REPLICATE)
     mixed = content.astype(np.float32)
+    if patch.light is not None:
+        mixed *= patch.light[..., None]
     if patch.made_up is not None and patch.paint is not None:
         drawn = patch.paint @ source.palette
         if patch.painted is not None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference.composite import keep_drawn
+from inference.composite import keep_teeth
 from inference.errors import InputError
 from inference.generator.model import GeneratorOutput
 from inference.jobs import SynthesizeJob
@@ -328,12 +328,14 @@ def test_below_a_picture_s_own_upper_teeth_no_second_row_is_drawn(shut: Points) 
     assert (rows[1.0] > 14).any()  # lower ones are
 
 
-def test_the_network_is_kept_off_a_drawn_mouth_alone(shut: Points) -> None:
-    patch = mouth_patch(shut, opened(shut, 14), 1, SIZE, find_place(shut))
+@pytest.mark.parametrize("own", [False, True], ids=["drawn", "shown"])
+def test_the_network_is_kept_off_the_mouth_alone(shut: Points, own: bool) -> None:
+    place = replace(find_place(shut), own=float(own))
+    patch = mouth_patch(opened(shut, 14 * own), opened(shut, 14), 1, SIZE, place)
     assert patch is not None
     zero = np.zeros((SIDE, SIDE), np.float32)
     answer = GeneratorOutput(zero[..., None], zero[..., None], zero + np.float32(0.4), zero)
-    kept = keep_drawn(answer, [patch]).alpha
+    kept = keep_teeth(answer, [patch]).alpha
     height, width = patch.mask.shape
     here = kept[patch.top : patch.top + height, patch.left : patch.left + width]
     # By a part of the way from what it wants to none of it, the same all over the mouth.

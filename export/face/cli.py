@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command `face` of `python -m export`."""
+"""The commands `face` and `rest` of `python -m export`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def add_commands(commands: Any) -> None:
-    """Register the command; `commands` is what argparse's add_subparsers returned."""
+    """Register the commands; `commands` is what argparse's add_subparsers returned."""
     parser = commands.add_parser(
         "face", help="compute the canonical face and its controls from many people's tracks"
     )
@@ -28,6 +28,19 @@ def add_commands(commands: Any) -> None:
         "--chart", type=Path, metavar="C.jpg", help="also draw each control at its ends"
     )
     parser.set_defaults(run=run_face)
+
+    rest = commands.add_parser("rest", help="compute in which directions a stream tells the rest")
+    rest.add_argument(
+        "--tracks",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="T",
+        help="folders that prepare wrote, folders of tracks, tracks",
+    )
+    rest.add_argument("--out", type=Path, required=True, metavar="B.npz")
+    rest.add_argument("--count", type=int, default=160, metavar="K", help="default: 160")
+    rest.set_defaults(run=run_rest)
 
 
 def run_face(options: argparse.Namespace) -> None:
@@ -61,6 +74,22 @@ def run_face(options: argparse.Namespace) -> None:
     if options.chart is not None:
         write_chart(made.face, options.chart)
         print(f"{options.chart}: the controls, each at its ends")
+
+
+def run_rest(options: argparse.Namespace) -> None:
+    """Compute the basis of the rest as the options say, write it, and print what it is of."""
+    from export.face.clips import read_clips
+    from export.face.rest import make_basis
+    from inference.files import check_writable
+    from inference.outputs import check_replaceable, refuse_inputs
+    from inference.stream.rest import is_basis, save_basis
+
+    refuse_inputs([options.out], options.tracks)
+    check_replaceable(options.out, is_basis, "a basis of the rest")
+    check_writable(options.out)
+    basis, people = make_basis(read_clips(options.tracks), options.count)
+    save_basis(basis, options.out)
+    print(f"{options.out}: {len(basis)} directions, of {people} people")
 
 
 def _progress(clips: int) -> None:

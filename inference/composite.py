@@ -19,7 +19,7 @@ from inference.errors import InputError
 from inference.generator.contract import ALPHA_UNTRAINED
 from inference.generator.model import GeneratorOutput
 from inference.landmarks import OVAL
-from inference.pictures import strips
+from inference.planes import bands, between, lines, rounded, times, window_of
 from inference.portrait import Portrait
 from inference.warp.mesh import BORDER
 from inference.warp.openings import Patch
@@ -53,30 +53,29 @@ def merge(
     match: gets the warp at S, the blend with the network's colours and alpha, and gives the first
     two as the colour match wants them; `warped_full` is as it wants already.
     """
-    small = warped_small.astype(np.float32) * np.float32(1 / 255)
-    alpha = answer.alpha[..., None]
+    result = warped_full.copy()
+    window = window_of(answer.alpha < 1)  # elsewhere it changes nothing
+    if window is None:
+        return result
+    small: Plane = warped_small[window].astype(np.float32) * np.float32(1 / 255)
+    alpha = answer.alpha[window][..., None]
     detail = np.minimum(alpha * np.float32(1 / _WHOLE_DETAIL), 1)
-    blend = alpha * small + (1 - alpha) * answer.colour
+    blend: Plane = alpha * small + (1 - alpha) * answer.colour[window]
     if match:
-        small, blend = match(small, blend, answer.alpha)
-    broad = blend - detail * small
-    top = np.float32(np.iinfo(warped_full.dtype).max)
-    size = (warped_full.shape[1], warped_full.shape[0])
-    merged = cv2.resize(broad * top, size, interpolation=cv2.INTER_LINEAR)
-    share = cv2.resize(detail[..., 0], size, interpolation=cv2.INTER_LINEAR)
-    result = np.empty_like(warped_full)
-    for rows in strips(size):
-        here = merged[rows]
-        here += share[rows, :, None] * warped_full[rows]
-        result[rows] = rounded(here, warped_full.dtype)
+        small, blend = match(small, blend, alpha[..., 0])
+    broad = (blend - detail * small) * np.float32(np.iinfo(warped_full.dtype).max)
+    rows, columns = (
+        lines(part, before, after)
+        for part, before, after in zip(window, answer.alpha.shape, warped_full.shape, strict=False)
+    )
+    broad, kept = between(broad, columns, 1), between(detail[..., 0], columns, 1)
+    part = result[rows.first : rows.last, columns.first : columns.last]
+    for band in bands((part.shape[1], part.shape[0])):
+        some = rows.some(band)
+        here = times(part[band], between(kept, some, 0))
+        here += between(broad, some, 0)
+        part[band] = rounded(here, result.dtype)
     return result
-
-
-def rounded(colours: NDArray[np.float32], depth: np.dtype) -> Pixels:
-    """Colours as whole numbers of uint8 or uint16, within its range."""
-    if depth == np.uint8:
-        return cv2.convertScaleAbs(np.maximum(colours, 0))  # rounds and saturates
-    return np.clip(np.round(colours), 0, np.iinfo(depth).max).astype(np.uint16)
 
 
 def confine(answer: GeneratorOutput, points: NDArray[np.float32]) -> GeneratorOutput:

@@ -21,14 +21,13 @@ from inference.composite import (
     keep_teeth,
     lay_over,
     merge,
-    rounded,
 )
 from inference.generator.inputs import generator_input
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import rgb8
 from inference.mattes import Half, draw_mattes
 from inference.merge.merged import Merge, lay_parts, plan
-from inference.pictures import strips
+from inference.planes import bands, laid_over, rounded
 from inference.scene import Ground, Scene
 from inference.scene_teeth import with_teeth
 from inference.warp.openings import Patch
@@ -176,14 +175,7 @@ def _displaced(
 
 def _laid(plate: Pixels, frame: HeadFrame, missed: Plane) -> Pixels:
     """The head over its plate; at rest the portrait, whatever matte and plate miss of it."""
-    over = np.empty_like(plate)
-    for rows in strips((plate.shape[1], plate.shape[0])):
-        laid = plate[rows].astype(np.float32)
-        laid += frame.alpha[rows, :, None] * (frame.pixels[rows] - laid)
-        if frame.still > 0:
-            laid += np.float32(frame.still) * missed[rows]
-        over[rows] = rounded(laid, plate.dtype)
-    return over
+    return laid_over(plate, frame.pixels, frame.alpha, missed, frame.still)
 
 
 def _finished(
@@ -209,8 +201,10 @@ def _finished(
 def _alone(frame: HeadFrame, full: Pixels, made: Pixels) -> Pixels:
     """What the network changed, on the person's own colours, which hold nothing of the plate."""
     alone = np.empty_like(made)
-    for rows in strips((made.shape[1], made.shape[0])):
-        changed = frame.pixels[rows] + (made[rows].astype(np.float32) - full[rows])
+    for rows in bands((made.shape[1], made.shape[0])):
+        changed = made[rows].astype(np.float32)
+        changed -= full[rows]
+        changed += frame.pixels[rows]
         alone[rows] = rounded(changed, made.dtype)
     return alone
 

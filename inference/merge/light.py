@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.composite import rounded
 from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, OVAL
+from inference.planes import rounded
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.raster import rasterise
 from inference.warp.warp import Pixels

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.composite import rounded
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import HeadSource
 from inference.merge.further import Further, zoomed
 from inference.merge.look import Look, apart, look_of
 from inference.merge.weights import Shown, candidates, find_weights, head_region, mixed_raster
+from inference.planes import rounded
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster
 from inference.warp.warp import GRID, find_patches

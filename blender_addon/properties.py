@@ -14,6 +14,7 @@ from uuid import uuid4
 import bpy
 from bpy.props import (
     BoolProperty,
+    BoolVectorProperty,
     CollectionProperty,
     EnumProperty,
     FloatProperty,
@@ -136,6 +137,9 @@ class LikenessTake(PropertyGroup):
     frames: IntProperty(description="Frames of the take")
     rate: IntVectorProperty(size=2, default=(0, 1), description="Frames a second, as a fraction")
     offset: IntProperty(description="Frame of the footage that the take begins with, from 0")
+    mirror: BoolVectorProperty(
+        size=2, description="Whether its strip was mirrored, across and down, as it was captured"
+    )
     sound_leads: FloatProperty(
         description="Seconds by which the footage's sound begins before its pictures"
     )

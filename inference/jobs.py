@@ -29,7 +29,8 @@ class CaptureJob:
     """Footage -> a landmark track at `out`. face: its stable number; None: the largest.
 
     footage: a movie, a folder of numbered pictures or the first of them. rate: of such pictures,
-    frames a second as [numerator, denominator]; None: 24.
+    frames a second as [numerator, denominator]; None: 24. crop, mirror: what is seen of it, as of
+    `inference.capture.framing.Framing`; None: all, as it is.
     """
 
     footage: Path
@@ -37,6 +38,8 @@ class CaptureJob:
     face: int | None = None
     frames: tuple[int, int] | None = None
     rate: tuple[int, int] | None = None
+    crop: tuple[float, float, float, float] | None = None
+    mirror: tuple[bool, bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ def _draw_preview(context: bpy.types.Context, layers: Layers) -> None:
             continue
         place = place_of(strip, size, scene.render, space)
         zoom = np.array(size) / (recording.size or size)
-        points = geometry.on_frame(recording.points(index) * zoom, place)
+        points = geometry.mirrored(recording.points(index) * zoom, size, tuple(layer.mirror))
+        points = geometry.on_frame(points, place)
         above = hidden_by(scene, strip, points, space)
         if above is not None:
             # Over another face the points would look like a wrong detection.
@@ -158,7 +159,9 @@ def _draw_clip(context: bpy.types.Context, layers: Layers) -> None:
             continue
         index = geometry.index_at(picture, layer.start, layer.pace, recording.count)
         if index is not None:
-            points = geometry.on_clip(recording.points(index), recording.size or tuple(clip.size))
+            size = recording.size or tuple(clip.size)
+            points = geometry.mirrored(recording.points(index), size, tuple(layer.mirror))
+            points = geometry.on_clip(points, size)
             _paint(shown, geometry.on_screen(points, view), recording.confidence, index, words)
     words.write()
 

@@ -62,6 +62,13 @@ def on_frame(points: NDArray[np.floating], place: StripPlace) -> Points:
     return np.asarray((placed - out / 2) / share * np.where(place.flip, -1, 1))
 
 
+def mirrored(
+    points: NDArray[np.floating], size: tuple[int, int], mirror: tuple[bool, bool]
+) -> Points:
+    """Pixels (..., 2) of a picture of `size` that was mirrored across or down, in the picture."""
+    return np.asarray(np.where(mirror, np.array(size) - points, points), np.float64)
+
+
 def on_clip(points: NDArray[np.floating], size: tuple[int, int]) -> Points:
     """Pixels of a clip's picture (..., 2), y down -> shares of the picture, y up."""
     share = points[..., :2].astype(np.float64) / size

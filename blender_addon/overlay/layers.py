@@ -13,6 +13,7 @@ from pathlib import Path
 import bpy
 from bpy.props import (
     BoolProperty,
+    BoolVectorProperty,
     CollectionProperty,
     EnumProperty,
     FloatProperty,
@@ -56,6 +57,9 @@ class LikenessOverlayLayer(bpy.types.PropertyGroup):
         size=4, description="Left, top, width and height of the part that the network sees"
     )
     take: StringProperty(description="Tag of the take that it shows, where it is one")
+    mirror: BoolVectorProperty(
+        size=2, description="Whether the recording sees its picture mirrored, across and down"
+    )
 
 
 class LikenessOverlay(bpy.types.PropertyGroup):
@@ -103,18 +107,20 @@ def set_layer(
     size: tuple[int, int] = (0, 0),
     crop: tuple[int, int, int, int] = (0, 0, 0, 0),
     take: str = "",
+    mirror: tuple[bool, bool] = (False, False),
 ) -> None:
     """Show a recording over a strip or clip; a layer of that name is replaced.
 
     path: a track, a performance, or an .npy of points (478, 2 or 3) in pixels of a picture of
     `size`. start, pace: where it begins, and the scene's frames in one of its own; of a take from
     the strip's or clip's first picture on. crop: in pixels of that picture; no width: none.
+    mirror: whether the recording sees that picture mirrored, across and down.
     """
     layers = drawing.chosen(scene).layers
     layer = layers.get(name) or layers.add()
     layer.name, layer.path, layer.target = name, folders.stored(Path(path)), target
     layer.kind, layer.start, layer.pace, layer.size = kind, start, pace, size
-    layer.crop, layer.take = crop, take
+    layer.crop, layer.take, layer.mirror = crop, take, mirror
     drawing.redraw()
 
 

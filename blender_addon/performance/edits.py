@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
 
 from ..controls import curves
 from ..errors import InputError
+from ..overlay import geometry
 from ..properties import LikenessTake, active_take
 from ..storage import folders, recordings
 from ..storage.canonical import read_face
@@ -95,9 +97,17 @@ def add_markers(scene: bpy.types.Scene) -> str:
     take = active_take(scene)
     track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
     clip = _clip_of(take, load=True)
-    count = markers.add_markers(clip, track, take_overlay.shift_of(take, clip))
+    shift = take_overlay.shift_of(take, clip)
+    count = markers.add_markers(clip, _as_filed(track, take), shift)
     take_overlay.show_on_clip(scene, take, clip)
     return f"Open {clip.name} in the Movie Clip Editor, move its {count} markers, then Apply"
+
+
+def _as_filed(track: recordings.Track, take: LikenessTake) -> recordings.Track:
+    """A track between the clip's file and what a mirrored strip showed of it, either way."""
+    points = track.points.copy()
+    points[..., :2] = geometry.mirrored(points[..., :2], track.size, tuple(take.mirror))
+    return replace(track, points=points)
 
 
 def apply_markers(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
@@ -106,11 +116,11 @@ def apply_markers(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
     track = recordings.load_track(folders.existing(take.track, f"track of '{take.name}'"))
     clip = _clip_of(take)
     shift = take_overlay.shift_of(take, clip)
-    moved, changed = markers.moved(clip, track, shift)
+    moved, changed = markers.moved(clip, _as_filed(track, take), shift)
     if not changed:
         return "no marker was moved"
     out = takes.new_take_file(take.slug, "marked", recordings.TRACK_SUFFIX)
-    recordings.save_track(moved, out)
+    recordings.save_track(_as_filed(moved, take), out)
     take.track = folders.stored(out)
     markers.add_markers(clip, moved, shift)
     take_overlay.show_on_clip(scene, take, clip)

@@ -33,6 +33,7 @@ def show_on_strip(
         start=start - versions.content_start(strip),
         pace=1 / pace,
         take=take.uid,
+        mirror=tuple(take.mirror),
     )
 
 
@@ -47,6 +48,7 @@ def show_on_clip(scene: bpy.types.Scene, take: LikenessTake, clip: bpy.types.Mov
         "CLIP",
         shift_of(take, clip),
         take=take.uid,
+        mirror=tuple(take.mirror),
     )
 
 

@@ -13,6 +13,7 @@ import bpy
 
 from .. import versions
 from ..errors import InputError
+from ..overlay.strips import size_of
 from ..properties import LikenessTake, active_take, find_take, new_uid, scene_of, settings
 from ..sequencer import head_strip, timing
 from ..sequencer.timing import Timing
@@ -29,7 +30,8 @@ class Footage:
 
     start: frame of the timeline at which the first captured frame lies. pace: see `Timing`; 0: in
     real time. strip, clip: names of what it lies on, "" where there is none. rate: of numbered
-    pictures, frames a second; None: a movie's own.
+    pictures, frames a second; None: a movie's own. crop: shares that the strip cuts off at the
+    file's left, top, right and bottom; mirror: whether it then mirrors across and down.
     """
 
     path: Path
@@ -40,6 +42,8 @@ class Footage:
     strip: str = ""
     clip: str = ""
     rate: Fraction | None = None
+    crop: tuple[float, float, float, float] = (0, 0, 0, 0)
+    mirror: tuple[bool, bool] = (False, False)
 
 
 def footage_of_strip(scene: bpy.types.Scene, name: str = "") -> Footage:
@@ -73,6 +77,8 @@ def footage_of_strip(scene: bpy.types.Scene, name: str = "") -> Footage:
         0.0 if real_time else pace,
         (first + trimmed, last + trimmed),
         strip.name,
+        crop=_cropped(strip),
+        mirror=(strip.use_flip_x, strip.use_flip_y),
     )
 
 
@@ -94,7 +100,30 @@ def _footage_of_pictures(scene: bpy.types.Scene, strip: Any) -> Footage:
         str(Path(strip.directory) / shown[0]), f"first picture of the strip '{strip.name}'"
     )
     frames = (0, len(shown) - 1)
-    return Footage(path, strip.name, seen[0], 0.0, frames, rate=rate_of(scene))
+    return Footage(
+        path,
+        strip.name,
+        seen[0],
+        0.0,
+        frames,
+        rate=rate_of(scene),
+        crop=_cropped(strip),
+        mirror=(strip.use_flip_x, strip.use_flip_y),
+    )
+
+
+def _cropped(strip: Any) -> tuple[float, float, float, float]:
+    """The shares of its picture that a strip cuts off: left, top, right, bottom."""
+    crop, size = strip.crop, size_of(strip)
+    if not any((crop.min_x, crop.max_x, crop.min_y, crop.max_y)):
+        return 0, 0, 0, 0
+    if size is None:
+        raise InputError(f"Blender cannot read the strip '{strip.name}'; is its file there?")
+    width, height = size
+    cut = crop.min_x / width, crop.max_y / height, crop.max_x / width, crop.min_y / height
+    if cut[0] + cut[2] >= 1 or cut[1] + cut[3] >= 1:
+        raise InputError(f"the strip '{strip.name}' is cropped to nothing; crop it less")
+    return cut
 
 
 def footage_of_clip(clip: bpy.types.MovieClip) -> Footage:
@@ -138,10 +167,15 @@ def capture(context: bpy.types.Context, footage: Footage, face: int = 0) -> str:
         request["frames"] = list(footage.frames)
     if footage.rate:
         request["rate"] = list(footage.rate.as_integer_ratio())
+    if any(footage.crop):
+        request["crop"] = list(footage.crop)
+    if any(footage.mirror):
+        request["mirror"] = list(footage.mirror)
     notes = {
         "scene": scene.name, "uid": uid, "slug": slug, "name": name, "start": footage.start,
         "pace": footage.pace, "offset": footage.frames[0] if footage.frames else 0,
         "source": folders.stored(footage.path), "strip": footage.strip, "clip": footage.clip,
+        "mirror": footage.mirror,
     }  # fmt: skip
     jobs.start(context, CAPTURE, request, notes)
     return ""
@@ -156,6 +190,7 @@ def apply_capture(
     take = add_take(scene, notes["name"], Path(ticket.request["out"]), notes["start"])
     take.uid, take.slug, take.source = notes["uid"], notes["slug"], notes["source"]
     take.pace, take.strip_pace, take.offset = notes["pace"], notes["pace"], notes["offset"]
+    take.mirror = notes["mirror"]
     if notes["strip"] and take.pace == 1:
         # Blender shows a picture a frame where it was not told otherwise: nobody's slow motion.
         take.real_time = True

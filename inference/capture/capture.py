@@ -18,6 +18,7 @@ from inference.capture.cuts import CutFinder
 from inference.capture.detector import Points
 from inference.capture.faces import FaceNumbers, face_width
 from inference.capture.finder import FaceFinder
+from inference.capture.framing import WHOLE, Framing
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError, one_line
 from inference.files import check_writable
@@ -56,11 +57,13 @@ def capture_footage(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     rate: Fraction | None = None,
+    framing: Framing = WHOLE,
 ) -> Captured:
     """Track one face through the frames `first` to `last` (zero-based, both included) of footage.
 
     face: the number of the face, or None for the one that fills the most of the clip. rate: of
-    numbered pictures, frames a second; None: 24.
+    numbered pictures, frames a second; None: 24. framing: what is seen of it; the landmarks lie in
+    the whole picture, mirrored as the framing says.
     Raises InputError when the footage cannot be read, holds no face or not that one, and Cancelled.
     """
     footage = open_footage(path, rate)
@@ -78,7 +81,7 @@ def capture_footage(
     cuts: list[int] = []
     notes: list[str] = []
     count = 0
-    with closing(_find_faces(footage, first, last, notes.append)) as frames:
+    with closing(_find_faces(footage, first, last, framing, notes.append)) as frames:
         for count, (is_cut, faces) in enumerate(frames, start=1):
             if cancelled():
                 raise Cancelled(f"{path}: capture cancelled; nothing was written")
@@ -124,7 +127,10 @@ def run_capture(
     check_writable(job.out)
     first, last = job.frames or (0, None)
     rate = None if job.rate is None else _rate(job.rate)
-    captured = capture_footage(job.footage, job.face, first, last, progress, cancelled, rate)
+    framing = Framing(job.crop or WHOLE.crop, job.mirror or WHOLE.mirror)
+    captured = capture_footage(
+        job.footage, job.face, first, last, progress, cancelled, rate, framing
+    )
     save_track(captured.track, job.out)
     return captured
 
@@ -137,7 +143,11 @@ def _rate(given: tuple[int, int]) -> Fraction:
 
 
 def _find_faces(
-    footage: Footage, first: int, last: int | None, say: Callable[[str], None]
+    footage: Footage,
+    first: int,
+    last: int | None,
+    framing: Framing,
+    say: Callable[[str], None],
 ) -> Generator[tuple[bool, dict[int, Points]]]:
     """For every frame: does a shot begin here, and the numbered faces."""
     cuts, numbers = CutFinder(), FaceNumbers()
@@ -146,11 +156,13 @@ def _find_faces(
         for frame in _read_ahead(footage, first, last, say):
             is_cut = False
             if not frame.repeated:
-                is_cut = cuts.is_cut(frame.picture)
+                seen = framing.part(frame.picture)
+                is_cut = cuts.is_cut(seen)
                 if is_cut:
                     finder.forget()
                     numbers.forget()
-                faces = numbers.assign(finder.find(frame.picture))
+                found = finder.find(seen)
+                faces = numbers.assign([framing.placed(each, footage.size) for each in found])
             yield is_cut, faces
 
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
-from blender_addon.overlay import layers
+from blender_addon.overlay import geometry, layers
 from blender_addon.performance import takes
 from blender_addon.sequencer import head_strip, output, placement
+from blender_addon.storage.recordings import load_track
 from tests.blender import material
 from tests.blender.shoot import (
     Shoot,
@@ -279,6 +280,28 @@ def test_one_of_two_faces_is_chosen(shoot: Shoot, tmp_path: Path) -> None:
     assert strip_facts(scene)["test"]["span"] == [31, 32]
     strip = head_strip.find(scene, f"test:{scene.likeness.portraits[0].uid}")
     assert strip.transform.offset_x > 0  # the right half of the picture
+
+
+def test_a_mirrored_and_cropped_strip_is_captured_as_it_is_seen(shoot: Shoot) -> None:
+    scene = shoot.scene(until=14)
+    actor = versions.strips(scene.sequence_editor)["actor"]
+    ops.capture_footage(source="STRIP", strip="actor")
+    actor.use_flip_x, actor.crop.min_x, actor.crop.max_y = True, 20, 10
+    ops.capture_footage(source="STRIP", strip="actor")
+    plain, mirrored = (load_track(absolute(take.track)) for take in scene.likeness.takes)
+    width, nose = plain.size[0], 4
+    assert mirrored.size == plain.size
+    assert mirrored.points[0, nose, 0] == pytest.approx(width - plain.points[0, nose, 0], abs=2)
+    # It is drawn over the pixels that it was captured from, and so are its markers.
+    layer = next(each for each in layers.layers_of(scene, "STRIP") if each.take)
+    drawn = geometry.mirrored(mirrored.points[0, :, :2], mirrored.size, tuple(layer.mirror))
+    assert drawn[nose] == pytest.approx(plain.points[0, nose, :2], abs=2)
+    ops.take_markers()
+    (clip,) = bpy.data.movieclips
+    marker = clip.tracking.tracks["Likeness nose tip"].markers[0]
+    assert marker.co[0] * width == pytest.approx(plain.points[0, nose, 0], abs=2)
+    actor.crop.min_x = 2 * width
+    assert "cropped to nothing" in refused(ops.capture_footage, source="STRIP", strip="actor")
 
 
 def test_an_image_sequence_is_captured_a_picture_a_frame(shoot: Shoot, tmp_path: Path) -> None:

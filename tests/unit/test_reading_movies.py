@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from inference.capture.framing import Framing
 from inference.capture.video import Frame, open_footage, read_frames
 from inference.errors import InputError
 from tests.movies import (
@@ -214,3 +215,16 @@ def test_what_is_no_sequence_is_refused_in_a_line(tmp_path: Path) -> None:
         open_footage(tmp_path / "c.webp")
     with pytest.raises(InputError, match="a movie has a rate of its own"):
         open_footage(write_movie(tmp_path / "m.mp4", plain(3)), Fraction(25))
+
+
+def test_a_framed_picture_is_cropped_then_mirrored_and_its_points_go_back() -> None:
+    picture = np.zeros((60, 100, 3), np.uint8)
+    picture[20, 30] = 255
+    framing = Framing((0.2, 0.1, 0.05, 0), (True, False))
+    part = framing.part(picture)
+    assert part.shape == (54, 75, 3)
+    (y,), (x,) = part[..., 0].nonzero()
+    placed = framing.placed(np.array([[x + 0.5, y + 0.5, 7]], np.float32), (100, 60))
+    assert placed.tolist() == [[100 - 30.5, 20.5, 7]]
+    with pytest.raises(InputError, match="leaves nothing"):
+        Framing((0.5, 0, 0.5, 0))

@@ -225,7 +225,7 @@ def build_scene(
 
 def _graded(picture: Further, grade: Callable[[Pixels], Pixels]) -> Further:
     person = picture.full.person
-    shown = replace(person, pixels=grade(person.pixels))
+    shown = person.coloured(grade(person.pixels))
     return replace(picture, full=replace(picture.full, person=shown))
 
 

@@ -93,7 +93,7 @@ def _lit(leading: Portrait, leading_head: HeadSource, head: HeadSource, same: bo
         zoomed(head.mesh.flat.points, head.size, leading_head.size),
         one_sitting=same,
     )
-    return replace(head, person=replace(head.person, pixels=pixels), missed=_NOTHING)
+    return replace(head, person=head.person.coloured(pixels), missed=_NOTHING)
 
 
 def _useless(leading: Portrait, other: Portrait) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,8 +14,8 @@ from inference.mouth.inside import MouthPlace, find_place
 from inference.mouth.paint import find_palette
 from inference.performance.face.pose import fit_pose
 from inference.pictures import rescaled
+from inference.warp.closed import Closed, close_openings, lay_closed
 from inference.warp.contour import find_contour, sample
-from inference.warp.lips import Lips, close_lips, lay_lips, opening_differs
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth
 from inference.warp.openings import Patch, eye_patches, mouth_patch
@@ -36,16 +36,16 @@ class WarpSource:
     """A portrait's crop at one resolution.
 
     pixels: (H, W, 3) uint8 or uint16. points: (478, 3) in pixels of it. palette: (4, 3) the mouth's
-    colours in the pixels' range. place: of its teeth. lips: its own, closed. mouth: another picture
-    to take the mouth's inside from. grain: (S, S, 3) around 0, of which what is drawn gets its
-    share, or None.
+    colours in the pixels' range. place: of its teeth. closed: its mouth and eyes. mouth: another
+    picture to take the mouth's inside from. grain: (S, S, 3) around 0, of which what is drawn gets
+    its share, or None.
     """
 
     pixels: Pixels
     points: Points
     palette: NDArray[np.float32]
     place: MouthPlace
-    lips: Lips
+    closed: tuple[Closed, ...]
     mouth: OpenMouth | None = None
     grain: NDArray[np.float32] | None = None
 
@@ -53,6 +53,10 @@ class WarpSource:
     def size(self) -> tuple[int, int]:
         """Width and height."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    def coloured(self, pixels: Pixels) -> WarpSource:
+        """The same face in other colours (H, W, 3); what is drawn into its mouth keeps its own."""
+        return replace(self, pixels=pixels, closed=close_openings(pixels, self.points))
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def warp_source(
         zoom = np.array([size[0] / pixels.shape[1], size[1] / pixels.shape[0], 1], np.float32)
         pixels, points = rescaled(pixels, float(zoom[0]), size), points * zoom
     palette, place = find_palette(pixels, points), find_place(points)
-    return WarpSource(pixels, points, palette, place, close_lips(pixels, points), mouth)
+    return WarpSource(pixels, points, palette, place, close_openings(pixels, points), mouth)
 
 
 def pose_target(mesh: WarpMesh, target: Points, crop_size: tuple[int, int]) -> TargetPose:
@@ -106,7 +110,7 @@ def warp(
     """
     extra = None if residual is None else enlarged(residual, source.size, crop_size)
     warped, where = _moved(source.pixels, target, crop_size, extra, interpolation)
-    _lay_lips(warped, source, target, crop_size, where)
+    _lay_closed(warped, source, target, crop_size, where)
     patches = find_patches(source, target, crop_size)
     _lay_openings(warped, source, patches, interpolation)
     return warped, patches
@@ -131,7 +135,7 @@ def warp_with_plane(
     four = cv2.merge([source.pixels, fourth])
     moved, where = _moved(four, target, crop_size, extra, interpolation)
     warped = np.ascontiguousarray(moved[..., :3])
-    _lay_lips(warped, source, target, crop_size, where)
+    _lay_closed(warped, source, target, crop_size, where)
     share = moved[..., 3].astype(np.float32) / np.float32(np.iinfo(moved.dtype).max)
     found = find_patches(source, target, crop_size) if patches is None else patches
     _lay_openings(warped, source, found, interpolation)
@@ -159,7 +163,7 @@ def find_patches(
     return patches
 
 
-def _lay_lips(
+def _lay_closed(
     warped: Pixels,
     source: WarpSource,
     target: TargetPose,
@@ -167,9 +171,7 @@ def _lay_lips(
     where: NDArray[np.float32],
 ) -> None:
     points = target.points[:, :2] * (np.array(source.size, np.float32) / np.array(crop_size))
-    share = opening_differs(source.points, points, target.scale)
-    if share > 0:
-        lay_lips(warped, source.lips, where, points, share)
+    lay_closed(warped, source.closed, where, source.points, points, target.scale)
 
 
 def _lay_openings(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A portrait that smiles with its teeth, and mouths that do not."""
+"""A portrait that smiles with open eyes; mouths that do not, and eyes that close."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference.landmarks import LIPS_LOWER, LIPS_UPPER, MOUTH_LOWER, MOUTH_UPPER
+from inference.landmarks import EYES, LIPS_LOWER, LIPS_UPPER, MOUTH_LOWER, MOUTH_UPPER
 from inference.mouth.inside import find_place
 from inference.performance.face.canonical import canonical_face
 from inference.warp.mesh import build_mesh
@@ -89,6 +89,24 @@ def test_lips_that_close_show_nothing_of_what_lay_between_them(
     middle = int(shut[13, 0])
     seam = closed[top:bottom, middle - 5 : middle + 6, 0].min()
     assert 0.6 * LIP < seam < LIP, "a shade where they meet"
+
+
+def test_eyes_that_close_show_nothing_of_the_eyeball(
+    picture: NDArray[np.uint8], smile: Points
+) -> None:
+    looking, asleep = picture.copy(), smile.copy()
+    for upper, lower, _ in EYES:
+        ball = np.concatenate([smile[list(upper), :2], smile[list(lower)][-2:0:-1, :2]])
+        seen = np.zeros((SIDE, SIDE), np.uint8)
+        cv2.fillPoly(seen, [np.round(ball).astype(np.int32)], 1)
+        looking[cv2.erode(seen, np.ones((3, 3), np.uint8)) > 0] = TOOTH
+        asleep[list(upper)] = smile[list(lower)]
+    pose = pose_target(build_mesh(smile, SIZE), asleep, SIZE)
+    closed, _ = warp(warp_source(looking, smile), pose, SIZE)
+    rows = np.s_[int(smile[386, 1]) - 20 : int(smile[374, 1]) + 20]
+    assert (looking[rows] == TOOTH).sum() > 1000
+    assert closed[rows].max() <= SKIN + 20
+    assert closed[rows].min() > 0.5 * SKIN
 
 
 def test_at_rest_a_smile_is_the_picture_itself(picture: NDArray[np.uint8], smile: Points) -> None:

@@ -20,6 +20,7 @@ from inference.head.parts import HAIR, SKIN, find_parts
 from inference.head.source import HeadSource
 from inference.layers.layers import Layers
 from inference.portrait import Portrait
+from inference.warp.warp import Origins
 
 Plane = NDArray[np.float32]
 Half = NDArray[np.float16]
@@ -69,7 +70,7 @@ def draw_mattes(
     frame: the drawn head. region: (h, w) the face's own, of the crop. edge: (h, w) the head layer's
     own alpha, 0 to 1, beyond which nothing moves. residual: as the frame was drawn with.
     """
-    skin, hair = _shares(labels.source, pose, residual)
+    skin, hair = _shares(labels.source, pose, frame.origins, residual)
     np.maximum(skin, region, out=skin)
     np.minimum(hair, 1 - skin, out=hair)
     person = frame.alpha
@@ -99,7 +100,9 @@ def encode_mattes(channels: Mapping[str, Half]) -> bytes:
     return encode_exr_channels(named, f"mattes, 0 to 1, no colours. {said}")
 
 
-def _shares(source: HeadSource, pose: HeadPose, residual: Plane | None) -> tuple[Plane, Plane]:
+def _shares(
+    source: HeadSource, pose: HeadPose, origins: Origins, residual: Plane | None
+) -> tuple[Plane, Plane]:
     """How much of what is drawn is skin and hair, (H, W) each, 1 at most together."""
     sheet, neck = pose.sheet, pose.neck
     if sheet:  # its light is no matter of parts
@@ -109,6 +112,7 @@ def _shares(source: HeadSource, pose: HeadPose, residual: Plane | None) -> tuple
         colours[..., SKIN] = 255
         neck = replace(neck, colours=colours)
     bare = replace(pose, sheet=sheet, neck=neck)
-    drawn = draw_head(source, bare, residual, cv2.INTER_LINEAR, patches=[]).pixels
+    linear = cv2.INTER_LINEAR
+    drawn = draw_head(source, bare, residual, linear, [], origins, know=False).pixels
     total = np.maximum(drawn.sum(axis=2, dtype=np.uint16), 1).astype(np.float32)
     return drawn[..., SKIN] / total, drawn[..., HAIR] / total

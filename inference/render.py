@@ -31,7 +31,7 @@ from inference.planes import bands, laid_over, rounded
 from inference.scene import Ground, Scene
 from inference.scene_teeth import with_teeth
 from inference.warp.openings import Patch
-from inference.warp.warp import TargetPose, enlarged, pose_target, warp, warp_plane
+from inference.warp.warp import Origins, TargetPose, enlarged, pose_target, warp, warp_plane
 
 STAGES = ("warp", "network", "composite", "write")
 
@@ -86,7 +86,7 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
         head = pose_head(scene.ground.full, points) if scene.ground else None
         target = head.target if head else pose_target(scene.mesh, points, size)
         others = plan(scene.pictures, head) if scene.pictures and head else None
-        small, patches = _small(scene, target, head, others)
+        small, patches, origins = _small(scene, target, head, others)
         zoom = np.float32(generator.size) / np.array(size, np.float32)
         raster = others.raster if others else target.raster
         picture = generator_input(small, raster, target.points[:, :2] * zoom, patches)
@@ -99,10 +99,10 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
             if others and others.parts:
                 small = _displaced(small, residual, size)
             else:
-                small, _ = _small(scene, target, head, None, residual, patches)
+                small, _, _ = _small(scene, target, head, None, residual, patches, origins)
         match = scene.match.of_network if scene.match else None
         if scene.ground and head:
-            drawn = draw_head(scene.ground.full, head, residual)
+            drawn = draw_head(scene.ground.full, head, residual, know=scene.parts is not None)
             if others:
                 drawn = lay_parts(others, drawn, residual=residual)
             full = _laid(scene.ground.plate, drawn, scene.ground.full.missed)
@@ -148,18 +148,22 @@ def _small(
     others: Merge | None,
     residual: Plane | None = None,
     patches: list[Patch] | None = None,
-) -> tuple[NDArray[np.uint8], list[Patch]]:
-    """The moved portrait as the network sees it, (S, S, 3), and its openings, if not given."""
+    origins: Origins | None = None,
+) -> tuple[NDArray[np.uint8], list[Patch], Origins | None]:
+    """The moved portrait as the network sees it, (S, S, 3); its openings and where its pixels come
+    from, if not given.
+    """
     if scene.ground and head:
-        frame = draw_head(scene.ground.small, head, residual, cv2.INTER_LINEAR, patches)
+        small, linear = scene.ground.small, cv2.INTER_LINEAR
+        frame = draw_head(small, head, residual, linear, patches, origins, know=False)
         if others:
             how = cv2.INTER_LINEAR
             frame = lay_parts(others, frame, small=True, interpolation=how)
         laid = _laid(scene.ground.small_plate, frame, scene.ground.small_missed)
-        return rgb8(laid), frame.patches
+        return rgb8(laid), frame.patches, frame.origins
     size = (scene.portrait.box.width, scene.portrait.box.height)
-    small, patches = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)
-    return rgb8(small), patches
+    warped, patches = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)
+    return rgb8(warped), patches, None
 
 
 def _displaced(

@@ -23,7 +23,15 @@ from inference.portrait import Portrait
 from inference.warp.contour import sample
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster, rasterise
-from inference.warp.warp import GRID, Pixels, TargetPose, enlarged, warp_with_plane
+from inference.warp.warp import (
+    GRID,
+    Origins,
+    Pixels,
+    TargetPose,
+    enlarged,
+    find_origins,
+    warp_with_plane,
+)
 
 Points = NDArray[np.float32]
 Plane = NDArray[np.float32]
@@ -61,20 +69,42 @@ class HeadPose:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a frame's pixels are. unseen: (H, W) float32, 1 where the portrait shows nothing of what
+    is drawn here. layer: (H, W) uint8, NOTHING to FACE.
+    """
+
+    unseen: Plane
+    layer: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
 class HeadFrame:
     """The person alone. pixels: (H, W, 3) of the source's depth, not multiplied with alpha.
 
-    alpha: (H, W) float32, 0 to 1. unseen: (H, W) float32, 1 where the portrait shows nothing of
-    what is drawn here. layer: (H, W) uint8, NOTHING to FACE. patches: the openings laid in.
-    still: as the pose's.
+    alpha: (H, W) float32, 0 to 1. known: what it is made of, if that was asked for. patches: the
+    openings laid in. still: as the pose's. origins: as they were looked up, for the same pose at
+    the same resolution.
     """
 
     pixels: Pixels
     alpha: Plane
-    unseen: Plane
-    layer: NDArray[np.uint8]
+    known: Known | None
     patches: list[Patch]
     still: float
+    origins: Origins
+
+    @property
+    def unseen(self) -> Plane:
+        """As of `Known`."""
+        assert self.known is not None, "was not asked for"
+        return self.known.unseen
+
+    @property
+    def layer(self) -> NDArray[np.uint8]:
+        """As of `Known`."""
+        assert self.known is not None, "was not asked for"
+        return self.known.layer
 
 
 def pose_head(source: HeadSource, target: Points, *, soften: bool = True) -> HeadPose:
@@ -97,25 +127,30 @@ def draw_head(
     residual: NDArray[np.float32] | None = None,
     interpolation: int = cv2.INTER_CUBIC,
     patches: list[Patch] | None = None,
+    origins: Origins | None = None,
+    *,
+    know: bool = True,
 ) -> HeadFrame:
     """Draw a frame at the source's resolution.
 
     residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
-    everything but the openings. patches: the openings, where this pose was drawn at this resolution
-    before.
+    everything but the openings. patches, origins: the openings, and where pixels come from, where
+    this pose was drawn at this resolution before. know: also find out what the pixels are.
     """
+    origins = origins or find_origins(pose.target, source.person.size, source.size)
     # A turned face is whole, also where its outline in the portrait strays beyond the person.
     matte = cv2.addWeighted(source.alpha, 1 - pose.deep, source.whole, pose.deep, 0)
     pixels, alpha, patches = warp_with_plane(
-        source.person, matte, pose.target, source.size, residual, interpolation, patches
+        source.person, matte, pose.target, source.size, residual, interpolation, patches, origins
     )
     _soften(pose.streaks, pixels, patches)
-    unseen, layer = _known(source, pose, alpha)
+    known = _known(source, pose, alpha) if know else None
     if pose.sheet:
-        _lay_behind(source, pose.sheet, residual, interpolation, pixels, alpha, unseen, layer)
+        face = pose.target.raster.face
+        _lay_behind(source, pose.sheet, face, residual, interpolation, pixels, alpha, known)
     if pose.neck:
-        _lay_neck(pose.neck, pose.deep, pixels, alpha, unseen, layer)
-    return HeadFrame(pixels, alpha, unseen, layer, patches, pose.still)
+        _lay_neck(pose.neck, pose.deep, pixels, alpha, known)
+    return HeadFrame(pixels, alpha, known, patches, pose.still, origins)
 
 
 def lay_head_over(
@@ -140,8 +175,8 @@ def lay_head_over(
     return whole
 
 
-def _known(source: HeadSource, pose: HeadPose, alpha: Plane) -> tuple[Plane, NDArray[np.uint8]]:
-    """`unseen` and `layer` of what the mesh draws."""
+def _known(source: HeadSource, pose: HeadPose, alpha: Plane) -> Known:
+    """Of what the mesh draws."""
     raster = pose.target.raster
     size = (alpha.shape[1], alpha.shape[0])
     low, high = _MADE_UP
@@ -152,7 +187,7 @@ def _known(source: HeadSource, pose: HeadPose, alpha: Plane) -> tuple[Plane, NDA
     unseen = cv2.resize(made_up, size, interpolation=cv2.INTER_LINEAR)
     layer = cv2.resize(kind, size, interpolation=cv2.INTER_NEAREST)
     there = alpha > _NONE
-    return unseen * there, layer * there.view(np.uint8)
+    return Known(unseen * there, layer * there.view(np.uint8))
 
 
 def _streaks(raster: Raster, size: tuple[int, int], deep: float) -> list[Plane | None]:
@@ -221,14 +256,14 @@ def _origin_on(
 def _lay_behind(
     source: HeadSource,
     sheet: DrawnSheet,
+    face: NDArray[np.uint8],
     residual: NDArray[np.float32] | None,
     interpolation: int,
     pixels: Pixels,
     alpha: Plane,
-    unseen: Plane,
-    layer: NDArray[np.uint8],
+    known: Known | None,
 ) -> None:
-    """Lay the sheet behind what is drawn, in place."""
+    """Lay the sheet behind what is drawn, in place. face: of the raster."""
     height, width = alpha.shape
     rows, columns = sheet.cover.shape
     cover = cv2.resize(sheet.cover, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -237,7 +272,8 @@ def _lay_behind(
     if not across:
         return
     here = np.s_[top : top + down, left : left + across]
-    face = cv2.dilate((layer[here] == FACE).view(np.uint8), np.ones((3, 3), np.uint8))
+    face = cv2.resize(face, (width, height), interpolation=cv2.INTER_NEAREST)[here]
+    face = cv2.dilate(face * (alpha[here] > _NONE).view(np.uint8), np.ones((3, 3), np.uint8))
     # What is of one matter with the sheet dissolves into it; the face stays.
     stays = alpha[here] * np.maximum(face, 1 - cover[here] * (1 - front[here]))
     found = cv2.findNonZero(((cover[here] > _NONE) & (stays < _WHOLE)).view(np.uint8))
@@ -265,8 +301,11 @@ def _lay_behind(
     mixed = colours + share[:, None] * (pixels[row, column] - colours)
     pixels[row, column] = np.round(mixed).astype(pixels.dtype)
     alpha[row, column] = total
-    unseen[row, column] = share * unseen[row, column] + (1 - share) * (total > _NONE)
-    layer[row, column] = np.where((share < 0.5) & (total > _NONE), BACK, layer[row, column])
+    if known:
+        there = total > _NONE
+        known.unseen[row, column] = share * known.unseen[row, column] + (1 - share) * there
+        before = known.layer[row, column]
+        known.layer[row, column] = np.where((share < 0.5) & there, BACK, before)
 
 
 def _lay_neck(
@@ -274,8 +313,7 @@ def _lay_neck(
     deep: float,
     pixels: Pixels,
     alpha: Plane,
-    unseen: Plane,
-    layer: NDArray[np.uint8],
+    known: Known | None,
 ) -> None:
     """Lay the neck behind what is drawn, in place."""
     size = (alpha.shape[1], alpha.shape[0])
@@ -295,5 +333,6 @@ def _lay_neck(
     mixed = pixels[row, column] + (behind / total)[:, None] * (colours - pixels[row, column])
     pixels[row, column] = np.round(mixed).astype(pixels.dtype)
     alpha[row, column] = own + behind
-    unseen[row, column] += (behind / total) * (1 - unseen[row, column])
-    layer[row, column] = np.where(behind > own, BODY, layer[row, column])
+    if known:
+        known.unseen[row, column] += (behind / total) * (1 - known.unseen[row, column])
+        known.layer[row, column] = np.where(behind > own, BODY, known.layer[row, column])

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
+from inference.head.frame import HeadFrame, HeadPose, Known, draw_head, pose_head
 from inference.head.source import HeadSource
 from inference.merge.further import Further, zoomed
 from inference.merge.look import Look, apart, look_of
@@ -112,7 +112,8 @@ def lay_parts(
     own = 1 - others
     patches = weighted(frame.patches, own)
     share = own[here] * frame.alpha[here]
-    alpha, unseen = share.copy(), share * frame.unseen[here]
+    alpha = share.copy()
+    unseen = share * frame.known.unseen[here] if frame.known else None
     colours = _times(frame.pixels[here], share)
     for part, weight in zip(merge.parts, weights, strict=True):
         source = part.picture.small if small else part.picture.full
@@ -120,21 +121,27 @@ def lay_parts(
         moved = None
         if residual is not None:
             moved = residual * (np.array(source.size, np.float32) / np.array(size, np.float32))
-        drawn = draw_head(source, part.pose, moved, interpolation, openings)
+        know = unseen is not None
+        drawn = draw_head(source, part.pose, moved, interpolation, openings, know=know)
         drawn = _fitted(drawn, size)
         patches += weighted(drawn.patches, weight)
         share = weight[here] * drawn.alpha[here]
         alpha += share
-        unseen += share * drawn.unseen[here]
+        if unseen is not None:
+            unseen += share * drawn.unseen[here]
         colours += _times(drawn.pixels[here], share)
     # Where nothing is drawn the leading picture's colours stand, as they do without others.
     there = alpha > np.float32(1e-4)
     divisor = np.where(there, alpha, np.float32(1))
     mixed = rounded(_times(colours, 1 / divisor), frame.pixels.dtype)
-    planes = frame.pixels.copy(), frame.alpha.copy(), frame.unseen.copy()
+    planes = frame.pixels.copy(), frame.alpha.copy()
     np.copyto(planes[0][here], mixed, where=there[..., None])
-    planes[1][here], planes[2][here] = np.minimum(alpha, 1), unseen / divisor
-    return replace(frame, pixels=planes[0], alpha=planes[1], unseen=planes[2], patches=patches)
+    planes[1][here] = np.minimum(alpha, 1)
+    known = frame.known
+    if known and unseen is not None:
+        known = replace(known, unseen=known.unseen.copy())
+        known.unseen[here] = unseen / divisor
+    return replace(frame, pixels=planes[0], alpha=planes[1], known=known, patches=patches)
 
 
 def _times(pixels: NDArray[Any], share: Plane) -> Plane:
@@ -170,6 +177,10 @@ def weighted(patches: Sequence[Patch], weight: Plane) -> list[Patch]:
 def _fitted(frame: HeadFrame, size: tuple[int, int]) -> HeadFrame:
     if (frame.alpha.shape[1], frame.alpha.shape[0]) == size:
         return frame
-    alpha, unseen = (cv2.resize(plane, size) for plane in (frame.alpha, frame.unseen))
+    known = frame.known
+    if known:
+        layer = cv2.resize(known.layer, size, interpolation=cv2.INTER_NEAREST)
+        known = Known(cv2.resize(known.unseen, size), layer)
     pixels = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_CUBIC)
-    return replace(frame, pixels=pixels, alpha=alpha, unseen=unseen, patches=[])
+    alpha = cv2.resize(frame.alpha, size)
+    return replace(frame, pixels=pixels, alpha=alpha, known=known, patches=[])

@@ -48,20 +48,28 @@ def rasterise(
     """
     drawing = draw_mesh(mesh, moved, crop_size, grid)
     index = np.full((grid[1], grid[0]), -1, np.int32)  # the table's last row
-    fill = cv2.fillConvexPoly
+    fill, line, corners = cv2.fillConvexPoly, cv2.LINE_8, list(drawing.corners)
     for i in drawing.order.tolist():
-        fill(index, drawing.corners[i], i, cv2.LINE_8, SHIFT)
-    table = drawing.table
-    values = table.take(index.ravel(), axis=0).reshape(*index.shape, 8)
-    rows = np.arange(grid[1], dtype=np.float32)[:, None, None]
-    columns = np.arange(grid[0], dtype=np.float32)[None, :, None]
-    displacement = values[..., 0:2] * columns
-    displacement += values[..., 2:4] * rows
-    displacement += values[..., 4:6]
+        fill(index, corners[i], i, line, SHIFT)
+    at = index.astype(np.intp)
+    # Plane by plane: NumPy is slow where one picks eight numbers for each cell.
+    by_x, by_y, base = (
+        [column.take(at) for column in np.ascontiguousarray(drawing.table[:, i : i + 2].T)]
+        for i in (0, 2, 4)
+    )
+    rows = np.arange(grid[1], dtype=np.float32)[:, None]
+    columns = np.arange(grid[0], dtype=np.float32)
+    for x, y, rest in zip(by_x, by_y, base, strict=True):
+        x *= columns
+        y *= rows
+        x += y
+        x += rest
+    displacement = cv2.merge(by_x)
+    stretch, seen = (np.ascontiguousarray(drawing.table[:, i]).take(at) for i in (6, 7))
     rings = ring_triangle_count()
     face = (index >= rings).view(np.uint8)
-    corners = drawing.corners[drawing.order[drawing.order >= rings]]
-    return Raster(displacement, values[..., 6], values[..., 7], face, corners)
+    faces = drawing.corners[drawing.order[drawing.order >= rings]]
+    return Raster(displacement, stretch, seen, face, faces)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from inference.mouth.inside import MouthPlace, find_place
 from inference.mouth.paint import find_palette
 from inference.performance.face.pose import fit_pose
 from inference.pictures import rescaled
+from inference.planes import bands
 from inference.warp.closed import Closed, close_openings, lay_closed
-from inference.warp.contour import find_contour, sample
+from inference.warp.contour import Contour, find_contour, sample
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth
 from inference.warp.openings import Patch, eye_patches, mouth_patch
@@ -71,6 +72,18 @@ class TargetPose:
     scale: float
 
 
+@dataclass(frozen=True)
+class Origins:
+    """Where the pixels of one frame come from at one resolution, before the generator moves them.
+
+    motion: (H, W, 2) float32, source less target position in pixels of the output. contour: the
+    face's, or None where nothing is hidden.
+    """
+
+    motion: NDArray[np.float32]
+    contour: Contour | None
+
+
 def warp_source(
     pixels: Pixels,
     points: Points,
@@ -109,7 +122,8 @@ def warp(
     everything but the patches.
     """
     extra = None if residual is None else enlarged(residual, source.size, crop_size)
-    warped, where = _moved(source.pixels, target, crop_size, extra, interpolation)
+    origins = find_origins(target, source.size, crop_size)
+    warped, where = _moved(source.pixels, origins, extra, interpolation)
     _lay_closed(warped, source, target, crop_size, where)
     patches = find_patches(source, target, crop_size)
     _lay_openings(warped, source, patches, interpolation)
@@ -124,19 +138,22 @@ def warp_with_plane(
     residual: NDArray[np.float32] | None = None,
     interpolation: int = cv2.INTER_CUBIC,
     patches: list[Patch] | None = None,
+    origins: Origins | None = None,
 ) -> tuple[Pixels, NDArray[np.float32], list[Patch]]:
     """As `warp`, with a channel (H, W) of 8 bits that goes the same way, such as a matte: then
-    (H, W) from 0 to 1; openings play no part in it. One lookup for both. patches: of the same
-    source and target, where they were found before.
+    (H, W) from 0 to 1; openings play no part in it. One lookup for both. patches, origins: of the
+    same source and target, where they were found before.
     """
     extra = None if residual is None else enlarged(residual, source.size, crop_size)
     deep = source.pixels.dtype == np.uint16
     fourth = plane.astype(np.uint16) * np.uint16(257) if deep else plane
-    four = cv2.merge([source.pixels, fourth])
-    moved, where = _moved(four, target, crop_size, extra, interpolation)
-    warped = np.ascontiguousarray(moved[..., :3])
+    four = cv2.insertChannel(fourth, cv2.cvtColor(source.pixels, cv2.COLOR_RGB2RGBA), 3)
+    origins = origins or find_origins(target, source.size, crop_size)
+    moved, where = _moved(four, origins, extra, interpolation)
+    warped = cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB)
     _lay_closed(warped, source, target, crop_size, where)
-    share = moved[..., 3].astype(np.float32) / np.float32(np.iinfo(moved.dtype).max)
+    share = cv2.extractChannel(moved, 3).astype(np.float32)
+    share /= np.float32(np.iinfo(moved.dtype).max)
     found = find_patches(source, target, crop_size) if patches is None else patches
     _lay_openings(warped, source, found, interpolation)
     return warped, share, found
@@ -193,24 +210,32 @@ def warp_plane(
     """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
     size = (plane.shape[1], plane.shape[0])
     extra = None if residual is None else enlarged(residual, size, crop_size)
-    return _moved(plane, target, crop_size, extra, cv2.INTER_LINEAR)[0]
+    origins = find_origins(target, size, crop_size)
+    return _moved(plane, origins, extra, cv2.INTER_LINEAR)[0]
 
 
 def _moved(
     pixels: Pixels,
-    target: TargetPose,
-    crop_size: tuple[int, int],
+    origins: Origins,
     extra: NDArray[np.float32] | None,
     interpolation: int,
 ) -> tuple[Pixels, NDArray[np.float32]]:
     """A picture (H, W, ...) of the crop, warped; face and background meet at a soft edge. And
     which pixel index each pixel came from, (H, W, 2).
     """
-    size = (pixels.shape[1], pixels.shape[0])
-    where = _origin(target, size, crop_size, extra)
-    warped = cv2.remap(pixels, where, None, interpolation, None, cv2.BORDER_REPLICATE)
-    zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
-    contour = find_contour(target.raster, size, zoom)
+    where = np.empty_like(origins.motion)
+    warped = np.empty_like(pixels)
+    columns = np.arange(where.shape[1], dtype=np.float32)
+    for rows in bands((where.shape[1], where.shape[0])):
+        here = where[rows]
+        if extra is None:
+            here[:] = origins.motion[rows]
+        else:
+            np.add(origins.motion[rows], extra[rows], out=here)
+        here[..., 0] += columns
+        here[..., 1] += np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+        cv2.remap(pixels, here, None, interpolation, warped[rows], cv2.BORDER_REPLICATE)
+    contour = origins.contour
     if contour is None:
         return warped, where
     column, row = contour.at.T
@@ -234,23 +259,14 @@ def enlarged(
     return cv2.resize(residual * zoom, size, interpolation=cv2.INTER_LINEAR)
 
 
-def _origin(
-    target: TargetPose,
-    size: tuple[int, int],
-    crop_size: tuple[int, int],
-    extra: NDArray[np.float32] | None,
-) -> NDArray[np.float32]:
-    """Which pixel index each output pixel comes from: (height, width, 2) for `size`."""
+def find_origins(target: TargetPose, size: tuple[int, int], crop_size: tuple[int, int]) -> Origins:
+    """size: the output's (width, height), crop_size: the crop's."""
     zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
     motion = target.raster.displacement * zoom
     if size[0] > motion.shape[1]:
         _smooth_lips(motion, target.points[:, :2] / np.array(crop_size, np.float32))
-    where = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
-    if extra is not None:
-        where += extra
-    where[..., 0] += np.arange(size[0], dtype=np.float32)
-    where[..., 1] += np.arange(size[1], dtype=np.float32)[:, None]
-    return where
+    motion = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
+    return Origins(motion, find_contour(target.raster, size, zoom))
 
 
 def _smooth_lips(motion: NDArray[np.float32], points: NDArray[np.float32]) -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from inference.head.source import HeadSource
 from inference.mouth.look import TeethLook
-from inference.mouth.own import find_own_teeth
 from inference.mouth.paint import TEETH, tinted
 from inference.mouth.plate import TeethPlate
 from inference.scene import Scene
@@ -65,14 +64,14 @@ def _dress(
     def change(source: WarpSource) -> WarpSource:
         # A further picture may be kept smaller than the crop.
         lends = mouth and mouth.resized(source.size[0] / (width or source.size[0]))
-        inside = lends or source.mouth
-        shown = inside or source
-        own = find_own_teeth(shown.pixels, shown.points, source.palette[TEETH])
+        own = (replace(source, mouth=lends) if lends else source).own_teeth
         palette = source.palette.copy()
         colour = palette[TEETH] + own.share * (own.colour - palette[TEETH])
         top = np.iinfo(source.pixels.dtype).max
         palette[TEETH] = np.minimum(tinted(colour, look), top)
         place = replace(source.place, look=look, plate=plate, own=own.share)
-        return replace(source, palette=palette, place=place, mouth=inside, grain=grain)
+        return replace(
+            source, palette=palette, place=place, mouth=lends or source.mouth, grain=grain
+        )
 
     return change

@@ -23,6 +23,7 @@ from inference.mouth.inside import (
     light_in_corners,
     light_through,
 )
+from inference.performance.face.pose import Pose
 
 Points = NDArray[np.float32]
 Map = NDArray[np.float32]
@@ -84,6 +85,14 @@ class _Frame:
         offset = points - self.middle
         return offset @ self.along / self.half, offset @ self.down / scale
 
+    def on_grid(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], scale: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same for pixels in columns at x (w,) and rows at y (h,): (h, w) each."""
+        x, y = x - self.middle[0], (y - self.middle[1])[:, None]
+        u = x * (self.along[0] / self.half) + y * (self.along[1] / self.half)
+        return u, x * (self.down[0] / scale) + y * (self.down[1] / scale)
+
 
 def eye_patches(source: Points, target: Points, scale: float, size: tuple[int, int]) -> list[Patch]:
     """The eyeballs between the target's lids.
@@ -106,22 +115,23 @@ def mouth_patch(
     size: tuple[int, int],
     place: MouthPlace,
     drawn: Patch | None = None,
+    pose: Pose | None = None,
 ) -> Patch | None:
     """The inside of the mouth between the target's lips, or None when they are closed.
 
     What the portrait shows below its upper lip hangs from the target's upper lip, and is no
     narrower for a narrower mouth: teeth are rigid. Beyond the portrait's own opening the mouth is
     drawn. target: (478, 3). place: where its teeth stand.
-    drawn: the patch of another picture for the same target and size, whose teeth are taken.
-    Further arguments as in `eye_patches`.
+    drawn: the patch of another picture for the same target and size, whose teeth are taken. pose:
+    of the target, from canonical space, where it is known. Further arguments as in `eye_patches`.
     """
     window = _window(target[:, :2], MOUTH_UPPER, MOUTH_LOWER, size)
     if window is None:
         return None
-    left, top, positions, _ = window
+    left, top, x, y, _ = window
     here = _frame(target, MOUTH_UPPER)
     there = _frame(source, MOUTH_UPPER)
-    u, v = here.coordinates(positions, scale)
+    u, v = here.on_grid(x, y, scale)
     across = interocular(target[:, :2]) / max(interocular(source[:, :2]), 1e-3)
     narrower = min(here.half / max(there.half * across, 1e-3), 1.0)
     from_u = u * narrower
@@ -145,7 +155,8 @@ def mouth_patch(
         assert drawn.teeth is not None
         inside = Inside(drawn.paint, drawn.teeth, drawn.painted)
     else:
-        inside = draw_inside(place, target, Opening(left, top, u, scale * below, scale * gap))
+        opening = Opening(left, top, mask > 0, u, scale * below, scale * gap)
+        inside = draw_inside(place, target, opening, pose)
     return Patch(
         left,
         top,
@@ -191,9 +202,9 @@ def _eye_patch(
     window = _window(target, upper, lower, size)
     if window is None:
         return None
-    left, top, positions, mask = window
+    left, top, x, y, mask = window
     here, there = _frame(target, upper), _frame(source, upper)
-    u, v = here.coordinates(positions, scale)
+    u, v = here.on_grid(x, y, scale)
     target_up, target_low = (_edge(here, target[list(lid), :2], scale, u) for lid in (upper, lower))
     source_up, source_low = (_edge(there, source[list(lid), :2], 1, u) for lid in (upper, lower))
 
@@ -226,8 +237,8 @@ def _eye_patch(
 
 def _window(
     target: Points, upper: tuple[int, ...], lower: tuple[int, ...], size: tuple[int, int]
-) -> tuple[int, int, NDArray[np.float64], Map] | None:
-    """The opening's rectangle in the output: corner, pixel positions (h, w, 2), and its mask."""
+) -> tuple[int, int, NDArray[np.float64], NDArray[np.float64], Map] | None:
+    """The opening's rectangle in the output: corner, its pixels' x (w,) and y (h,), its mask."""
     outline = np.concatenate([target[list(upper)], target[list(lower)][-2:0:-1]])
     if _area(outline) < 0.5:
         return None
@@ -244,9 +255,10 @@ def _window(
     sigma = max(0.5, 0.02 * float(np.linalg.norm(outline[0] - outline[len(upper) - 1])))
     blurred = cv2.GaussianBlur(mask, (0, 0), sigma).astype(np.float32) / 255
     soft = np.clip(2 * blurred - 1, 0, 1) if sigma > 1 else np.minimum(blurred, mask / 255)
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    positions = np.stack([columns + low[0] + 0.5, rows + low[1] + 0.5], axis=-1)
-    return int(low[0]), int(low[1]), positions, soft.astype(np.float32)
+    x, y = (
+        first + 0.5 + np.arange(count) for first, count in zip(low, (width, height), strict=True)
+    )
+    return int(low[0]), int(low[1]), x, y, soft.astype(np.float32)
 
 
 def _frame(points: Points, edge: tuple[int, ...]) -> _Frame:
@@ -293,8 +305,11 @@ def _between_lips(
 
 def _position(frame: _Frame, u: NDArray[np.float64], v: NDArray[np.float64]) -> Map:
     """Pixel index (h, w, 2) of the frame's coordinates u and v."""
-    position = frame.middle + u[..., None] * frame.half * frame.along + v[..., None] * frame.down
-    return (position - 0.5).astype(np.float32)
+    along, down, first = frame.half * frame.along, frame.down, frame.middle - 0.5
+    position = np.empty((*u.shape, 2), np.float32)
+    for axis in (0, 1):
+        position[..., axis] = first[axis] + u * along[axis] + v * down[axis]
+    return position
 
 
 def _area(outline: Points) -> float:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from inference.landmarks import LIPS_LOWER, LIPS_UPPER
 from inference.mouth.inside import MouthPlace, find_place
-from inference.mouth.paint import find_palette
-from inference.performance.face.pose import fit_pose
+from inference.mouth.own import OwnTeeth, find_own_teeth
+from inference.mouth.paint import TEETH, find_palette
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.pose import Pose, fit_pose
 from inference.pictures import rescaled
 from inference.planes import bands
 from inference.warp.closed import Closed, close_openings, lay_closed
@@ -59,6 +62,12 @@ class WarpSource:
         """The same face in other colours (H, W, 3); what is drawn into its mouth keeps its own."""
         return replace(self, pixels=pixels, closed=close_openings(pixels, self.points))
 
+    @cached_property
+    def own_teeth(self) -> OwnTeeth:
+        """What is seen of teeth where the mouth's inside is taken from."""
+        shown = self.mouth or self
+        return find_own_teeth(shown.pixels, shown.points, self.palette[TEETH])
+
 
 @dataclass(frozen=True)
 class TargetPose:
@@ -70,6 +79,11 @@ class TargetPose:
     raster: Raster
     points: Points
     scale: float
+
+    @cached_property
+    def pose(self) -> Pose:
+        """Of the landmarks, from canonical space."""
+        return fit_pose(canonical_face().mean, self.points.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -174,7 +188,8 @@ def find_patches(
     points = target.points * np.append(zoom, zoom[0])
     patches = eye_patches(source.points, points, target.scale, size)
     inside = source.mouth or OpenMouth(source.pixels, source.points)
-    mouth = mouth_patch(inside.points, points, target.scale, size, source.place, drawn)
+    pose = target.pose.zoomed(np.append(zoom, zoom[0]))
+    mouth = mouth_patch(inside.points, points, target.scale, size, source.place, drawn, pose)
     if mouth:
         patches.append(mouth)
     return patches

@@ -46,6 +46,10 @@ class Pose:
         rotation = self.rotation.T
         return Pose(1 / self.scale, rotation, -rotation @ self.translation / self.scale)
 
+    def zoomed(self, zoom: NDArray[np.floating]) -> Pose:
+        """The pose in a picture larger by `zoom` (3,), almost the same in each direction."""
+        return Pose(self.scale * float(zoom[0]), self.rotation, self.translation * zoom)
+
 
 @dataclass(frozen=True)
 class Poses:

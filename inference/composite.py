@@ -8,6 +8,7 @@ changes nothing, and a 4K portrait keeps its own sharpness.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -120,9 +121,13 @@ def face_region(points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     outline = np.round((points[list(OVAL)] - 0.5) * 16).astype(np.int32)
     region = np.zeros((size, size), np.uint8)
     cv2.fillPoly(region, [outline], 255, cv2.LINE_AA, 4)
-    soft = cv2.GaussianBlur(region, (0, 0), EDGE * size).astype(np.float32) * np.float32(1 / 255)
-    # All of the softness lies inside: beyond the outline there is hair.
-    return np.clip(2 * soft - 1, 0, 1)
+    found = np.zeros((size, size), np.float32)
+    window = window_of(region > 0, math.ceil(4 * EDGE * size))  # the blur ends within it
+    if window:
+        soft = cv2.GaussianBlur(region[window], (0, 0), EDGE * size).astype(np.float32)
+        # All of the softness lies inside: beyond the outline there is hair.
+        found[window] = np.clip(2 * (soft * np.float32(1 / 255)) - 1, 0, 1)
+    return found
 
 
 def feather(portrait: Portrait, softness: float = 0.0) -> NDArray[np.float32]:

@@ -198,10 +198,12 @@ def _streaks(raster: Raster, size: tuple[int, int], deep: float) -> list[Plane |
     near = cv2.dilate(raster.face, np.ones((2 * _AROUND + 1,) * 2, np.uint8)).astype(np.float32)
     near = cv2.blur(near, (_AROUND, _AROUND)) * np.float32(deep)
     found: list[Plane | None] = []
-    for axis in (0, 1):
-        slope = np.gradient(raster.displacement, axis=1 - axis) * (GRID / size[axis])
-        slope[..., axis] += 1
-        drawn_out = 1 / np.maximum(np.linalg.norm(slope, axis=2), np.float32(1e-3))
+    for axis, along in enumerate(((1, 0), (0, 1))):
+        kernel = np.array([[-0.5, 0, 0.5]], np.float32) * np.float32(GRID / size[axis])
+        sloping = kernel if axis == 0 else kernel.T
+        slope = cv2.filter2D(raster.displacement, -1, sloping, borderType=cv2.BORDER_REPLICATE)
+        slope = cv2.add(slope, along)
+        drawn_out = 1 / np.maximum(cv2.magnitude(*cv2.split(slope)), np.float32(1e-3))
         share = np.clip((drawn_out - low) / (high - low), 0, 1).astype(np.float32) * near
         share = cv2.blur(share, (5, 5))
         found.append(share if (share > _SEEN).any() else None)

@@ -127,18 +127,21 @@ def _carried_on(raster: Raster, cells: NDArray[np.intp]) -> tuple[Map, Map]:
 
     Where the other one covers a cell it is the mean of those around.
     """
-    rows, columns = raster.face.shape
-    around = np.arange(-_REACH, _REACH + 1)
-    row = np.clip(cells // columns + around[:, None], 0, rows - 1)
-    column = np.clip(cells % columns + around[:, None], 0, columns - 1)
-    beside = (row[:, None] * columns + column[None]).reshape(-1, len(cells))
-    displacement = raster.displacement.reshape(-1, 2)
-    values = displacement.take(beside, axis=0)
-    face = raster.face.ravel()
-    inside = face.take(beside).astype(np.float32)
-    ours, count = (inside[..., None] * values).sum(axis=0), inside.sum(axis=0)
-    theirs, others = values.sum(axis=0) - ours, len(beside) - count
-    own, here = (face[cells] > 0)[:, None], displacement[cells]
-    front = np.where(own, here, ours / np.maximum(count, 1)[:, None])
-    back = np.where(own, theirs / np.maximum(others, 1)[:, None], here)
+    left, top, width, height = cv2.boundingRect(raster.face)
+    room = 2 * _REACH
+    rows = slice(max(top - room, 0), top + height + room)
+    columns = slice(max(left - room, 0), left + width + room)
+    goes, face = raster.displacement[rows, columns], raster.face[rows, columns]
+    is_face = face.astype(np.float32)
+    planes = cv2.merge([goes, cv2.multiply(goes, cv2.merge([is_face, is_face])), is_face])
+    side = (2 * _REACH + 1,) * 2
+    sums = cv2.boxFilter(planes, -1, side, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    row, column = np.divmod(cells, raster.face.shape[1])
+    sums = sums[row - rows.start, column - columns.start]
+    ours, count = sums[:, 2:4], np.round(sums[:, 4:])
+    theirs, others = sums[:, :2] - ours, side[0] * side[1] - count
+    own = raster.face.take(cells)[:, None] > 0
+    here = raster.displacement.reshape(-1, 2).take(cells, axis=0)
+    front = np.where(own, here, ours / np.maximum(count, 1))
+    back = np.where(own, theirs / np.maximum(others, 1), here)
     return front, back

@@ -155,7 +155,9 @@ def mouth_patch(
         assert drawn.teeth is not None
         inside = Inside(drawn.paint, drawn.teeth, drawn.painted)
     else:
-        opening = Opening(left, top, mask > 0, u, scale * below, scale * gap)
+        # Another picture may show less of its mouth, but then none of its own teeth either.
+        seen = mask > 0 if place.own == 0 else (mask > 0) & (made_up > 0)
+        opening = Opening(left, top, seen, u, scale * below, scale * gap)
         inside = draw_inside(place, target, opening, pose)
     return Patch(
         left,

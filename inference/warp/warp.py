@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -240,15 +240,14 @@ def _moved(
     """
     where = np.empty_like(origins.motion)
     warped = np.empty_like(pixels)
-    columns = np.arange(where.shape[1], dtype=np.float32)
     for rows in bands((where.shape[1], where.shape[0])):
         here = where[rows]
+        cells = cv2.add(_cells(where.shape[1], rows.stop - rows.start), (0, rows.start, 0, 0))
         if extra is None:
-            here[:] = origins.motion[rows]
+            np.add(origins.motion[rows], cells, out=here)
         else:
             np.add(origins.motion[rows], extra[rows], out=here)
-        here[..., 0] += columns
-        here[..., 1] += np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+            here += cells
         cv2.remap(pixels, here, None, interpolation, warped[rows], cv2.BORDER_REPLICATE)
     contour = origins.contour
     if contour is None:
@@ -264,6 +263,13 @@ def _moved(
     mixed = np.round(back + contour.share * (front - back))
     warped[row, column] = mixed.reshape(-1, *pixels.shape[2:]).astype(pixels.dtype)
     return warped, where
+
+
+@lru_cache(8)
+def _cells(width: int, height: int) -> NDArray[np.float32]:
+    """Column and row of each pixel, (height, width, 2)."""
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    return np.stack([columns, rows], axis=-1).astype(np.float32)
 
 
 def enlarged(

@@ -221,7 +221,7 @@ def test_an_artist_may_hide_brighten_warm_and_shrink_the_teeth(shut: Points) -> 
         plain[TEETH] @ (0.299, 0.587, 0.114), rel=0.02
     )
     seen = {
-        look: looking(shut, 12, look)
+        look: looking(shut, 26, look)
         for look in (TeethLook(), TeethLook(seen=0.0), TeethLook(size=0.75), TeethLook(gap=3))
     }
     whole, hidden, small, gap = (float(each.teeth.sum()) for each in seen.values())

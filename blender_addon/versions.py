@@ -144,22 +144,36 @@ def set_file_format(
 
 def new_channelbag(owner: bpy.types.Object, name: str) -> bpy.types.ActionChannelbag:
     """A new action for `owner` (an ID), and the bag in it that takes the owner's F-curves."""
+    action, slot, bag = new_action(owner, name)
+    data = owner.animation_data or owner.animation_data_create()
+    data.action = action
+    data.action_slot = slot
+    return bag
+
+
+def new_action(
+    owner: bpy.types.Object, name: str
+) -> tuple[bpy.types.Action, bpy.types.ActionSlot, bpy.types.ActionChannelbag]:
+    """A new action that `owner` (an ID) does not play yet, its slot for it, and the bag of that."""
     action = bpy.data.actions.new(name)
     # 4.4 brought slots and layers, 5.0 took away what was before: this is in both.
     slot = action.slots.new(id_type=owner.id_type, name=owner.name)
     strip: Any = action.layers.new("Layer").strips.new(type="KEYFRAME")
-    data = owner.animation_data or owner.animation_data_create()
-    data.action = action
-    data.action_slot = slot
-    bag: bpy.types.ActionChannelbag = strip.channelbag(slot, ensure=True)
-    return bag
+    return action, slot, strip.channelbag(slot, ensure=True)
 
 
 def channelbag(owner: bpy.types.Object | bpy.types.Scene) -> bpy.types.ActionChannelbag | None:
     """The bag of the F-curves that animate `owner`, or None."""
     data = owner.animation_data
-    if data is None or data.action is None or data.action_slot is None:
+    return bag_of(data.action, data.action_slot) if data is not None else None
+
+
+def bag_of(
+    action: bpy.types.Action | None, slot: bpy.types.ActionSlot | None
+) -> bpy.types.ActionChannelbag | None:
+    """The bag of the F-curves of an action's slot, or None."""
+    if action is None or slot is None:
         return None
-    strips: list[Any] = [strip for layer in data.action.layers for strip in layer.strips]
-    bags = (strip.channelbag(data.action_slot) for strip in strips)
+    strips: list[Any] = [strip for layer in action.layers for strip in layer.strips]
+    bags = (strip.channelbag(slot) for strip in strips)
     return next((bag for bag in bags if bag is not None), None)

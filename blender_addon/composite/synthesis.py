@@ -24,6 +24,7 @@ from ..properties import (
     active_take,
     find_portrait,
     find_take,
+    pace_of,
     scene_of,
     settings,
 )
@@ -321,7 +322,7 @@ def add_sound(scene: bpy.types.Scene, take: LikenessTake, head: bpy.types.Strip)
     if not path.is_file() or _has_sound(scene, path):
         return False
     editor = scene.sequence_editor
-    begin = take.start - take.offset / performance.pace_of(scene, take)
+    begin = take.start - take.offset / pace_of(scene, take)
     begin -= take.sound_leads * float(performance.rate_of(scene))  # Blender plays it from its start
     top = strips.CHANNELS
     sound = versions.strips(editor).new_sound(

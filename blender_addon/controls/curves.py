@@ -1,39 +1,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A performance as F-curves on one Empty, and back.
+"""A performance on one Empty, to be edited by hand, and back.
 
-The Empty has a custom property for each control, and the head's pose as its transform: one key a
-frame, none in gaps. The dense rest stays in the performance's file, which the Empty names. Reading
-back compares with that file: what was not edited keeps its bits.
+The Empty has a custom property for each control, and the head's pose as its transform. What the
+artist keys is an offset over the take (see `layer`); each control can be made stronger and smoother
+as a whole. The dense rest stays in the performance's file, which the Empty names. Reading back
+compares with that file: what was not edited keeps its bits.
+
+Empties of an earlier Likeness hold the take itself, a key a frame. They are read as before.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import versions
 from ..errors import InputError
 from ..storage import folders
-from ..storage.canonical import EYE_DISTANCE, Face
+from ..storage.canonical import Face
 from ..storage.recordings import Performance, load_performance, save_performance
-from .head_pose import Stage, from_eulers, moved_on_stage, stage_of, to_eulers, to_stage
+from . import layer
+from .channels import (
+    Values,
+    channels,
+    edited,
+    frames_of,
+    path_of,
+    shaped,
+    stage_for,
+    touched,
+    values_of,
+)
+from .head_pose import Stage
 
 SOURCE = "likeness_performance"  # custom properties of the Empty
+TAKE = "likeness_take"
 _KEPT = "likeness_kept"  # the curves' shape when they were loaded or kept last
 _DIGEST = "likeness_digest"
 _START = "likeness_start"
 _PACE = "likeness_pace"
-_POSE = (("location", 3), ("rotation_euler", 3), ("scale", 3))
-# A value read back counts as edited from here on: single precision and the way through angles
-# cost less, and it is far below what a picture shows (metres, radians, shares of a control).
-_TOUCHED = 2e-6
-_BEZIER, _AUTO_CLAMPED = 2, 4  # Blender's numbers of its enums, for foreach_set
+_SMOOTHEST = 0.25  # seconds, the Gaussian of a smoothing of 1
 _DRAWN_SIZE = 0.18  # metres
 
 
@@ -43,8 +56,8 @@ class _Loaded:
 
     performance: Performance
     stage: Stage
-    values: NDArray[np.float64]
-    expected: NDArray[np.float64]
+    values: Values
+    expected: Values
 
 
 def load_curves(
@@ -71,15 +84,10 @@ def load_curves(
     empty[SOURCE], empty[_DIGEST] = folders.stored(path), _digest(path)
     empty[_START], empty[_PACE] = float(start), float(pace)
     _add_properties(empty, performance, face)
-
-    keep = performance.valid
-    frames = _frames(performance, start, pace)[keep]
-    values = _values(performance, _stage(performance))[keep]
-    bag = versions.new_channelbag(empty, f"{empty.name} curves")
-    for (data_path, index, group), column in zip(
-        _channels(performance.names), values.T, strict=True
-    ):
-        _add_curve(bag, data_path, index, group, frames, column)
+    for each in performance.names:
+        shapings(empty).add().name = each  # type: ignore[attr-defined]
+    layer.begin(empty)
+    _show(empty, performance)
     empty[_KEPT] = _shape(empty)
     return empty
 
@@ -122,33 +130,69 @@ def span_of(empty: bpy.types.Object) -> tuple[float, float]:
     return float(empty[_START]), float(empty[_PACE])
 
 
+def shapings(empty: bpy.types.Object) -> Sequence[Any]:
+    """Amplitude and smoothing of each control (`LikenessControl`); none of an earlier Likeness."""
+    return empty.likeness_controls  # type: ignore[attr-defined]
+
+
+def is_shaped(control: Any) -> bool:
+    """Is a control to be otherwise than as acted?"""
+    return bool(control.amplitude != 1 or control.smoothing > 0)
+
+
+def show_shaped(empty: bpy.types.Object, name: str) -> None:
+    """Let the Empty play a control as strong and smooth as it was chosen to be."""
+    try:
+        performance = _remembered(*_stamp(source_of(empty)))
+    except InputError:
+        return  # Keep Edits says it
+    if name in performance.names and layer.is_layered(empty):
+        column = _shaped_controls(empty, performance)[performance.valid]
+        layer.show_channel(empty, path_of(name), column[:, performance.names.index(name)])
+
+
 def edited_frames(empty: bpy.types.Object) -> list[int]:
     """The zero-based frames of the performance that the artist's curves change, in order.
 
     Raises InputError when the performance's file is gone or another one by now.
     """
     loaded = _loaded(empty)
-    return np.flatnonzero(_touched(loaded).any(axis=1)).tolist()
+    return np.flatnonzero(touched(loaded.values, loaded.expected).any(axis=1)).tolist()
 
 
 def save_curves(empty: bpy.types.Object, path: Path) -> list[int]:
     """Write the performance with the curves as they are now; returns the frames that were edited.
 
     All other frames, and in edited ones every number whose curve was left alone, are the source's,
-    bit for bit. `path` may be the source itself.
+    bit for bit. `path` may be the source itself where the curves hold the whole take.
     """
     loaded = _loaded(empty)
-    touched = _touched(loaded)
-    save_performance(_edited(loaded, touched), path)
+    settles = path.resolve() == source_of(empty).resolve()
+    if settles and layer.is_layered(empty):
+        raise InputError(f"{path}: this is what the offsets lie over; give another file")
+    save_performance(edited(loaded.performance, loaded.stage, loaded.values, loaded.expected), path)
+    if layer.is_layered(empty) and empty[_DIGEST] != _digest(source_of(empty)):
+        empty[_DIGEST] = _digest(source_of(empty))  # the take was updated: the offsets stay
+        _show(empty, loaded.performance)
     empty[_KEPT] = _shape(empty)
-    if path.resolve() == source_of(empty).resolve():
+    if settles:
         settle(empty, path)
-    return np.flatnonzero(touched.any(axis=1)).tolist()
+    return np.flatnonzero(touched(loaded.values, loaded.expected).any(axis=1)).tolist()
 
 
 def changed_since_kept(empty: bpy.types.Object) -> bool:
-    """Are the curves others than when they were loaded, or kept last? Quick enough for a panel."""
-    return empty.get(_KEPT, "") not in ("", _shape(empty))
+    """Are the curves others than when they were loaded, or kept last? Quick enough for a panel.
+
+    So are offsets whose take was updated since.
+    """
+    if empty.get(_KEPT, "") not in ("", _shape(empty)):
+        return True
+    if not layer.is_layered(empty) or not _has_edits(empty):
+        return False
+    try:
+        return bool(_remembered_digest(*_stamp(source_of(empty))) != empty[_DIGEST])
+    except InputError:
+        return False
 
 
 def settle(empty: bpy.types.Object, path: Path) -> None:
@@ -156,92 +200,68 @@ def settle(empty: bpy.types.Object, path: Path) -> None:
     empty[SOURCE], empty[_DIGEST] = folders.stored(path), _digest(path)
 
 
-def _edited(loaded: _Loaded, touched: NDArray[np.bool_]) -> Performance:
-    p, count = loaded.performance, len(loaded.performance.names)
-    controls = np.where(touched[:, :count], loaded.values[:, :count], p.controls)
-    place, turn, size = (slice(count + i, count + i + 3) for i in (0, 3, 6))
-    move = np.where(touched[:, place], loaded.values[:, place] - loaded.expected[:, place], 0)
-    moved = moved_on_stage(move, loaded.stage)
-    # Adding a zero would turn -0 into 0: only what moved is touched.
-    translation = np.where(moved != 0, p.translation + moved, p.translation)
-    turned = touched[:, turn].any(axis=1)
-    rotation = p.rotation.copy()
-    rotation[turned] = from_eulers(loaded.values[turned, turn])
-    sized = touched[:, size].any(axis=1)
-    scale = p.scale.copy()
-    scale[sized] = (
-        loaded.values[sized, size].mean(axis=1) * EYE_DISTANCE / loaded.stage.metres_per_pixel
-    )
-    if (scale[p.valid] <= 0).any():
-        first = int(np.flatnonzero(p.valid & (scale <= 0))[0])
-        raise InputError(f"The head's scale is not above 0 at frame {first} of the performance")
-    return replace(
-        p,
-        controls=controls.astype(np.float32),
-        translation=translation,
-        rotation=rotation,
-        scale=scale,
-    )
+def value_at(empty: bpy.types.Object, name: str, frame: float) -> float:
+    """What a control is at Blender's frame, as acted, shaped and edited; in a gap 0."""
+    loaded = _loaded(empty)
+    start, pace = span_of(empty)
+    index = min(max(round((frame - start) / pace), 0), len(loaded.performance) - 1)
+    value = loaded.values[index, loaded.performance.names.index(name)]
+    return float(value) if np.isfinite(value) else 0.0
+
+
+def _show(empty: bpy.types.Object, performance: Performance) -> None:
+    """Let the Empty play the performance below the artist's offsets."""
+    keep = performance.valid
+    values = values_of(performance, stage_for(performance))
+    values[:, : len(performance.names)] = _shaped_controls(empty, performance)
+    frames = frames_of(performance, *span_of(empty))
+    layer.show_take(empty, performance.names, frames[keep], values[keep])
+
+
+def _shaped_controls(empty: bpy.types.Object, performance: Performance) -> Values:
+    """The performance's controls as strong and as smooth as the Empty's list says, (F, C)."""
+    found = performance.controls.astype(np.float64)
+    for control in shapings(empty):
+        if is_shaped(control) and control.name in performance.names:
+            column = performance.names.index(control.name)
+            sigma = control.smoothing * _SMOOTHEST * float(performance.rate)
+            found[:, column] = shaped(found[:, column], control.amplitude, sigma)
+    return found
 
 
 def _loaded(empty: bpy.types.Object) -> _Loaded:
-    path = source_of(empty)
+    path, layered = source_of(empty), layer.is_layered(empty)
     performance = load_performance(path)
-    if _digest(path) != empty[_DIGEST]:
+    if not layered and _digest(path) != empty[_DIGEST]:
         raise InputError(
             f"{path}: this file is another one than the curves were loaded from; load them again"
         )
-    stage = _stage(performance)
-    start, pace = span_of(empty)
+    stage = stage_for(performance)
+    frames = frames_of(performance, *span_of(empty)).astype(np.float32).astype(np.float64)
+    if layered:
+        expected = values_of(performance, stage)
+        values = expected + layer.offsets(empty, performance.names, frames)
+        count = len(performance.names)
+        values[:, :count] += _shaped_controls(empty, performance) - expected[:, :count]
+        return _Loaded(performance, stage, values, expected)
     # What the keys hold is in single precision, their frames too.
-    expected = _values(performance, stage).astype(np.float32).astype(np.float64)
+    expected = values_of(performance, stage).astype(np.float32).astype(np.float64)
     values = expected.copy()
     bag = versions.channelbag(empty)
     keep = np.flatnonzero(performance.valid)
-    frames = _frames(performance, start, pace)[keep].astype(np.float32).tolist()
-    for column, (data_path, index, _) in enumerate(_channels(performance.names)):
+    for column, (data_path, index, _) in enumerate(channels(performance.names)):
         curve = bag.fcurves.find(data_path, index=index) if bag is not None else None
         if curve is not None and not curve.mute:
-            values[keep, column] = [curve.evaluate(frame) for frame in frames]
+            values[keep, column] = [curve.evaluate(frame) for frame in frames[keep].tolist()]
         else:  # without its curve a control stands still
             values[keep, column] = _standing(empty, data_path, index)
     return _Loaded(performance, stage, values, expected)
-
-
-def _touched(loaded: _Loaded) -> NDArray[np.bool_]:
-    allowed = _TOUCHED * np.maximum(1, np.abs(loaded.expected))
-    with np.errstate(invalid="ignore"):
-        touched = np.abs(loaded.values - loaded.expected) > allowed
-    return np.asarray(touched & loaded.performance.valid[:, None])
 
 
 def _standing(empty: bpy.types.Object, data_path: str, index: int) -> float:
     if data_path.startswith("["):
         return float(empty.get(data_path[2:-2], 0.0))
     return float(getattr(empty, data_path)[index])
-
-
-def _stage(performance: Performance) -> Stage:
-    return stage_of(performance.size, performance.scale[performance.valid])
-
-
-def _frames(performance: Performance, start: float, pace: float) -> NDArray[np.float64]:
-    return np.asarray(start + np.arange(len(performance)) * pace, np.float64)
-
-
-def _values(performance: Performance, stage: Stage) -> NDArray[np.float64]:
-    """What the curves hold, (F, C + 9): controls, location, XYZ angles, scale; NaN in gaps."""
-    p = performance
-    size = p.scale * stage.metres_per_pixel / EYE_DISTANCE
-    angles = np.full((len(p), 3), np.nan)
-    angles[p.valid] = to_eulers(p.rotation[p.valid])
-    return np.column_stack([p.controls, to_stage(p.translation, stage), angles, size, size, size])
-
-
-def _channels(names: tuple[str, ...]) -> list[tuple[str, int, str]]:
-    """Data path, index and group of each curve, in the order of `_values`."""
-    controls = [(f'["{name}"]', 0, "Controls") for name in names]
-    return controls + [(path, i, "Head") for path, count in _POSE for i in range(count)]
 
 
 def _add_properties(empty: bpy.types.Object, performance: Performance, face: Face | None) -> None:
@@ -255,49 +275,49 @@ def _add_properties(empty: bpy.types.Object, performance: Performance, face: Fac
         limits: Any = empty.id_properties_ui(name)  # type: ignore[func-returns-value]
         limits.update(min=-2.0, max=2.0, soft_min=float(low), soft_max=float(high), default=0.0)
         # Otherwise a library override of the character could not be animated.
-        empty.property_overridable_library_set(f'["{name}"]', True)
+        empty.property_overridable_library_set(path_of(name), True)
 
 
-def _add_curve(
-    bag: bpy.types.ActionChannelbag,
-    data_path: str,
-    index: int,
-    group: str,
-    frames: NDArray[np.float64],
-    values: NDArray[np.float64],
-) -> None:
-    curve = bag.fcurves.new(data_path, index=index)
-    curve.group = bag.groups.get(group) or bag.groups.new(group)
-    points, count = curve.keyframe_points, len(frames)
-    points.add(count)
-    points.foreach_set("co", np.column_stack([frames, values]).astype(np.float32).ravel())
-    # Keys that are added in bulk have free handles at the origin.
-    for name, number in (
-        ("interpolation", _BEZIER),
-        ("handle_left_type", _AUTO_CLAMPED),
-        ("handle_right_type", _AUTO_CLAMPED),
-    ):
-        points.foreach_set(name, np.full(count, number, np.int32))
-    # New keys are selected: a first G would move all of them.
-    for name in ("select_control_point", "select_left_handle", "select_right_handle"):
-        points.foreach_set(name, np.zeros(count, np.bool_))
-    curve.select = False
-    curve.update()
+def _has_edits(empty: bpy.types.Object) -> bool:
+    bag = versions.channelbag(empty)
+    keyed = bag is not None and any(not curve.is_empty for curve in bag.fcurves)
+    return keyed or any(is_shaped(control) for control in shapings(empty))
 
 
 def _shape(empty: bpy.types.Object) -> str:
-    """A hash over all that the curves hold."""
-    bag, digest = versions.channelbag(empty), hashlib.sha256()
-    for curve in bag.fcurves if bag is not None else ():
-        places = np.empty(2 * len(curve.keyframe_points), np.float32)
-        curve.keyframe_points.foreach_get("co", places)
-        about = f"{curve.data_path} {curve.array_index} {curve.mute} {len(curve.modifiers)} "
-        digest.update(about.encode() + places.tobytes())
-    return digest.hexdigest()
+    """All that the artist chose, to be compared."""
+    chosen = [
+        f" {each.name} {each.amplitude:.4f} {each.smoothing:.4f}"
+        for each in shapings(empty)
+        if is_shaped(each)
+    ]
+    return layer.shape(empty) + "".join(chosen)
+
+
+def _stamp(path: Path) -> tuple[Path, int, int]:
+    try:
+        about = path.stat()
+    except OSError:
+        raise _gone(path) from None
+    return path, about.st_mtime_ns, about.st_size
+
+
+@lru_cache(maxsize=2)
+def _remembered(path: Path, _changed: int, _size: int) -> Performance:
+    return load_performance(path)
+
+
+@lru_cache(maxsize=32)
+def _remembered_digest(path: Path, _changed: int, _size: int) -> str:
+    return _digest(path)
 
 
 def _digest(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
-        raise InputError(f"{path}: there is no such performance; choose it again") from None
+        raise _gone(path) from None
+
+
+def _gone(path: Path) -> InputError:
+    return InputError(f"{path}: there is no such performance; choose it again")

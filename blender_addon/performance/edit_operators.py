@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
-from bpy.props import StringProperty
+from bpy.props import EnumProperty, StringProperty
 
 from .. import registration, versions
+from ..controls.presets import BACK, PRESETS
 from ..properties import active_take
 from ..worker.operator_parts import UNDO, attempt
 from . import edits, takes
 
+_BACK = "Key all that was edited to nothing at the playhead: the take goes on there as it is"
+
 
 class LIKENESS_OT_take_curves(bpy.types.Operator):
-    """Show the take's controls and head pose as curves of an Empty, in the Graph Editor"""
+    """Put the take on an Empty, to be edited by a few keys over it: what you key is added to it"""
 
     bl_idname = "likeness.take_curves"
     bl_label = "Edit as Curves"
@@ -22,6 +27,29 @@ class LIKENESS_OT_take_curves(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         return attempt(self, edits.load_curves, context, scene)
+
+
+class LIKENESS_OT_take_preset(bpy.types.Operator):
+    """Add this to the take at the playhead, as a few keys over it"""
+
+    bl_idname = "likeness.take_preset"
+    bl_label = "Add at Playhead"
+    bl_options = UNDO
+
+    preset: EnumProperty(
+        name="Preset",
+        items=[(key, each.label, each.words) for key, each in PRESETS.items()]
+        + [(BACK, "Back to the Take", _BACK)],
+    )
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: Any) -> str:
+        chosen = PRESETS.get(properties.preset)
+        return chosen.words if chosen is not None else _BACK
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = versions.sequencer_scene(context)
+        return attempt(self, edits.add_preset, context, scene, self.preset)
 
 
 class LIKENESS_OT_take_curves_keep(bpy.types.Operator):
@@ -84,7 +112,8 @@ class LIKENESS_OT_markers_remove(bpy.types.Operator):
 
 
 CLASSES = (
-    LIKENESS_OT_take_curves, LIKENESS_OT_take_curves_keep, LIKENESS_OT_curves_drop,
+    LIKENESS_OT_take_curves, LIKENESS_OT_take_preset, LIKENESS_OT_take_curves_keep,
+    LIKENESS_OT_curves_drop,
     LIKENESS_OT_take_markers, LIKENESS_OT_take_markers_apply, LIKENESS_OT_markers_remove,
 )  # fmt: skip
 

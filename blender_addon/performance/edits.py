@@ -8,10 +8,11 @@ from pathlib import Path
 
 import bpy
 
-from ..controls import curves
+from ..controls import curves, layer, presets
 from ..errors import InputError
 from ..overlay import geometry
-from ..properties import LikenessTake, active_take
+from ..properties import LikenessTake, active_take, pace_of
+from ..sequencer.timing import Timing
 from ..storage import folders, recordings
 from ..storage.canonical import read_face
 from . import markers, take_overlay, takes
@@ -27,9 +28,39 @@ def load_curves(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
     if (there := controls_of(scene, take)) is not None:
         _select(context, there)
         return f"{there.name}: its curves are there already, in the Graph Editor"
-    pace = 1 / takes.pace_of(scene, take)
+    pace = 1 / pace_of(scene, take)
     empty = show_curves(context, scene, path, f"{take.name} face", take.start, pace)
-    return f"{empty.name}: edit its curves in the Graph Editor, then Keep Edits"
+    empty[curves.TAKE] = take.uid
+    return f"{empty.name}: set a control below and press I over it, or add a blink, then Keep Edits"
+
+
+def add_preset(context: bpy.types.Context, scene: bpy.types.Scene, name: str) -> str:
+    """Add a blink, a smile, a nod or a viseme to the active take at the playhead."""
+    take = active_take(scene)
+    frame = scene.frame_current
+    timed = Timing(take.start, pace_of(scene, take), 0, take.frames - 1)
+    begin, end = timed.span()
+    if not begin <= frame < end:
+        raise InputError(
+            f"frame {frame} is outside of '{take.name}', which lies at {begin} to {end - 1}; "
+            "move the playhead"
+        )
+    empty = controls_of(scene, take)
+    if empty is None:
+        load_curves(context, scene)
+        empty = controls_of(scene, take)
+    assert empty is not None
+    if not layer.is_layered(empty):
+        raise InputError(
+            f"the curves of '{take.name}' are of an earlier Likeness, a key a frame: press Keep "
+            "Edits, delete its Empty, and press Edit as Curves again"
+        )
+    if name == presets.BACK:
+        presets.back_to_take(empty, frame)
+        return f"frame {frame} is as in the take"
+    presets.add(empty, name, frame, float(takes.rate_of(scene)))
+    empty.update_tag()
+    return f"{presets.PRESETS[name].label} at frame {frame}; Synthesize uses it"
 
 
 def show_curves(
@@ -86,10 +117,15 @@ def keep_what_is_seen(scene: bpy.types.Scene, take: LikenessTake) -> bool:
 def controls_of(scene: bpy.types.Scene, take: LikenessTake) -> bpy.types.Object | None:
     """The Empty that carries the take's curves, or None."""
     own = {folders.absolute(path) for path in (take.performance, take.edited) if path}
-    for empty in curves.control_empties(scene):
-        if curves.source_of(empty).absolute() in own:
-            return empty
-    return None
+    found = curves.control_empties(scene)
+    known = [empty for empty in found if empty.get(curves.TAKE) == take.uid]
+    # Empties of an earlier Likeness do not name their take.
+    known += [
+        empty
+        for empty in found
+        if empty.get(curves.TAKE) is None and curves.source_of(empty).absolute() in own
+    ]
+    return known[0] if known else None
 
 
 def add_markers(scene: bpy.types.Scene) -> str:

@@ -7,9 +7,11 @@ The panels show it beside a button that is switched off, so that nobody has to p
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
-from ..properties import LikenessTake, settings
+from ..properties import LikenessTake, pace_of, settings
 from ..sequencer.strips import active_strip
 from ..sequencer.timing import Timing
 from . import takes
@@ -19,8 +21,11 @@ def for_capture(scene: bpy.types.Scene) -> str:
     """Why footage cannot be captured from the source that is chosen."""
     chosen = settings(scene)
     if chosen.source == "STRIP":
-        strip = active_strip(scene)
-        return "" if strip is not None and strip.type == "MOVIE" else "Select the actor's strip"
+        strip: Any = active_strip(scene)
+        moves = strip is not None and (
+            strip.type == "MOVIE" or (strip.type == "IMAGE" and len(strip.elements) > 1)
+        )
+        return "" if moves else "Select the actor's strip"
     return "Choose a clip" if chosen.source == "CLIP" and chosen.clip is None else ""
 
 
@@ -30,13 +35,7 @@ def for_take(take: LikenessTake) -> str:
 
 
 def found_neutral(scene: bpy.types.Scene, take: LikenessTake) -> str:
-    """The neutral frame that was found: as the take counts, and where that is on the timeline."""
+    """Where the neutral frame that was found lies on the timeline."""
     found = take.neutral_found
-    due = Timing(take.start, takes.pace_of(scene, take), found, found)
-    return f"Found: {found} (timeline {due.span()[0]})"
-
-
-def used_frames(scene: bpy.types.Scene, take: LikenessTake) -> str:
-    """Where the take's in and out lie on the timeline."""
-    begin, end = takes.timing_of(scene, take).span()
-    return f"In and out: timeline {begin} to {end - 1}"
+    due = Timing(take.start, pace_of(scene, take), found, found)
+    return f"Found: frame {due.span()[0]}"

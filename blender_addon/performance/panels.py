@@ -14,7 +14,8 @@ from ..properties import LikenessTake, settings
 from ..puppet import operators as viewport_operators
 from ..puppet import puppet
 from ..worker import status
-from . import edits, hints, imports, takes
+from . import hints, imports, takes
+from .edit_panel import TakePanel
 
 
 class LIKENESS_UL_takes(bpy.types.UIList):
@@ -62,20 +63,9 @@ class LIKENESS_PT_performance(StepPanel):
         status.draw_jobs(layout, context, (takes.CAPTURE, imports.KIND, takes.CLEAN))
 
 
-class TakePanel(StepPanel):
-    """Below the step, where there is a take."""
-
-    bl_parent_id = "LIKENESS_PT_performance"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        scene = versions.sequencer_scene(context)
-        return scene is not None and len(settings(scene).takes) > 0
-
-
 class LIKENESS_PT_clean(TakePanel):
     bl_label = "Trim and Clean"
+    bl_order = 0
 
     def draw(self, context: bpy.types.Context) -> None:
         scene = versions.sequencer_scene(context)
@@ -86,13 +76,11 @@ class LIKENESS_PT_clean(TakePanel):
         column.prop(take, "start")
         if take.strip_pace > 0:
             column.prop(take, "real_time")
-        for name, what in (("first", "IN"), ("last", "OUT")):
+        for name, what in (("in_frame", "IN"), ("out_frame", "OUT")):
             _draw_frame(column, take, name, what)
-        if take.frames:
-            column.label(text=hints.used_frames(scene, take))
         column.prop(take, "find_neutral")
         if take.neutral >= 0:
-            _draw_frame(column, take, "neutral", "NEUTRAL")
+            _draw_frame(column, take, "neutral_frame", "NEUTRAL")
         elif take.neutral_found >= 0:
             column.label(text=hints.found_neutral(scene, take), icon="CHECKMARK")
         column.separator()
@@ -104,33 +92,10 @@ class LIKENESS_PT_clean(TakePanel):
         self.layout.operator("likeness.take_update", icon="FILE_REFRESH")
 
 
-class LIKENESS_PT_edit(TakePanel):
-    bl_label = "Edit by Hand"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout, scene = self.layout, versions.sequencer_scene(context)
-        chosen = settings(scene)
-        take = active_of(chosen.takes, chosen.take_index)
-        row = layout.row(align=True)
-        row.operator("likeness.take_curves", icon="GRAPH")
-        keep = row.row(align=True)
-        keep.enabled = edits.controls_of(scene, take) is not None
-        keep.operator("likeness.take_curves_keep", icon="CHECKMARK")
-        if take.edited:
-            row = layout.row()
-            row.label(text="Edited curves are used", icon="FCURVE")
-            row.operator("likeness.curves_drop", text="", icon="X")
-        if take.source:
-            row = layout.row(align=True)
-            row.operator("likeness.take_markers", icon="TRACKER")
-            apply = row.row(align=True)
-            apply.enabled = edits.has_markers(take)
-            apply.operator("likeness.take_markers_apply", icon="CHECKMARK")
-
-
 class LIKENESS_PT_viewport(StepPanel):
     bl_label = "From the 3D Scene"
     bl_parent_id = "LIKENESS_PT_performance"
+    bl_order = 2
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -153,6 +118,7 @@ class LIKENESS_PT_viewport(StepPanel):
 class LIKENESS_PT_overlay(StepPanel):
     bl_label = "Overlay"
     bl_parent_id = "LIKENESS_PT_performance"
+    bl_order = 3
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -177,8 +143,8 @@ def _take_words(scene: bpy.types.Scene, take: LikenessTake) -> str:
 
 
 CLASSES = (
-    LIKENESS_UL_takes, LIKENESS_PT_performance, LIKENESS_PT_clean, LIKENESS_PT_edit,
-    LIKENESS_PT_viewport, LIKENESS_PT_overlay,
+    LIKENESS_UL_takes, LIKENESS_PT_performance, LIKENESS_PT_clean, LIKENESS_PT_viewport,
+    LIKENESS_PT_overlay,
 )  # fmt: skip
 
 

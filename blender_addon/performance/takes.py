@@ -14,7 +14,15 @@ import bpy
 from .. import versions
 from ..errors import InputError
 from ..overlay.strips import size_of
-from ..properties import LikenessTake, active_take, find_take, new_uid, scene_of, settings
+from ..properties import (
+    LikenessTake,
+    active_take,
+    find_take,
+    new_uid,
+    pace_of,
+    scene_of,
+    settings,
+)
 from ..sequencer import head_strip, timing
 from ..sequencer.timing import Timing
 from ..storage import folders, recordings
@@ -273,7 +281,7 @@ def apply_clean(
     take = find_take(ticket.notes["take"])
     take.performance = folders.stored(Path(ticket.request["out"]))
     take.cleaned = ticket.notes.get("cleaning", "")
-    aside = "; the edited curves were set aside" if take.edited else ""
+    aside = "; its edited curves are not in it yet" if take.edited else ""
     take.edited = ""
     take.gaps, take.filled = int(result["gaps"]), int(result["filled"])
     used = [int(frame) for frame in result.get("neutral") or ()]
@@ -333,14 +341,6 @@ def timing_of(scene: bpy.types.Scene, take: LikenessTake) -> Timing:
         raise InputError(f"the take '{take.name}' has no frames yet; capture it again")
     last = min(take.last, take.frames - 1)
     return Timing(take.start, pace_of(scene, take), min(take.first, last), last)
-
-
-def pace_of(scene: bpy.types.Scene, take: LikenessTake) -> float:
-    """The take's frames in one frame of the timeline: in real time where it has no other pace."""
-    if take.pace > 0:
-        return float(take.pace)
-    own = Fraction(take.rate[0] or 1, max(1, take.rate[1]))
-    return float(own / rate_of(scene))
 
 
 def rate_of(scene: bpy.types.Scene) -> Fraction:

@@ -23,7 +23,7 @@ from blender_addon.performance import takes
 from blender_addon.sequencer import head_strip, output, placement
 from blender_addon.storage import recordings
 from tests.blender import material
-from tests.blender.shoot import Shoot, absolute, head_of, ops, refused, reopened
+from tests.blender.shoot import Shoot, absolute, head_of, key_alone, ops, refused, reopened
 from tests.blender.stage import stage
 from tests.blender.windowed import press
 from tests.movies import read_clip, write_movie
@@ -99,8 +99,7 @@ def test_a_take_is_drawn_over_its_strip_and_clip(shoot: Shoot) -> None:
     ops.take_curves()
     empty = bpy.data.objects["actor face"]
     scene.frame_set(15)
-    empty["jaw_open"] = 1.0
-    empty.keyframe_insert('["jaw_open"]', frame=15)
+    key_alone(empty, "jaw_open", 1.0, 15)
     ops.take_curves_keep()
     assert [each[3] for each in _drawn(scene)[1:]] == [EDITED, EDITED]
     ops.curves_drop()

@@ -14,7 +14,7 @@ import pytest
 from blender_addon import versions
 from blender_addon.performance import edits
 from tests.blender.file_state import state
-from tests.blender.shoot import Shoot, ops, reopened, said
+from tests.blender.shoot import Shoot, key_alone, ops, reopened, said
 from tests.blender.windowed import press
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
@@ -74,8 +74,7 @@ def _steps(second: Path) -> list[Step]:
 
     def key_and_keep() -> None:
         empty = edits.controls_of(scene(), take())
-        empty["jaw_open"] = 1.0
-        empty.keyframe_insert('["jaw_open"]', frame=15)
+        key_alone(empty, "jaw_open", 1.0, 15)
         press(ops.take_curves_keep)
 
     def move_and_apply() -> None:
@@ -108,6 +107,7 @@ def _steps(second: Path) -> list[Step]:
         ("neutral", partial(at, 16, "NEUTRAL")),
         ("update", partial(press, ops.take_update)),
         ("curves", partial(press, ops.take_curves)),
+        ("blink", partial(press, ops.take_preset, preset="BLINK")),
         ("keep", key_and_keep),
         ("drop", partial(press, ops.curves_drop)),
         ("markers", partial(press, ops.take_markers)),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
-from blender_addon.controls import curves
+from blender_addon.controls import curves, presets
+from blender_addon.controls.channels import channels, stage_for, values_of
 from blender_addon.controls.head_pose import from_eulers, rotation_vectors, to_eulers
 from blender_addon.errors import InputError
 from blender_addon.performance import edits
@@ -47,100 +50,215 @@ def changed(one: Performance, two: Performance) -> dict[str, list[int]]:
     return found
 
 
-def test_edited_keys_change_their_frames_alone(scene: Any, take: Path, tmp_path: Path) -> None:
-    """Loaded, edited by hand, saved, opened again, and saved once more."""
+EDITS = (
+    ('["jaw_open"]', 0, 4, 0.25),
+    ("location", 2, 16, 0.01),
+    ("rotation_euler", 2, 24, 0.1),
+    ("scale", 0, 8, 0.1),
+    ("scale", 1, 8, 0.1),
+    ("scale", 2, 8, 0.1),
+)
+EDITED = {"controls": [4], "translation": [16], "scale": [8], "rotation": [24]}
+
+
+def test_a_few_offsets_change_their_frames_alone(scene: Any, take: Path, tmp_path: Path) -> None:
+    """Over a take without a key: keyed by hand, saved, opened again, and kept."""
     untouched, out = tmp_path / "same.performance.npz", tmp_path / "new.performance.npz"
-    beside = tmp_path / "take é.edited.performance.npz"
     empty = edits.show_curves(bpy.context, scene, take, "take", start=101, pace=1.25)
-    # The Graph Editor shows what is selected, and a drag moves the keys that are.
     assert empty.select_get() and bpy.context.view_layer.objects.active == empty
-    assert not any(key.select_control_point for key in _keys(empty))
-    assert curves.edited_frames(empty) == []
+    assert not versions.channelbag(empty).fcurves
+    assert curves.edited_frames(empty) == [] and not curves.changed_since_kept(empty)
     curves.save_curves(empty, untouched)
     source = load_performance(take)
     assert changed(source, load_performance(untouched)) == {}
-    assert len(versions.channelbag(empty).fcurves) == len(CONTROL_NAMES) + 9
-    assert len(_keys(empty)) == FRAMES - len(GAP)
     for name, lowest in (("gaze_x", -1), ("jaw_open", 0)):
         limits = _limits(empty, name)
         assert (limits["soft_min"], limits["soft_max"]) == (lowest, 1)
 
-    # The gap has no keys: key 20 is frame 23.
-    for data_path, index, key, step in (
-        ('["jaw_open"]', 0, 4, 0.25),
-        ("location", 2, 6, 0.01),
-        ("rotation_euler", 2, 20, 0.1),
-        ("scale", 0, 8, 0.1),
-        ("scale", 1, 8, 0.1),
-        ("scale", 2, 8, 0.1),
-    ):
+    # The Empty plays the take; a value that is keyed there, by I over it, becomes an offset.
+    jaw = CONTROL_NAMES.index("jaw_open")
+    scene.frame_set(106)
+    assert empty["jaw_open"] == pytest.approx(source.controls[4, jaw], abs=1e-5)
+    for data_path, index, frame, step in EDITS:
+        at, place = round(101 + 1.25 * frame), data_path.startswith("[")
+        scene.frame_set(at)
+        if place:
+            empty["jaw_open"] += step
+        else:
+            getattr(empty, data_path)[index] += step
+        empty.keyframe_insert(data_path, index=-1 if place else index, frame=at)
+        # Nothing before it and after it: the neighbouring frames of the take lie 1.25 away.
         curve = versions.channelbag(empty).fcurves.find(data_path, index=index)
-        curve.keyframe_points[key].co.y += step
+        assert [round(key.co[1], 5) for key in curve.keyframe_points] == [step]
+        for beside in (at - 1, at + 1):
+            curve.keyframe_points.insert(beside, 0)
+        curve.update()
+    assert curves.changed_since_kept(empty)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    reopened()
+    empty = bpy.data.objects["take"]
+    assert curves.edited_frames(empty) == [4, 8, 16, 24]
+    assert curves.save_curves(empty, out) == [4, 8, 16, 24]
+    assert not curves.changed_since_kept(empty)
+    _assert_edited(source, load_performance(out))
+    with pytest.raises(InputError, match="give another file"):
+        curves.save_curves(empty, take)
+
+    # Another track would be seen, and not be in what is kept.
+    empty.animation_data.nla_tracks.new().strips.new("own", 1, empty.animation_data.action)
+    with pytest.raises(InputError, match="not a part of its take"):
+        curves.edited_frames(empty)
+
+
+def test_amplitude_and_smoothing_are_seen_and_kept(scene: Any, take: Path, tmp_path: Path) -> None:
+    empty, source = edits.show_curves(bpy.context, scene, take, "take"), load_performance(take)
+    jaw, brow = (CONTROL_NAMES.index(name) for name in ("jaw_open", "brow_up_left"))
+    chosen = {each.name: each for each in curves.shapings(empty)}
+    chosen["jaw_open"].amplitude, chosen["brow_up_left"].smoothing = 0.5, 0.4
+    assert curves.changed_since_kept(empty)
+    scene.frame_set(6)
+    assert empty["jaw_open"] == pytest.approx(0.5 * source.controls[5, jaw], abs=1e-5)
+    out = tmp_path / "new.performance.npz"
+    curves.save_curves(empty, out)
+    new, valid = load_performance(out), source.valid
+    assert set(changed(source, new)) == {"controls"}
+    assert new.controls[valid, jaw] == pytest.approx(0.5 * source.controls[valid, jaw], abs=1e-6)
+    rough, smooth = (np.abs(np.diff(p.controls[:10, brow], 2)).sum() for p in (source, new))
+    assert smooth < 0.6 * rough
+    others = [k for k in range(len(CONTROL_NAMES)) if k not in (jaw, brow)]
+    assert (new.controls[valid][:, others] == source.controls[valid][:, others]).all()
+
+
+def test_presets_are_a_few_keys_over_the_take(scene: Any, take: Path, tmp_path: Path) -> None:
+    source = load_performance(take)
+    lid, jaw = (CONTROL_NAMES.index(name) for name in ("blink_left", "jaw_open"))
+    out = tmp_path / "new.performance.npz"
+    for name in presets.PRESETS:
+        empty = edits.show_curves(bpy.context, scene, take, name)
+        presets.add(empty, name, 19, 24)
+        found = curves.save_curves(empty, out)
+        new = load_performance(out)
+        keys = [curve.keyframe_points for curve in versions.channelbag(empty).fcurves]
+        assert 18 in found and 1 <= len(keys) <= 6 and all(len(each) == 4 for each in keys), name
+        if name == "BLINK":
+            assert new.controls[18, lid] == pytest.approx(1, abs=1e-4) and 4 <= len(found) <= 8
+        elif name == "NOD":
+            assert set(changed(source, new)) == {"rotation"}
+            turn = to_matrices(new.rotation[[18]])[0] @ to_matrices(source.rotation[[18]])[0].T
+            forward = turn @ [0, 0, -1]  # where the face looks, y down in the picture
+            assert forward[1] > 0.1
+        elif name == "AH":
+            assert new.controls[18, jaw] == pytest.approx(0.7, abs=1e-4)
+        # Twice at the same place is once: the lids are closed already.
+        if name in ("BLINK", "AH"):
+            presets.add(empty, name, 19, 24)
+            curves.save_curves(empty, out)
+            assert np.allclose(load_performance(out).controls[18], new.controls[18], atol=1e-3)
+            presets.back_to_take(empty, 18)
+            curves.save_curves(empty, out)
+            assert np.allclose(load_performance(out).controls[17], source.controls[17], atol=1e-5)
+
+
+def test_offsets_lie_over_a_take_that_was_updated(scene: Any, take: Path, tmp_path: Path) -> None:
+    empty, source = edits.show_curves(bpy.context, scene, take, "take"), load_performance(take)
+    out, lid = tmp_path / "new.performance.npz", CONTROL_NAMES.index("blink_right")
+    presets.add(empty, "BLINK", 19, 24)
+    curves.save_curves(empty, out)
+    assert not curves.changed_since_kept(empty)
+    cleaner = replace(source, controls=(source.controls * 0.5).astype(np.float32))
+    save_performance(cleaner, take)
+    assert curves.changed_since_kept(empty)
+    found = curves.save_curves(empty, out)
+    new = load_performance(out)
+    before = new.controls[18, lid] - cleaner.controls[18, lid]
+    assert before == pytest.approx(1 - source.controls[18, lid], abs=1e-4)
+    assert changed(cleaner, new) == {"controls": found}
+    scene.frame_set(2)
+    assert empty["jaw_open"] == pytest.approx(
+        cleaner.controls[1, CONTROL_NAMES.index("jaw_open")], abs=1e-5
+    )
+
+
+def test_an_empty_of_an_earlier_likeness_is_read_as_it_was(
+    scene: Any, take: Path, tmp_path: Path
+) -> None:
+    """It holds the take itself, a key a frame: edited by hand, saved, opened again, and kept."""
+    out, beside = tmp_path / "new.performance.npz", tmp_path / "beside.performance.npz"
+    empty, source = _dense(scene, take, start=101, pace=1.25), load_performance(take)
+    assert curves.edited_frames(empty) == []
+    for data_path, index, frame, step in EDITS:
+        curve = versions.channelbag(empty).fcurves.find(data_path, index=index)
+        # The gap has no keys: frame 24 is key 21.
+        curve.keyframe_points[frame - len(GAP) * (frame > GAP[0])].co.y += step
         curve.update()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     reopened()
-    assert curves.edited_frames(bpy.data.objects["take"]) == [4, 6, 8, 23]
+    empty = bpy.data.objects["dense"]
     for path in (out, beside):
-        curves.save_curves(bpy.data.objects["take"], path)
-    new = load_performance(out)
-    assert changed(source, new) == {
-        "controls": [4],
-        "translation": [6],
-        "scale": [8],
-        "rotation": [23],
-    }
-    assert changed(new, load_performance(beside)) == {}
+        assert curves.save_curves(empty, path) == [4, 8, 16, 24]
+    _assert_edited(source, load_performance(out))
+    assert changed(load_performance(out), load_performance(beside)) == {}
 
-    jaw = CONTROL_NAMES.index("jaw_open")
-    assert new.controls[4, jaw] == pytest.approx(source.controls[4, jaw] + 0.25, abs=1e-6)
-    # A centimetre up is that much of the eyes' distance of 63 mm, at the usual scale.
-    pixels = 0.01 / 0.063 * float(np.median(source.scale[source.valid]))
-    move = new.translation[6] - source.translation[6]
-    assert move == pytest.approx([0, -pixels, 0], abs=1e-3)
-    assert new.scale[8] / source.scale[8] == pytest.approx(1.1, abs=0.01)
-    turn = to_matrices(new.rotation[[23]])[0] @ to_matrices(source.rotation[[23]])[0].T
-    assert np.arccos((np.trace(turn) - 1) / 2) == pytest.approx(0.1, abs=1e-4)
-    # Up in Blender and in the picture's y: to the person's left is to the right of the picture.
-    points = compose(new).points[23] - compose(source).points[23]
-    assert points[4, 0] > 0.5
+    # Saved over its own source it settles; another file in the source's place is refused.
+    assert curves.save_curves(empty, take) == [4, 8, 16, 24]
+    assert curves.save_curves(empty, take) == []
+    take.write_bytes(take.read_bytes() + b" ")
+    with pytest.raises(InputError, match="load them again"):
+        curves.save_curves(empty, out)
+
+
+def test_what_is_not_there_is_said(scene: Any, take: Path, tmp_path: Path) -> None:
+    empty, out = curves.load_curves(scene, take, "again"), tmp_path / "new.performance.npz"
+    take.unlink()
+    with pytest.raises(InputError, match="no such"):
+        curves.save_curves(empty, out)
+    with pytest.raises(InputError, match="nobody"):
+        curves.find_controls(scene, "nobody")
+    with pytest.raises(InputError, match="no such performance"):
+        curves.load_curves(scene, take)
+    assert not out.exists()
 
 
 def _limits(empty: Any, name: str) -> Any:
     return empty.id_properties_ui(name).as_dict()
 
 
-def _keys(empty: Any) -> Any:
-    return versions.channelbag(empty).fcurves.find("location", index=0).keyframe_points
+def _assert_edited(source: Performance, new: Performance) -> None:
+    """EDITS, and nothing else."""
+    assert changed(source, new) == EDITED
+    jaw = CONTROL_NAMES.index("jaw_open")
+    assert new.controls[4, jaw] == pytest.approx(source.controls[4, jaw] + 0.25, abs=1e-5)
+    # A centimetre up is that much of the eyes' distance of 63 mm, at the usual scale.
+    pixels = 0.01 / 0.063 * float(np.median(source.scale[source.valid]))
+    move = new.translation[16] - source.translation[16]
+    assert move == pytest.approx([0, -pixels, 0], abs=1e-3)
+    assert new.scale[8] / source.scale[8] == pytest.approx(1.1, abs=0.01)
+    turn = to_matrices(new.rotation[[24]])[0] @ to_matrices(source.rotation[[24]])[0].T
+    assert np.arccos((np.trace(turn) - 1) / 2) == pytest.approx(0.1, abs=1e-4)
+    # Up in Blender and in the picture's y: to the person's left is to the right of the picture.
+    points = compose(new).points[24] - compose(source).points[24]
+    assert points[4, 0] > 0.5
 
 
-def test_saving_over_the_source_settles_and_a_strange_source_is_refused(
-    scene: Any, take: Path, tmp_path: Path
-) -> None:
-    empty = curves.load_curves(scene, take, "take")
-    curve = versions.channelbag(empty).fcurves.find("rotation_euler", index=2)
-    curve.keyframe_points[3].co.y += 0.1
-    curve.update()
-    assert curves.save_curves(empty, take) == [3]
-    bits = take.read_bytes()
-    assert curves.save_curves(empty, take) == []
-    settled = recordings.load_performance(take)
-    take.write_bytes(bits)
-    assert recordings.load_performance(take).rotation.tobytes() == settled.rotation.tobytes()
-
-    again = curves.load_curves(scene, take, "again")
-    other, out = take.with_name("other.performance.npz"), tmp_path / "new.performance.npz"
-    recordings.save_performance(settled, other)
-    take.write_bytes(other.read_bytes() + b" ")
-    with pytest.raises(InputError, match="load them again"):
-        curves.save_curves(again, out)
-    take.unlink()
-    with pytest.raises(InputError, match="no such performance"):
-        curves.save_curves(again, out)
-    with pytest.raises(InputError, match="nobody"):
-        curves.find_controls(scene, "nobody")
-    with pytest.raises(InputError, match="no such performance"):
-        curves.load_curves(scene, take)
-    assert not out.exists()
+def _dense(scene: Any, take: Path, start: float, pace: float) -> Any:
+    """The Empty of a take as it was before there were offsets."""
+    performance = recordings.load_performance(take)
+    empty = bpy.data.objects.new("dense", None)
+    empty.rotation_mode = "XYZ"
+    scene.collection.objects.link(empty)
+    empty["likeness_performance"] = str(take)
+    empty["likeness_digest"] = hashlib.sha256(take.read_bytes()).hexdigest()
+    empty["likeness_start"], empty["likeness_pace"] = start, pace
+    for name in performance.names:
+        empty[name] = 0.0
+    bag = versions.new_channelbag(empty, "dense curves")
+    values = values_of(performance, stage_for(performance))
+    for (data_path, index, _), column in zip(channels(performance.names), values.T, strict=True):
+        curve = bag.fcurves.new(data_path, index=index)
+        for frame in np.flatnonzero(performance.valid).tolist():
+            curve.keyframe_points.insert(start + pace * frame, column[frame], options={"FAST"})
+        curve.update()
+    return empty
 
 
 def test_angles_come_back_as_the_same_rotation(rng: np.random.Generator) -> None:

@@ -12,7 +12,7 @@ from blender_addon.controls import curves
 from blender_addon.performance import edits
 from blender_addon.storage import recordings
 from inference.performance.taking.livelink_map import COEFFICIENTS
-from tests.blender.shoot import Shoot, absolute, ops, refused, said, strip_facts
+from tests.blender.shoot import Shoot, absolute, key_alone, ops, refused, said, strip_facts
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
@@ -29,8 +29,7 @@ def test_edited_curves_make_just_their_frames_anew(shoot: Shoot) -> None:
     assert empty.select_get() and bpy.context.view_layer.objects.active == empty
     assert [round(value, 3) for value in curves.span_of(empty)] == [12, 1]
     scene.frame_set(15)
-    empty["jaw_open"] = 1.0
-    empty.keyframe_insert('["jaw_open"]', frame=15)
+    key_alone(empty, "jaw_open", 1.0, 15)
     ops.take_curves_keep()
     assert take.edited
     ops.synthesize()

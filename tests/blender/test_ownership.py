@@ -24,7 +24,7 @@ from blender_addon.sequencer import head_strip
 from blender_addon.storage import folders, recordings
 from blender_addon.storage.cache import cache_folder
 from blender_addon.worker import pump
-from tests.blender.shoot import Shoot, absolute, head_of, ops, refused, reopened, said
+from tests.blender.shoot import Shoot, absolute, head_of, key_alone, ops, refused, reopened, said
 from tests.blender.windowed import press
 
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
@@ -291,18 +291,50 @@ def test_what_was_put_out_stays_as_a_version(shoot: Shoot) -> None:
     ops.take_curves()
     assert synthesis.changed_since(scene, portrait, take) == []
     empty = edits.controls_of(scene, take)
-    empty["jaw_open"] = 1.0
-    empty.keyframe_insert('["jaw_open"]', frame=14)
+    key_alone(empty, "jaw_open", 1.0, 14)
     assert synthesis.changed_since(scene, portrait, take) == ["curves edited"]
     ops.synthesize()
     assert said(scene).startswith("1 frame made") and seen()[0] == "v006: curves edited"
     assert synthesis.changed_since(scene, portrait, take) == []
     kept = absolute(take.edited)
     bits = kept.read_bytes()
-    empty["jaw_open"] = 0.5
-    empty.keyframe_insert('["jaw_open"]', frame=14)
+    key_alone(empty, "jaw_open", 0.5, 14)
     ops.take_curves_keep()
     assert absolute(take.edited) != kept and kept.read_bytes() == bits  # an undo finds it
+
+
+def test_keep_edits_is_undone(shoot: Shoot) -> None:
+    """By Ctrl-Z: the take is used as it was before, with the curves as they are; and redone."""
+    scene = shoot.prepared()
+    scene.frame_current = 15
+    bpy.ops.ed.undo_push(message="begin")
+    press(ops.take_preset, preset="BLINK")
+    press(ops.take_curves_keep)
+    first = absolute(scene.likeness.takes[0].edited)
+    press(ops.take_preset, preset="NOD")
+    press(ops.take_curves_keep)
+    second = absolute(bpy.context.scene.likeness.takes[0].edited)
+    assert first != second
+
+    def now() -> list[Any]:
+        take = take_of()
+        kept = absolute(take.edited) if take.edited else None
+        return [kept, edits.has_unkept(bpy.context.scene, take)]
+
+    found = [now()]
+    for _ in range(4):
+        bpy.ops.ed.undo()
+        found.append(now())
+    assert found[:4] == [[second, False], [first, True], [first, False], [None, True]]
+    assert found[4] == [None, False] and edits.controls_of(bpy.context.scene, take_of()) is None
+    for wanted in found[-2::-1]:
+        bpy.ops.ed.redo()
+        assert now() == wanted
+    assert first.is_file() and second.is_file()
+
+
+def take_of() -> Any:
+    return bpy.context.scene.likeness.takes[0]
 
 
 def test_what_was_made_before_the_first_save_moves_beside_the_file(

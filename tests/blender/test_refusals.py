@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
-from blender_addon.performance import hints
 from blender_addon.performance import operators as performance_operators
 from blender_addon.portrait import operators as portrait_operators
 from blender_addon.sequencer import head_strip
@@ -204,7 +203,7 @@ def test_what_is_wrong_with_take_and_portrait_is_named(shoot: Shoot, other: Path
     scene = shoot.prepared()
     take, still = scene.likeness.takes[0], versions.strips(scene.sequence_editor)["lisa.jpg"]
     take.first = 2
-    assert hints.used_frames(scene, take) == "In and out: timeline 14 to 17"
+    assert (take.in_frame, take.out_frame) == (14, 17)
     take.first = 0
     take.neutral = 6
     says_no("the neutral frame must be 0 to 5", ops.take_update)

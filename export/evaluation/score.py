@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.evaluation.clips import RUN, EvaluationClip, detect
-from export.evaluation.identity import Features, face_features
 from export.evaluation.measures import (
     compare_faces,
     compare_pictures,
@@ -25,6 +24,7 @@ from export.evaluation.reenact import (
     reenact_other,
     reenact_self,
 )
+from inference.capture.appearance import Features, face_features
 from inference.generator.model import Generator
 from inference.performance.face.measures import eye_opening, mouth_opening
 

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.shards import PreparedData
-from export.evaluation.identity import EMBEDDER, Features, face_features, likeness
+from export.evaluation.identity import EMBEDDER, likeness
 from export.evaluation.measures import compare_pictures, find_regions
 from export.networks.paper import PersonalPaperGenerator
 from export.paper.person import show
 from export.paper.person_pictures import SIZE, ClipHalves, PaperView, unseen_view
+from inference.capture.appearance import Features, face_features
 
 Picture = NDArray[np.uint8]
 

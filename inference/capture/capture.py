@@ -16,9 +16,10 @@ import numpy as np
 
 from inference.capture.cuts import CutFinder
 from inference.capture.detector import Points
-from inference.capture.faces import FaceNumbers, face_width
+from inference.capture.faces import FacePieces, Piece, face_width
 from inference.capture.finder import FaceFinder
 from inference.capture.framing import WHOLE, Framing
+from inference.capture.identity import Looks, perhaps_the_same, persons
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError, one_line
 from inference.files import check_writable
@@ -77,28 +78,32 @@ def capture_footage(
         raise InputError(f"{path}: there are no frames {first}-{last}; the first one is 0")
     # The count is the container's word, off by a few at a varying rate: for progress alone.
     total = wanted
-    seen: dict[int, dict[int, Points]] = {}
     cuts: list[int] = []
     notes: list[str] = []
     count = 0
-    with closing(_find_faces(footage, first, last, framing, notes.append)) as frames:
-        for count, (is_cut, faces) in enumerate(frames, start=1):
+    pieces, looks = FacePieces(), Looks()
+    with closing(_find_faces(footage, first, last, framing, pieces, looks, notes.append)) as frames:
+        for count, is_cut in enumerate(frames, start=1):
             if cancelled():
                 raise Cancelled(f"{path}: capture cancelled; nothing was written")
             if is_cut:
                 cuts.append(count - 1)
-            for number, points in faces.items():
-                seen.setdefault(number, {})[count - 1] = points
             if progress:
                 progress(count, max(count, total))
     if count == 0:
         raise InputError(f"{path}: the clip ends before frame {first}; it has {footage.count}")
+    found = persons(pieces.pieces, looks)
+    seen = {
+        number: {frame: each for piece in person for frame, each in piece.points.items()}
+        for number, person in enumerate(found, start=1)
+    }
     chosen = _choose(seen, face, path)
-    notes.extend(_perhaps_the_same(seen, chosen))
+    notes.extend(_same_again(found[chosen - 1], chosen))
+    notes.extend(_perhaps_the_same(perhaps_the_same(found, chosen - 1, looks), chosen, seen))
     points = np.full((count, POINT_COUNT, 3), np.nan, np.float32)
     valid = np.zeros(count, bool)
-    for index, found in seen[chosen].items():
-        points[index], valid[index] = found, True
+    for index, landmarks in seen[chosen].items():
+        points[index], valid[index] = landmarks, True
     track = LandmarkTrack(
         points,
         valid,
@@ -147,23 +152,31 @@ def _find_faces(
     first: int,
     last: int | None,
     framing: Framing,
+    pieces: FacePieces,
+    looks: Looks,
     say: Callable[[str], None],
-) -> Generator[tuple[bool, dict[int, Points]]]:
-    """For every frame: does a shot begin here, and the numbered faces."""
-    cuts, numbers = CutFinder(), FaceNumbers()
-    faces: dict[int, Points] = {}
+) -> Generator[bool]:
+    """Lay every frame's faces into `pieces`; for each: does a shot begin here?"""
+    cuts = CutFinder()
+    current: list[Piece] = []
     with FaceFinder(_MAX_FACES) as finder:
-        for frame in _read_ahead(footage, first, last, say):
+        for index, frame in enumerate(_read_ahead(footage, first, last, say)):
             is_cut = False
             if not frame.repeated:
                 seen = framing.part(frame.picture)
                 is_cut = cuts.is_cut(seen)
                 if is_cut:
                     finder.forget()
-                    numbers.forget()
-                found = finder.find(seen)
-                faces = numbers.assign([framing.placed(each, footage.size) for each in found])
-            yield is_cut, faces
+                    pieces.forget()
+                faces = finder.find(seen)
+                placed = [framing.placed(each, footage.size) for each in faces]
+                current = pieces.add(index, placed)
+                for piece, face in zip(current, faces, strict=True):
+                    looks.look(seen, piece, face)
+            else:
+                for piece in current:
+                    piece.points[index] = piece.points[index - 1]
+            yield is_cut
 
 
 def _read_ahead(
@@ -214,14 +227,23 @@ def _choose(seen: dict[int, dict[int, Points]], face: int | None, path: Path) ->
     return face
 
 
-def _perhaps_the_same(seen: dict[int, dict[int, Points]], chosen: int) -> list[str]:
-    """A word on faces that fill the chosen one's gaps: who leaves and returns is a new number."""
-    frames = set(seen[chosen])
-    apart = [number for number in sorted(seen) if frames.isdisjoint(seen[number])]
-    if not apart:
+def _same_again(person: list[Piece], number: int) -> list[str]:
+    """A word on somebody who was gone, or came close to others, and was known again by looks."""
+    again = [min(piece.points) for piece in person[1:] if piece.follows is None]
+    if not again:
         return []
-    named = ", ".join(str(number) for number in apart)
-    filled = len(set().union(*(seen[number] for number in apart)))
+    named = ", ".join(str(frame) for frame in again[:3]) + (" and on" if len(again) > 3 else "")
+    return [f"who comes at frame {named} is probably the same person, face {number}"]
+
+
+def _perhaps_the_same(
+    others: list[int], chosen: int, seen: dict[int, dict[int, Points]]
+) -> list[str]:
+    """A word on faces that fill the chosen one's gaps and look like it, but not for certain."""
+    if not others:
+        return []
+    named = ", ".join(str(index + 1) for index in others)
+    filled = len(set().union(*(seen[index + 1] for index in others)))
     return [
         f"never seen together with face {chosen}, so perhaps the same person: face {named}, in "
         f"{filled} of its gaps"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inference.capture.capture import capture_footage, run_capture
 from inference.capture.cuts import CutFinder
-from inference.capture.faces import FaceNumbers
+from inference.capture.faces import FacePieces
 from inference.capture.video import open_footage, read_frames
 from inference.capture.without_matplotlib import without_matplotlib
 from inference.errors import Cancelled, InputError
@@ -241,33 +241,52 @@ def test_a_face_that_leaves_and_returns_has_its_number_again(
     assert np.isfinite(leaves.track.points[valid]).all()
 
 
-def test_of_two_faces_that_overlap_each_keeps_its_own_number(rng: np.random.Generator) -> None:
-    """Both are in reach of both numbers: the nearest pair goes first, in whatever order found."""
+def test_of_two_faces_that_overlap_each_keeps_its_own_piece(rng: np.random.Generator) -> None:
+    """Both are in reach of both: the nearest pair goes first, in whatever order found."""
     shape = rng.uniform(0, 100, (478, 3)).astype(np.float32)
     front, behind = shape, shape + np.array([60, 10, 0], np.float32)
-    numbers = FaceNumbers()
-    assert set(numbers.assign([front, behind])) == {1, 2}
-    again = numbers.assign([behind + 4, front + 4])
-    np.testing.assert_array_equal(again[1], front + 4)
-    np.testing.assert_array_equal(again[2], behind + 4)
+    pieces = FacePieces()
+    first, second = pieces.add(0, [front, behind])
+    again = pieces.add(1, [behind + 4, front + 4])
+    assert again == [second, first] and len(pieces.pieces) == 2
 
 
-def test_a_cut_is_found_and_numbers_start_again(
+def test_two_who_cross_behind_each_other_stay_two(
     tmp_path: Path, people: tuple[list[Picture], ...]
 ) -> None:
-    """Two people, then a third alone in the place of the second: number 1 again."""
+    anna, bea, _ = people
+    frames = [
+        on_canvas((760, 300), [(bea[i], (480 - i * 12, 30)), (anna[i], (10 + i * 12, 15))])
+        for i in range(40)
+    ]
+    path = write_movie(tmp_path / "crossing.mp4", frames)
+    first, second = (capture_footage(path, face=number) for number in (1, 2))
+    assert first.faces == (1, 2)
+    own = np.arange(40)[:, None] * [12.0, 0] + [10 + 128, 15 + 128]
+    seen = first.track.valid
+    assert seen.mean() > 0.9 and np.abs(centre(first.track.points) - own)[seen].max() < 60
+    x = centre(second.track.points)[:, 0]
+    assert x[0] > 550 and x[-1] < 200
+    assert second.track.valid[:8].all() and second.track.valid[-8:].all()
+
+
+def test_numbers_are_the_same_after_a_cut(
+    tmp_path: Path, people: tuple[list[Picture], ...]
+) -> None:
+    """Two people, then a third alone in the place of the second, then the first in that place."""
     anna, bea, carl = people
-    before = [on_canvas((560, 300), [(anna[i], (5, 20)), (bea[i], (290, 20))]) for i in range(15)]
-    after = [on_canvas((560, 300), [(carl[i], (290, 20))]) for i in range(12)]
-    captured = capture_footage(write_movie(tmp_path / "cut.mp4", before + after, b_frames=2))
-    assert captured.track.cuts == (15,)
-    assert captured.faces == (1, 2)
-    first = capture_footage(tmp_path / "cut.mp4", face=1).track
-    assert first.valid.all()
-    x = centre(first.points)[:, 0]
-    assert x[:15].max() < 280 < x[15:].min()
-    second = capture_footage(tmp_path / "cut.mp4", face=2).track
-    assert second.valid[:15].all() and not second.valid[15:].any()
+    both = [on_canvas((560, 300), [(anna[i], (5, 20)), (bea[i], (290, 20))]) for i in range(15)]
+    third = [on_canvas((560, 300), [(carl[i], (290, 20))], 120) for i in range(10)]
+    again = [on_canvas((560, 300), [(anna[i + 20], (290, 20))], 220) for i in range(10)]
+    path = write_movie(tmp_path / "cut.mp4", both + third + again, b_frames=2)
+    captured = capture_footage(path)
+    assert captured.track.cuts == (15, 25)
+    assert (captured.face, captured.faces) == (1, (1, 2, 3))
+    assert captured.notes == ("who comes at frame 25 is probably the same person, face 1",)
+    valid = captured.track.valid
+    assert valid[:15].all() and not valid[15:25].any() and valid[25:].all()
+    x = centre(captured.track.points)[:, 0]
+    assert x[:15].max() < 280 < x[25:].min()
 
 
 @pytest.mark.parametrize("clips", [(ANNA, BEA), (BEA, CARL), (CARL, ANNA)])

@@ -187,13 +187,11 @@ def test_black_frames_are_a_gap_and_capture_goes_on(tmp_path: Path, anna: list[P
     assert track.cuts == (15, 25)
 
 
-def test_gaps_are_bridged_on_their_own_side_of_a_cut(
-    tmp_path: Path, anna: list[Picture], bea: list[Picture]
-) -> None:
+def test_gaps_are_bridged_on_their_own_side_of_a_cut(tmp_path: Path, anna: list[Picture]) -> None:
     wall = np.full((320, 200, 3), 250, np.uint8)
     frames = wide(anna[:20], range(14, 20)) + [
         on_canvas(WIDE, [(wall, (0, 0)), (picture, (210, 32))])
-        for picture in covered(bea[:20], range(4))
+        for picture in covered(anna[40:60], range(4))
     ]
     track = capture_footage(write_movie(tmp_path / "cut.mp4", frames)).track
     assert track.cuts == (20,)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from export.evaluation import measures
 from export.evaluation.clips import RUN, pick_targets
-from export.evaluation.identity import face_features, likeness
+from export.evaluation.identity import likeness
 from export.evaluation.measures import (
     compare_faces,
     compare_pictures,
@@ -27,6 +27,7 @@ from export.evaluation.measures import (
     sharpness,
     ssim_map,
 )
+from inference.capture.appearance import face_features
 from inference.landmarks import LIPS_LOWER, LIPS_UPPER, MOUTH_LOWER, MOUTH_UPPER, interocular
 from inference.performance.face.measures import eye_opening
 from inference.track import fill_gaps, load_track

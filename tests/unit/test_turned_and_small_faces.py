@@ -78,11 +78,12 @@ def test_a_small_face_that_comes_late_is_found_within_half_a_second() -> None:
     assert not any(seen[:4]) and seen[-1]
 
 
-def test_who_leaves_and_returns_elsewhere_is_said_to_be_perhaps_the_same(tmp_path: Path) -> None:
+def test_who_leaves_and_returns_elsewhere_is_known_again(tmp_path: Path) -> None:
     size, empty = (1280, 720), on_canvas((1280, 720), [], 120)
     left, right = (on_canvas(size, [(person(380), (x, 160))], 120) for x in (30, 870))
     path = write_movie(tmp_path / "back.mp4", [right] * 5 + [empty] * 2 + [left] * 4)
-    captured = capture_footage(path, face=1)
-    assert captured.faces == (1, 2) and captured.track.cuts == ()
+    captured = capture_footage(path)
+    assert captured.faces == (1,) and captured.track.cuts == ()
+    assert captured.track.valid[:5].all() and captured.track.valid[-2:].all()
     (note,) = captured.notes
-    assert "perhaps the same person: face 2, in 4 of its gaps" in note
+    assert note.startswith("who comes at frame") and "probably the same person, face 1" in note

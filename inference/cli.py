@@ -28,6 +28,7 @@ from inference.jobs import (
     checked_number,
     checked_whole,
 )
+from inference.live import cli as live
 from inference.mouth.look import MEAN, RANGES, TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
@@ -366,6 +367,8 @@ def _parser() -> argparse.ArgumentParser:
     stills.add_argument("--out", type=Path, required=True, metavar="DIR")
     stills.add_argument("--count", type=_whole, default=8, metavar="N", help="1 to 32; default: 8")
     stills.set_defaults(run=_stills)
+
+    live.add_commands(commands)
 
     worker = commands.add_parser("worker", help="serve jobs as JSON lines on stdin and stdout")
     worker.add_argument(

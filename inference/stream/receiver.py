@@ -137,6 +137,11 @@ class Receiver:
         while now - self._offsets[0][0] > _CLOCK_WINDOW and len(self._offsets) > 1:
             self._offsets.popleft()
 
+    @property
+    def waits(self) -> int:
+        """Packets that are not due yet."""
+        return len(self._waiting)
+
     def seconds_at(self, now: float) -> float | None:
         """The moment on the sender's clock that is due at `now`; None before the first packet."""
         if not self._offsets:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,16 @@ from numpy.typing import NDArray
 
 from inference.capture.capture import capture_footage
 from inference.landmarks import EYES
+from inference.live.smoothing import LiveSmoother
 from inference.performance.cleaning.gaps import fill_performance, frame_confidence
-from inference.performance.cleaning.smooth import LiveSmoother, smooth_performance, smooth_track
+from inference.performance.cleaning.smooth import smooth_performance, smooth_track
 from inference.performance.face.decompose import compose, decompose
-from inference.performance.taking.arrange import cut_take, join_takes
+from inference.performance.face.neutral import find_neutral
 from inference.performance.taking.performance import Performance
 from inference.performance.taking.read import read_performance
 from inference.performance.taking.table import save_table
+from inference.stream.state import RestingFace
+from tests.benchmarks.live_filter import blink_depths
 
 pytestmark = pytest.mark.footage
 
@@ -60,16 +62,6 @@ def blinks(opening: NDArray[np.float64]) -> list[int]:
     ]
 
 
-def live(performance: Performance, strength: float) -> Performance:
-    """What the live filter makes of a take, frame by frame."""
-    smoother = LiveSmoother(strength, strength)
-    frames = [
-        smoother(cut_take(performance, i, i), i / float(performance.rate))
-        for i in range(len(performance))
-    ]
-    return replace(join_takes(*frames), cuts=performance.cuts)
-
-
 @pytest.mark.parametrize("name", STILL)
 def test_a_still_face_loses_most_of_its_jitter(
     performances: dict[str, Performance], name: str
@@ -78,7 +70,6 @@ def test_a_still_face_loses_most_of_its_jitter(
     before = jitter(compose(take).points[first:last])
     assert jitter(compose(smooth_performance(take, 1, 1)).points[first:last]) < 0.4 * before
     assert jitter(compose(smooth_performance(take)).points[first:last]) < 0.5 * before
-    assert jitter(compose(live(take, 1)).points[first:last]) < 0.4 * before
 
 
 @pytest.mark.parametrize("name", BLINKS)
@@ -100,6 +91,17 @@ def test_blinks_keep_their_depth_and_their_frame(
             assert usual - eye[deepest] > 0.9 * depth, frame
             seen += 1
     assert seen >= 10
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_blinks_keep_their_depth_live(performances: dict[str, Performance], ahead: int) -> None:
+    track = compose(performances[BLINKS[0]])
+    face, live = RestingFace(find_neutral(track)), LiveSmoother(look_ahead=ahead)
+    seen = [face.state(i / float(track.rate), points) for i, points in enumerate(track.points)]
+    made = [live(state) for state in seen][ahead:]
+    depths = blink_depths(face.neutral, seen[: len(made)], made)
+    assert len(depths) >= 10
+    assert min(depths) > 0.85
 
 
 def test_lips_that_close_stay_closed(performances: dict[str, Performance]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +13,7 @@ from inference.demo import TRACK
 from inference.errors import InputError
 from inference.performance.cleaning.curves import REGIONS, region_controls, region_points
 from inference.performance.cleaning.one_euro import OneEuro
-from inference.performance.cleaning.smooth import LiveSmoother, smooth_performance, smooth_track
+from inference.performance.cleaning.smooth import smooth_performance, smooth_track
 from inference.performance.cleaning.zero_phase import smooth_together
 from inference.performance.face.controls import CONTROL_NAMES
 from inference.performance.face.decompose import compose, decompose
@@ -25,7 +24,7 @@ from inference.performance.face.rotations import (
     to_matrices,
     to_vectors,
 )
-from inference.performance.taking.arrange import cut_take, join_takes
+from inference.performance.taking.arrange import cut_take
 from inference.performance.taking.performance import Performance
 from inference.track import load_track
 
@@ -210,26 +209,6 @@ def test_no_strength_passes_live_values() -> None:
     one = OneEuro(0.0)
     for i in range(5):
         assert (one(np.full(3, float(i)), i / 25) == i).all()
-
-
-def test_a_live_performance_is_calmer_frame_by_frame(take: Performance) -> None:
-    live = LiveSmoother(1, 1)
-    frames = [live(cut_take(take, i, i), i / float(take.rate)) for i in range(60)]
-    after = replace(join_takes(*frames), cuts=())
-    before = cut_take(take, 0, 59)
-    assert jitter(after.residual) < 0.9 * jitter(before.residual)
-    assert jitter(after.controls) < 0.97 * jitter(before.controls)
-    assert jitter(after.rotation) < 0.95 * jitter(before.rotation)
-    np.testing.assert_array_equal(after.controls[0], before.controls[0])
-
-
-def test_a_live_gap_passes_and_ends_the_past(take: Performance) -> None:
-    live = LiveSmoother(1, 1)
-    first, later = cut_take(take, 0, 0), cut_take(take, 60, 60)
-    live(first, 0.0)
-    gap = replace(first, valid=np.zeros(1, bool), controls=np.full_like(first.controls, np.nan))
-    assert not live(gap, 0.04).valid[0]
-    np.testing.assert_array_equal(live(later, 0.08).controls, later.controls)
 
 
 def test_rotations_come_back_whole(rng: np.random.Generator) -> None:

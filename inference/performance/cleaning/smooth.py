@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Smoothing of a recorded performance, or of a live one frame by frame: pose and expression apart.
+"""Smoothing of a recorded performance: pose and expression apart.
 
-For recorded takes the filter of `zero_phase` delays nothing and keeps blinks; live, the One Euro
-filter of `one_euro` does what can be done without knowing what comes.
+The filter of `zero_phase` delays nothing and keeps blinks. What can be done live, without knowing
+what comes, is in `inference.live.smoothing`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from inference.errors import InputError
 from inference.landmarks import RIGID
 from inference.performance.cleaning.curves import (
     REGIONS,
-    Curves,
     expression_shape,
     region_controls,
     region_motion,
@@ -25,7 +24,6 @@ from inference.performance.cleaning.curves import (
     to_curves,
     with_curves,
 )
-from inference.performance.cleaning.one_euro import OneEuro
 from inference.performance.cleaning.zero_phase import MOTION, jitter_level, smooth_together
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.decompose import compose, decompose
@@ -79,53 +77,6 @@ def smooth_track(
 ) -> LandmarkTrack:
     """As `smooth_performance`, for landmarks: taken apart, smoothed and put together again."""
     return compose(smooth_performance(decompose(track, neutral), pose, expression, regions))
-
-
-class LiveSmoother:
-    """Smooths a performance that arrives frame by frame; it knows only what has been."""
-
-    def __init__(
-        self,
-        pose: float = 0.5,
-        expression: float = 0.5,
-        regions: Mapping[str, float] | None = None,
-    ) -> None:
-        """Strengths as for `smooth_performance`."""
-        _check_strength("pose", pose)
-        self._pose = OneEuro(pose)
-        self._regions = {
-            region: OneEuro(strength)
-            for region, strength in region_strengths(expression, regions).items()
-        }
-        self._first: Curves | None = None
-
-    def reset(self) -> None:
-        """Forget the past, as at a cut."""
-        self._first = None
-        for one in (self._pose, *self._regions.values()):
-            one.reset()
-
-    def __call__(self, frame: Performance, seconds: float) -> Performance:
-        """One frame (a performance of one frame), smoothed; a gap passes and ends the past."""
-        if not bool(frame.valid[0]):
-            self.reset()
-            return frame
-        curves = to_curves(frame, self._first)
-        self._first = self._first or curves
-        moved = self._pose(curves.pose[0], seconds)
-        shape = expression_shape(curves)
-        controls, residual = curves.controls.copy(), curves.residual.copy()
-        for region, one in self._regions.items():
-            of_region, points = list(region_controls(region)), list(region_points(region))
-            seen = region_motion(region, shape)[0]
-            rest = curves.residual[0, points].ravel()
-            values = np.concatenate([seen, curves.controls[0, of_region], rest])
-            smooth = one(values, seconds, len(seen))[len(seen) :]
-            controls[0, of_region] = smooth[: len(of_region)]
-            residual[0, points] = smooth[len(of_region) :].reshape(-1, 3)
-        return with_curves(
-            frame, replace(curves, pose=moved[None], controls=controls, residual=residual)
-        )
 
 
 def region_strengths(expression: float, regions: Mapping[str, float] | None) -> dict[str, float]:

@@ -20,7 +20,7 @@ from inference.head.parts import HAIR, SKIN, find_parts
 from inference.head.source import HeadSource
 from inference.layers.layers import Layers
 from inference.portrait import Portrait
-from inference.warp.warp import Origins
+from inference.warp.moved import Origins
 
 Plane = NDArray[np.float32]
 Half = NDArray[np.float16]

@@ -44,7 +44,7 @@ def times(pixels: NDArray[Any], share: Plane) -> Plane:
 
 
 def laid_over(
-    below: Pixels, above: Pixels, share: Plane, missed: Plane, still: float = 0
+    below: Pixels, above: Pixels, share: Plane, missed: Plane | None = None, still: float = 0
 ) -> Pixels:
     """A picture (H, W, 3) over another one, as far as `share` (H, W) says.
 
@@ -58,7 +58,7 @@ def laid_over(
         part = share[rows]
         mixed *= cv2.merge([part, part, part])
         mixed += under
-        if still > 0:
+        if missed is not None and still > 0:
             mixed += np.float32(still) * missed[rows]
         found[rows] = rounded(mixed, below.dtype)
     return found

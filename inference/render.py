@@ -30,8 +30,9 @@ from inference.merge.merged import Merge, lay_parts, plan
 from inference.planes import bands, laid_over, rounded
 from inference.scene import Ground, Scene
 from inference.scene_teeth import with_teeth
+from inference.warp.moved import enlarged
 from inference.warp.openings import Patch
-from inference.warp.warp import Origins, TargetPose, enlarged, pose_target, warp, warp_plane
+from inference.warp.warp import TargetPose, pose_target, warp, warp_plane
 
 STAGES = ("warp", "network", "composite", "write")
 
@@ -86,7 +87,7 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
         head = pose_head(scene.ground.full, points) if scene.ground else None
         target = head.target if head else pose_target(scene.mesh, points, size)
         others = plan(scene.pictures, head) if scene.pictures and head else None
-        small, patches, origins = _small(scene, target, head, others)
+        small, patches = _small(scene, target, head, others)
         zoom = np.float32(generator.size) / np.array(size, np.float32)
         raster = others.raster if others else target.raster
         picture = generator_input(small, raster, target.points[:, :2] * zoom, patches)
@@ -96,10 +97,7 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
         answer = keep_teeth(confine(answer, target.points[:, :2] * zoom), patches)
         residual = answer.flow / zoom
         if residual.any():
-            if others and others.parts:
-                small = _displaced(small, residual, size)
-            else:
-                small, _, _ = _small(scene, target, head, None, residual, patches, origins)
+            small = _displaced(small, residual, size)
         match = scene.match.of_network if scene.match else None
         if scene.ground and head:
             drawn = draw_head(scene.ground.full, head, residual, know=scene.parts is not None)
@@ -146,30 +144,25 @@ def _small(
     target: TargetPose,
     head: HeadPose | None,
     others: Merge | None,
-    residual: Plane | None = None,
-    patches: list[Patch] | None = None,
-    origins: Origins | None = None,
-) -> tuple[NDArray[np.uint8], list[Patch], Origins | None]:
-    """The moved portrait as the network sees it, (S, S, 3); its openings and where its pixels come
-    from, if not given.
-    """
+) -> tuple[NDArray[np.uint8], list[Patch]]:
+    """The moved portrait as the network sees it, (S, S, 3), and its openings."""
     if scene.ground and head:
         small, linear = scene.ground.small, cv2.INTER_LINEAR
-        frame = draw_head(small, head, residual, linear, patches, origins, know=False)
+        frame = draw_head(small, head, None, linear, know=False)
         if others:
             how = cv2.INTER_LINEAR
             frame = lay_parts(others, frame, small=True, interpolation=how)
         laid = _laid(scene.ground.small_plate, frame, scene.ground.small_missed)
-        return rgb8(laid), frame.patches, frame.origins
+        return rgb8(laid), frame.patches
     size = (scene.portrait.box.width, scene.portrait.box.height)
-    warped, patches = warp(scene.small, target, size, residual, cv2.INTER_LINEAR)
-    return rgb8(warped), patches, None
+    warped, patches = warp(scene.small, target, size, None, cv2.INTER_LINEAR)
+    return rgb8(warped), patches
 
 
 def _displaced(
     small: NDArray[np.uint8], residual: Plane, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """What was drawn of several pictures, moved as the generator wants it: drawn once is enough."""
+    """What was drawn, moved as the generator wants it: to draw it once is enough."""
     side = small.shape[0]
     cells = np.arange(side, dtype=np.float32)
     where = enlarged(residual, (side, side), size) + np.stack(np.meshgrid(cells, cells), axis=-1)

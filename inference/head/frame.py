@@ -21,15 +21,14 @@ from inference.head.source import HeadSource
 from inference.performance.face.pose import Pose
 from inference.portrait import Portrait
 from inference.warp.contour import sample
+from inference.warp.moved import Origins, cells, enlarged
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster, rasterise
 from inference.warp.warp import (
     GRID,
-    Origins,
     Pixels,
     TargetPose,
-    enlarged,
-    find_origins,
+    origins_of,
     warp_with_plane,
 )
 
@@ -44,6 +43,7 @@ _NONE, _WHOLE = 1 / 255, 254 / 255
 # first on they are blurred across the line, at the second by all of this share of the crop. It
 # reaches so far (in cells of the raster) beyond the face's outline, over cheek and ear.
 _STREAKS, _SOFTENED, _AROUND, _SEEN = (1.7, 3.0), 0.008, 12, 0.05
+_NEAR = 5  # cells that are around the person, and themselves
 # Skin and hair that are drawn out to so many times their area (as log2) begin to be made up; at
 # the second they are wholly.
 _MADE_UP = (0.6, 1.0)
@@ -57,6 +57,7 @@ class HeadPose:
     how much of the motion is the head's in depth, 0 (small turns: the flat rings') to 1. still: 1
     while the head is where the portrait has it, else down to 0. streaks: where skin is drawn out
     across and down, (GRID, GRID) 0 to 1, or None. moved: the skull, from where the portrait has it.
+    near: (GRID, GRID) 1 where the person is, and around.
     """
 
     target: TargetPose
@@ -66,6 +67,7 @@ class HeadPose:
     deep: float
     still: float
     moved: Pose
+    near: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def pose_head(source: HeadSource, target: Points, *, soften: bool = True) -> Hea
     neck = move_neck(source.neck, moved.pose, source.size) if moved.deep else None
     streaks = _streaks(raster, source.size, moved.deep if soften else 0)
     drawn = TargetPose(raster, target, moved.scale)
-    return HeadPose(drawn, sheet, neck, streaks, moved.deep, moved.still, moved.pose)
+    near = _origin_on(source.covered, raster, source.size)
+    near = cv2.dilate(near, np.ones((_NEAR,) * 2, np.uint8))
+    return HeadPose(drawn, sheet, neck, streaks, moved.deep, moved.still, moved.pose, near)
 
 
 def draw_head(
@@ -137,11 +141,17 @@ def draw_head(
     everything but the openings. patches, origins: the openings, and where pixels come from, where
     this pose was drawn at this resolution before. know: also find out what the pixels are.
     """
-    origins = origins or find_origins(pose.target, source.person.size, source.size)
-    # A turned face is whole, also where its outline in the portrait strays beyond the person.
-    matte = cv2.addWeighted(source.alpha, 1 - pose.deep, source.whole, pose.deep, 0)
+    origins = origins or origins_of(pose.target, source.person.size, source.size)
     pixels, alpha, patches = warp_with_plane(
-        source.person, matte, pose.target, source.size, residual, interpolation, patches, origins
+        source.person,
+        source.with_matte(pose.deep),
+        pose.target,
+        source.size,
+        residual,
+        interpolation,
+        patches,
+        origins,
+        pose.near,
     )
     _soften(pose.streaks, pixels, patches)
     known = _known(source, pose, alpha) if know else None
@@ -249,9 +259,8 @@ def _origin_on(
     """A plane of the raster's grid over the crop, moved as the mesh is."""
     rows, columns = plane.shape
     zoom = np.array([columns, rows], np.float32) / np.array(crop_size, np.float32)
-    where = raster.displacement * zoom
-    where[..., 0] += np.arange(columns, dtype=np.float32)
-    where[..., 1] += np.arange(rows, dtype=np.float32)[:, None]
+    where = cv2.multiply(raster.displacement, (*zoom.tolist(), 0, 0))
+    where += cells(columns, rows)
     return np.asarray(cv2.remap(plane, where, None, cv2.INTER_NEAREST, None, cv2.BORDER_REPLICATE))
 
 

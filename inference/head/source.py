@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -34,6 +35,7 @@ _SKULL, _NECK = 1, 0
 # Alpha within the face's outline below which, and above which, it is not, and is, the person's; and
 # how far around (cells of the grid) the skin there is taken from, near skin first.
 _STRAYS, _SKIN_FROM = (0.5, 0.9), (3.0, 9.0, 27.0)
+_AROUND = 7  # cells that are around the person, and themselves
 _SIDE = 1024  # pixels of the longer side at which what is smooth is found
 
 
@@ -56,6 +58,31 @@ class HeadSource:
     size: tuple[int, int]
     missed: Plane
     neck: Neck
+
+    def with_matte(self, deep: float) -> Pixels:
+        """Colours and matte, (H, W, 4) of the colours' depth, for a head turned so deep.
+
+        A turned face is whole, also where its outline in the portrait strays beyond the person.
+        """
+        if deep in (0, 1):
+            return self._whole if deep else self._flat
+        return _four(self.person.pixels, cv2.addWeighted(self.alpha, 1 - deep, self.whole, deep, 0))
+
+    @cached_property
+    def _flat(self) -> Pixels:
+        return _four(self.person.pixels, self.alpha)
+
+    @cached_property
+    def _whole(self) -> Pixels:
+        return _four(self.person.pixels, self.whole)
+
+    @cached_property
+    def covered(self) -> NDArray[np.uint8]:
+        """(GRID, GRID) 1 where in the crop the person is, and around."""
+        cells = cv2.resize(
+            cv2.max(self.alpha, self.whole), (GRID, GRID), interpolation=cv2.INTER_AREA
+        )
+        return cv2.dilate((cells > 0).view(np.uint8), np.ones((_AROUND,) * 2, np.uint8))
 
 
 def build_head(
@@ -104,6 +131,11 @@ def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
     how = cv2.INTER_AREA if size[0] < source.alpha.shape[1] else cv2.INTER_LINEAR
     alpha, whole = (cv2.resize(p, size, interpolation=how) for p in (source.alpha, source.whole))
     return replace(source, person=small, alpha=alpha, whole=whole)
+
+
+def _four(pixels: Pixels, matte: NDArray[np.uint8]) -> Pixels:
+    fourth = matte if pixels.dtype == np.uint8 else matte.astype(np.uint16) * np.uint16(257)
+    return cv2.insertChannel(fourth, cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), 3)
 
 
 def rgb8(pixels: Pixels) -> NDArray[np.uint8]:

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.landmarks import EYES, MOUTH_LOWER, MOUTH_UPPER
+from inference.planes import laid_over
+from inference.warp.moved import Origins
 
 Points = NDArray[np.float32]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -67,21 +69,21 @@ def close_openings(pixels: Pixels, points: Points) -> tuple[Closed, ...]:
 def lay_closed(
     warped: Pixels,
     closed: tuple[Closed, ...],
-    where: NDArray[np.float32],
+    origins: Origins,
     source: Points,
     target: Points,
     scale: float,
 ) -> None:
     """Lay closed openings into a warped picture (H, W, 3), in place, where they differ.
 
-    where: (H, W, 2), which pixel index of the source each pixel came from. source, target: (478, 2
+    origins: where its pixels came from. source, target: (478, 2
     or 3), in pixels of the picture and of the output, which are of one size. scale: head size of
     target over source.
     """
     for one in closed:
         share = _differs(one.opening, source, target, scale)
         if share > 0:
-            _lay(warped, one, where, target, share)
+            _lay(warped, one, origins, target, share)
 
 
 def _close(pixels: Pixels, points: Points, opening: _Opening) -> Closed:
@@ -138,20 +140,17 @@ def _differs(opening: _Opening, source: Points, target: Points, scale: float) ->
     return x * x * (3 - 2 * x)
 
 
-def _lay(
-    warped: Pixels, closed: Closed, where: NDArray[np.float32], target: Points, share: float
-) -> None:
+def _lay(warped: Pixels, closed: Closed, origins: Origins, target: Points, share: float) -> None:
     size = np.array(warped.shape[1::-1])
     outline = target[[*closed.opening.upper, *closed.opening.lower], :2]
     room = _ROOM * np.linalg.norm(outline[len(closed.opening.upper) - 1] - outline[0]) + 3
-    left, top = np.clip(np.floor(outline.min(axis=0) - room).astype(int), 0, size)
-    right, bottom = np.clip(np.ceil(outline.max(axis=0) + room).astype(int), 0, size)
+    left, top = np.clip(np.floor(outline.min(axis=0) - room).astype(int), 0, size).tolist()
+    right, bottom = np.clip(np.ceil(outline.max(axis=0) + room).astype(int), 0, size).tolist()
     if right <= left or bottom <= top:
         return
     here = np.s_[top:bottom, left:right]
-    at = where[here] - np.array([closed.left, closed.top], np.float32)
+    at = origins.where(*here) - np.array([closed.left, closed.top], np.float32)
     over = cv2.remap(closed.share, at, None, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, 0)
     filled = cv2.remap(closed.pixels, at, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-    weight = over.astype(np.float32)[..., None] * np.float32(share / 255)
-    mixed = warped[here] + weight * (filled.astype(np.float32) - warped[here])
-    warped[here] = np.round(mixed).astype(warped.dtype)
+    weight = over.astype(np.float32) * np.float32(share / 255)
+    warped[here] = laid_over(warped[here], filled, weight)

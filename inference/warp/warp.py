@@ -4,24 +4,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.landmarks import LIPS_LOWER, LIPS_UPPER
 from inference.mouth.inside import MouthPlace, find_place
 from inference.mouth.own import OwnTeeth, find_own_teeth
 from inference.mouth.paint import TEETH, find_palette
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.pose import Pose, fit_pose
 from inference.pictures import rescaled
-from inference.planes import bands
 from inference.warp.closed import Closed, close_openings, lay_closed
-from inference.warp.contour import Contour, find_contour, sample
 from inference.warp.mesh import WarpMesh, move_mesh
 from inference.warp.mouths import OpenMouth
+from inference.warp.moved import Origins, find_origins, moved, moved_with_plane
 from inference.warp.openings import Patch, eye_patches, mouth_patch
 from inference.warp.raster import Raster, rasterise
 
@@ -31,8 +29,6 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 # The grid on which the mesh is drawn; finer ones cost time and show no difference, since what
 # must be sharp (lids, lips) lies in patches of the output's own resolution.
 GRID = 256
-# Cells around the lips in which creases are rounded, and how far.
-_LIP_ROOM, _LIP_CREASE = 6, 1.0
 
 
 @dataclass(frozen=True)
@@ -86,18 +82,6 @@ class TargetPose:
         return fit_pose(canonical_face().mean, self.points.astype(np.float32))
 
 
-@dataclass(frozen=True)
-class Origins:
-    """Where the pixels of one frame come from at one resolution, before the generator moves them.
-
-    motion: (H, W, 2) float32, source less target position in pixels of the output. contour: the
-    face's, or None where nothing is hidden.
-    """
-
-    motion: NDArray[np.float32]
-    contour: Contour | None
-
-
 def warp_source(
     pixels: Pixels,
     points: Points,
@@ -135,10 +119,9 @@ def warp(
     residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
     everything but the patches.
     """
-    extra = None if residual is None else enlarged(residual, source.size, crop_size)
-    origins = find_origins(target, source.size, crop_size)
-    warped, where = _moved(source.pixels, origins, extra, interpolation)
-    _lay_closed(warped, source, target, crop_size, where)
+    origins = origins_of(target, source.size, crop_size).with_residual(residual, crop_size)
+    warped = moved(source.pixels, origins, interpolation)
+    _lay_closed(warped, source, target, crop_size, origins)
     patches = find_patches(source, target, crop_size)
     _lay_openings(warped, source, patches, interpolation)
     return warped, patches
@@ -146,31 +129,33 @@ def warp(
 
 def warp_with_plane(
     source: WarpSource,
-    plane: NDArray[np.uint8],
+    four: Pixels,
     target: TargetPose,
     crop_size: tuple[int, int],
     residual: NDArray[np.float32] | None = None,
     interpolation: int = cv2.INTER_CUBIC,
     patches: list[Patch] | None = None,
     origins: Origins | None = None,
+    near: NDArray[np.uint8] | None = None,
 ) -> tuple[Pixels, NDArray[np.float32], list[Patch]]:
-    """As `warp`, with a channel (H, W) of 8 bits that goes the same way, such as a matte: then
-    (H, W) from 0 to 1; openings play no part in it. One lookup for both. patches, origins: of the
-    same source and target, where they were found before.
+    """As `warp`, with a plane (H, W) that goes the same way, such as a matte: then (H, W) from 0 to
+    1; openings play no part in it. One lookup for both.
+
+    four: (H, W, 4), the source's colours and the plane. patches, origins: of the same source and
+    target, where they were found before. near: as of `moved_with_plane`.
     """
-    extra = None if residual is None else enlarged(residual, source.size, crop_size)
-    deep = source.pixels.dtype == np.uint16
-    fourth = plane.astype(np.uint16) * np.uint16(257) if deep else plane
-    four = cv2.insertChannel(fourth, cv2.cvtColor(source.pixels, cv2.COLOR_RGB2RGBA), 3)
-    origins = origins or find_origins(target, source.size, crop_size)
-    moved, where = _moved(four, origins, extra, interpolation)
-    warped = cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB)
-    _lay_closed(warped, source, target, crop_size, where)
-    share = cv2.extractChannel(moved, 3).astype(np.float32)
-    share /= np.float32(np.iinfo(moved.dtype).max)
+    origins = origins or origins_of(target, source.size, crop_size)
+    origins = origins.with_residual(residual, crop_size)
+    warped, share = moved_with_plane(four, origins, interpolation, near)
+    _lay_closed(warped, source, target, crop_size, origins)
     found = find_patches(source, target, crop_size) if patches is None else patches
     _lay_openings(warped, source, found, interpolation)
     return warped, share, found
+
+
+def origins_of(target: TargetPose, size: tuple[int, int], crop_size: tuple[int, int]) -> Origins:
+    """Where pixels come from in an output of `size` (width, height)."""
+    return find_origins(target.raster, target.points, size, crop_size)
 
 
 def find_patches(
@@ -200,10 +185,10 @@ def _lay_closed(
     source: WarpSource,
     target: TargetPose,
     crop_size: tuple[int, int],
-    where: NDArray[np.float32],
+    origins: Origins,
 ) -> None:
     points = target.points[:, :2] * (np.array(source.size, np.float32) / np.array(crop_size))
-    lay_closed(warped, source.closed, where, source.points, points, target.scale)
+    lay_closed(warped, source.closed, origins, source.points, points, target.scale)
 
 
 def _lay_openings(
@@ -223,93 +208,8 @@ def warp_plane(
     residual: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Warp a single channel (H, W) of the crop, such as its alpha; openings play no part."""
-    size = (plane.shape[1], plane.shape[0])
-    extra = None if residual is None else enlarged(residual, size, crop_size)
-    origins = find_origins(target, size, crop_size)
-    return _moved(plane, origins, extra, cv2.INTER_LINEAR)[0]
-
-
-def _moved(
-    pixels: Pixels,
-    origins: Origins,
-    extra: NDArray[np.float32] | None,
-    interpolation: int,
-) -> tuple[Pixels, NDArray[np.float32]]:
-    """A picture (H, W, ...) of the crop, warped; face and background meet at a soft edge. And
-    which pixel index each pixel came from, (H, W, 2).
-    """
-    where = np.empty_like(origins.motion)
-    warped = np.empty_like(pixels)
-    for rows in bands((where.shape[1], where.shape[0])):
-        here = where[rows]
-        cells = cv2.add(_cells(where.shape[1], rows.stop - rows.start), (0, rows.start, 0, 0))
-        if extra is None:
-            np.add(origins.motion[rows], cells, out=here)
-        else:
-            np.add(origins.motion[rows], extra[rows], out=here)
-            here += cells
-        cv2.remap(pixels, here, None, interpolation, warped[rows], cv2.BORDER_REPLICATE)
-    contour = origins.contour
-    if contour is None:
-        return warped, where
-    column, row = contour.at.T
-    here = contour.at.astype(np.float32)
-    if extra is not None:
-        here += extra[row, column]
-    front, back = (
-        sample(pixels, here + layer, interpolation).astype(np.float32).reshape(len(here), -1)
-        for layer in (contour.front, contour.back)
-    )
-    mixed = np.round(back + contour.share * (front - back))
-    warped[row, column] = mixed.reshape(-1, *pixels.shape[2:]).astype(pixels.dtype)
-    return warped, where
-
-
-@lru_cache(8)
-def _cells(width: int, height: int) -> NDArray[np.float32]:
-    """Column and row of each pixel, (height, width, 2)."""
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    return np.stack([columns, rows], axis=-1).astype(np.float32)
-
-
-def enlarged(
-    residual: NDArray[np.float32], size: tuple[int, int], crop_size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """The generator's displacement for an output of `size`, in its pixels: (height, width, 2)."""
-    zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
-    return cv2.resize(residual * zoom, size, interpolation=cv2.INTER_LINEAR)
-
-
-def find_origins(target: TargetPose, size: tuple[int, int], crop_size: tuple[int, int]) -> Origins:
-    """size: the output's (width, height), crop_size: the crop's."""
-    zoom = np.array(size, np.float32) / np.array(crop_size, np.float32)
-    motion = target.raster.displacement * zoom
-    if size[0] > motion.shape[1]:
-        _smooth_lips(motion, target.points[:, :2] / np.array(crop_size, np.float32))
-    motion = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
-    return Origins(motion, find_contour(target.raster, size, zoom))
-
-
-def _smooth_lips(motion: NDArray[np.float32], points: NDArray[np.float32]) -> None:
-    """Round the mesh's creases along the lips by a cell, in place.
-
-    Between two cells a crease lies now here, now there: enlarged, a lip's edge is a zigzag. motion:
-    (G, G, 2); points: (478, 2) in units of its sides.
-    """
-    side = motion.shape[0]
-    lips = points[[*LIPS_UPPER, *LIPS_LOWER]] * side
-    low, high = lips.min(axis=0) - _LIP_ROOM, lips.max(axis=0) + _LIP_ROOM
-    left, top = np.clip(np.floor(low).astype(int), 0, side)
-    right, bottom = np.clip(np.ceil(high).astype(int), 0, side)
-    here = motion[top:bottom, left:right]
-    if min(here.shape[:2]) <= 2 * _LIP_ROOM:
-        return
-    outline = np.round((lips - (left, top) - 0.5) * 16).astype(np.int32)
-    share = np.zeros(here.shape[:2], np.uint8)
-    cv2.fillConvexPoly(share, cv2.convexHull(outline), 255, cv2.LINE_8, 4)
-    share = cv2.dilate(share, None, iterations=_LIP_ROOM // 2)
-    soft = cv2.GaussianBlur(share, (0, 0), _LIP_ROOM / 6).astype(np.float32)[..., None] / 255
-    here += soft * (cv2.GaussianBlur(here, (0, 0), _LIP_CREASE) - here)
+    origins = origins_of(target, (plane.shape[1], plane.shape[0]), crop_size)
+    return moved(plane, origins.with_residual(residual, crop_size), cv2.INTER_LINEAR)
 
 
 def _lay(

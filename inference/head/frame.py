@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inference.head.anchors import move_head
 from inference.head.behind import DrawnSheet, draw_sheet
+from inference.head.far_ear import FarEar, draw_far_ear
 from inference.head.neck import DrawnNeck, move_neck
 from inference.head.source import HeadSource
 from inference.performance.face.pose import Pose
@@ -160,6 +161,8 @@ def draw_head(
         _lay_behind(source, pose.sheet, face, residual, interpolation, pixels, alpha, known)
     if pose.neck:
         _lay_neck(pose.neck, pose.deep, pixels, alpha, known)
+    if source.far_ear and pose.deep > 0:
+        _lay_far_ear(source.far_ear, source.size, pose, pixels, alpha, known)
     return HeadFrame(pixels, alpha, known, patches, pose.still, origins)
 
 
@@ -317,6 +320,36 @@ def _lay_behind(
         known.unseen[row, column] = share * known.unseen[row, column] + (1 - share) * there
         before = known.layer[row, column]
         known.layer[row, column] = np.where((share < 0.5) & there, BACK, before)
+
+
+def _lay_far_ear(
+    ear: FarEar,
+    crop_size: tuple[int, int],
+    pose: HeadPose,
+    pixels: Pixels,
+    alpha: Plane,
+    known: Known | None,
+) -> None:
+    """Lay the far ear over hair and ground, behind the face, in place."""
+    drawn = draw_far_ear(ear, pose.moved, crop_size, alpha.shape)
+    if drawn is None:
+        return
+    tall, wide = drawn.alpha.shape
+    here = np.s_[drawn.top : drawn.top + tall, drawn.left : drawn.left + wide]
+    row, column = (
+        np.arange(first, first + count) * GRID // side
+        for first, count, side in zip(
+            (drawn.top, drawn.left), (tall, wide), alpha.shape, strict=True
+        )
+    )
+    face = cv2.blur(pose.target.raster.face[np.ix_(row, column)].astype(np.float32), (3, 3))
+    share = drawn.alpha * np.float32(pose.deep) * (1 - face)
+    mixed = pixels[here] + share[..., None] * (drawn.pixels.astype(np.float32) - pixels[here])
+    pixels[here] = np.round(mixed).astype(pixels.dtype)
+    alpha[here] = np.maximum(alpha[here], share)
+    if known:
+        known.unseen[here] += share * (1 - known.unseen[here])
+        known.layer[here] = np.where(share > 0.5, SHELL, known.layer[here])
 
 
 def _lay_neck(

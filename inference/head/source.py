@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.head.anchors import HeadMesh, build_head_mesh
+from inference.head.far_ear import FarEar, find_far_ear
 from inference.head.form import head_form
 from inference.head.neck import Neck, build_neck
 from inference.head.shell import Shell, fit_shell
@@ -48,6 +49,7 @@ class HeadSource:
     (256, 256) uint8, where in the crop the person is the head (1) and not the body (0). size:
     (width, height) of the crop itself. missed: (height, width, 3) float32, the portrait less its
     person laid over its plate: nothing where both are exact. neck: what the jaw hides of it.
+    far_ear: what the far cheek hides, or None.
     """
 
     mesh: HeadMesh
@@ -58,6 +60,7 @@ class HeadSource:
     size: tuple[int, int]
     missed: Plane
     neck: Neck
+    far_ear: FarEar | None
 
     def with_matte(self, deep: float) -> Pixels:
         """Colours and matte, (H, W, 4) of the colours' depth, for a head turned so deep.
@@ -121,7 +124,8 @@ def build_head(
     person_source = warp_source(colours, points)
     missed = _missed(own, colours, below, matte)
     neck = build_neck(points, rgb8(colours), matte, size)
-    return HeadSource(head, person_source, matte, whole, skull, size, missed, neck)
+    ear = find_far_ear(points, colours, matte)
+    return HeadSource(head, person_source, matte, whole, skull, size, missed, neck, ear)
 
 
 def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
@@ -130,7 +134,8 @@ def resized(source: HeadSource, size: tuple[int, int]) -> HeadSource:
     small = warp_source(rgb8(person.pixels), person.points, size)
     how = cv2.INTER_AREA if size[0] < source.alpha.shape[1] else cv2.INTER_LINEAR
     alpha, whole = (cv2.resize(p, size, interpolation=how) for p in (source.alpha, source.whole))
-    return replace(source, person=small, alpha=alpha, whole=whole)
+    ear = source.far_ear and replace(source.far_ear, pixels=rgb8(source.far_ear.pixels))
+    return replace(source, person=small, alpha=alpha, whole=whole, far_ear=ear)
 
 
 def _four(pixels: Pixels, matte: NDArray[np.uint8]) -> Pixels:

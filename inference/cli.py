@@ -33,6 +33,7 @@ from inference.mouth.look import MEAN, RANGES, TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
 from inference.sessions import PROVIDERS
+from inference.speech_cli import add_speech
 
 _GAINS = tuple(field.name for field in fields(Gains))
 
@@ -248,6 +249,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     perform.set_defaults(run=_performance)
 
+    add_speech(commands, say)
+
     take = commands.add_parser("take", help="cut, join, mix, retime, mirror; to and from tables")
     take.add_argument("takes", type=Path, nargs="+", metavar="TAKE", help="several are joined")
     take.add_argument("--out", type=Path, required=True, metavar="F.performance.npz|F.csv")
@@ -255,7 +258,11 @@ def _parser() -> argparse.ArgumentParser:
         "--frames", type=_frames, metavar="A-B", help="of each; zero-based, inclusive"
     )
     take.add_argument(
-        "--mix", type=_number, metavar="W", help="of two: 0 is the first, 1 the second"
+        "--mix",
+        type=_mix,
+        metavar="W",
+        help="of two: 0 is the first, 1 the second; or the parts that come from the second: "
+        "mouth, or mouth=1,brows=0.5 (pose, mouth, eyes, brows, gaze, face)",
     )
     take.add_argument("--rate", type=_ratio, metavar="R", help="frames a second: 25, 30000/1001")
     take.add_argument("--speed", type=_ratio, default=Fraction(1), help="2 is twice as fast")
@@ -420,6 +427,13 @@ def _number(text: str) -> float:
         return checked_number(float(text), "it")
     except (ValueError, InputError):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number such as 0.5") from None
+
+
+def _mix(text: str) -> float | dict[str, float]:
+    if not re.match("[a-z]", text):
+        return _number(text)
+    parts = (part.partition("=") for part in text.split(","))
+    return {name.strip(): _number(value) if given else 1.0 for name, given, value in parts}
 
 
 def _ratio(text: str) -> Fraction:

@@ -61,6 +61,29 @@ class PerformanceJob:
 
 
 @dataclass(frozen=True)
+class SpeechJob:
+    """Sound -> a performance at `out` that speaks it.
+
+    sound: a recording, or a video with sound. text, text_file: what is said, in English; timed: a
+    timed text instead, in whatever language. style: "calm", "plain" or "lively". idle: 0 (the mouth
+    alone moves) to 1; seed: of it. rate: frames a second as [numerator, denominator].
+    begin, end: the part of the sound, in seconds; None: to its end.
+    """
+
+    sound: Path
+    out: Path
+    text: str | None = None
+    text_file: Path | None = None
+    timed: Path | None = None
+    style: str = "plain"
+    idle: float = 1.0
+    seed: int = 1
+    rate: tuple[int, int] = (25, 1)
+    begin: float = 0.0
+    end: float | None = None
+
+
+@dataclass(frozen=True)
 class SynthesizeJob:
     """Portrait and motion -> head frames in the folder `out`.
 
@@ -177,12 +200,22 @@ class StopJob:
     """Finish what is queued, then end the worker."""
 
 
-Work = CaptureJob | PerformanceJob | SynthesizeJob | LayersJob | TeethJob | FacesJob | CheckJob
+Work = (
+    CaptureJob
+    | PerformanceJob
+    | SpeechJob
+    | SynthesizeJob
+    | LayersJob
+    | TeethJob
+    | FacesJob
+    | CheckJob
+)
 Job = Work | CancelJob | StopJob
 
 _KINDS: dict[str, type[Job]] = {
     "capture": CaptureJob,
     "performance": PerformanceJob,
+    "speech": SpeechJob,
     "synthesize": SynthesizeJob,
     "layers": LayersJob,
     "teeth": TeethJob,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker: jobs come in on stdin, events go out on stdout, one JSON object a line.
 
-In:  {"id": "7", "do": "capture" | "performance" | "synthesize" | "layers" | "teeth" | "faces" |
-      "check" | "cancel" | "stop", ...}
+In:  {"id": "7", "do": "capture" | "performance" | "speech" | "synthesize" | "layers" | "teeth" |
+      "faces" | "check" | "cancel" | "stop", ...}
      The other keys are the fields of `inference.jobs`' dataclasses; "id" is any text.
      The "match" of "synthesize" is "off", "portrait" or a picture's path.
 Out: {"event": "ready", "version": 1, "pid": n}
@@ -46,6 +46,7 @@ from inference.jobs import (
     Job,
     LayersJob,
     PerformanceJob,
+    SpeechJob,
     StopJob,
     TeethJob,
     Work,
@@ -53,6 +54,7 @@ from inference.jobs import (
 )
 from inference.layers_job import WrittenLayers, write_layers
 from inference.progress import Progress, progress_meter
+from inference.speech.speech import Spoken, run_speech
 from inference.synthesis import Synthesized, synthesize
 from inference.teeth_job import write_template
 
@@ -214,6 +216,8 @@ def _run(
             result = _captured(run_capture(job, meter, cancelled))
         elif isinstance(job, PerformanceJob):
             result = _recorded(job)
+        elif isinstance(job, SpeechJob):
+            result = _spoken(run_speech(job, meter, cancelled))
         elif isinstance(job, FacesJob):
             result = _listed(list_faces(job, cancelled))
         elif isinstance(job, CheckJob):
@@ -272,6 +276,14 @@ def _recorded(job: PerformanceJob) -> dict[str, Any]:
         "gaps": result.gaps,
         "filled": result.filled,
         "neutral": list(result.neutral),
+    }
+
+
+def _spoken(result: Spoken) -> dict[str, Any]:
+    return {
+        "frames": len(result.performance),
+        "phones": len(result.said.phones),
+        "notes": list(result.notes),
     }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open one video file with PyAV's FFmpeg, and nothing but that file.
+"""Open one video or sound file with PyAV's FFmpeg, and nothing but that file.
 
 FFmpeg would open much more: a playlist names other files and addresses, a name with a colon is
 one, a pipe is waited for. So it is given neither a name nor a format that lists others: it reads
@@ -26,6 +26,10 @@ _FORMATS = (
     "yuv4mpegpipe", "h261", "h263", "h264", "hevc", "vvc", "mpegvideo", "m4v", "vc1", "vc1test",
     "av1", "obu", "dirac", "cavsvideo", "mjpeg", "roq", "smk", "bink", "swf", "nsv", "4xm",
 )  # fmt: skip
+_SOUND_FORMATS = (
+    "wav", "w64", "mp3", "flac", "aac", "aiff", "au", "caf", "amr", "amrnb", "amrwb", "ac3", "eac3",
+    "ape", "wv", "tta", "dsf", "loas", "voc", "ircam",
+)  # fmt: skip
 _NO_LIMIT = 1 << 62  # bytes: footage may be as long as it is, it streams
 _BUFFER = 1 << 18  # bytes that are read at once
 _MOST_PIXELS = 8192 * 8192
@@ -41,6 +45,21 @@ class _Handle:
 
 
 @contextlib.contextmanager
+def sound_file(path: Path) -> Iterator[tuple[InputContainer, Any]]:
+    """The container at `path` and its stream of sound. Raises InputError when it holds none."""
+    with opened(path, "file", "check the name of the sound", _NO_LIMIT) as file:
+        try:
+            container = _container(file, _FORMATS + _SOUND_FORMATS)
+        except (av.FFmpegError, ValueError, MemoryError):
+            raise InputError(f"{path}: not a sound that can be read, or a truncated one") from None
+        with container:
+            stream = container.streams.best("audio")
+            if stream is None or stream.codec_context is None:
+                raise InputError(f"{path}: there is no sound in it; name a recording of a voice")
+            yield container, stream
+
+
+@contextlib.contextmanager
 def video_file(path: Path) -> Iterator[tuple[InputContainer, Any]]:
     """The container at `path` and its stream of pictures. Raises InputError when it is no video."""
     with opened(path, "file", "check the name of the footage", _NO_LIMIT) as file:
@@ -52,15 +71,7 @@ def video_file(path: Path) -> Iterator[tuple[InputContainer, Any]]:
                 "as MP4, or to numbered PNG files"
             )
         try:
-            container = av.open(
-                _Handle(file),
-                mode="r",
-                buffer_size=_BUFFER,
-                container_options={
-                    "format_whitelist": ",".join(_FORMATS),
-                    "protocol_whitelist": "none",
-                },
-            )
+            container = _container(file, _FORMATS)
         except (av.FFmpegError, ValueError, MemoryError):
             raise InputError(f"{path}: not a video that can be read, or a truncated one") from None
         with container:
@@ -76,3 +87,15 @@ def video_file(path: Path) -> Iterator[tuple[InputContainer, Any]]:
             codec.options = {"max_pixels": str(_MOST_PIXELS)}
             stream.thread_type = "AUTO"
             yield container, stream
+
+
+def _container(file: BinaryIO, formats: tuple[str, ...]) -> Any:
+    return av.open(
+        _Handle(file),
+        mode="r",
+        buffer_size=_BUFFER,
+        container_options={
+            "format_whitelist": ",".join(formats),
+            "protocol_whitelist": "none",
+        },
+    )

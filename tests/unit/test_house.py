@@ -17,7 +17,16 @@ ROOMS = ("blender_addon", "inference", "export", "tests")
 # What each room may import besides the standard library and itself.
 MAY = {
     "blender_addon": {"bpy", "numpy", "gpu", "blf"},  # the last two are Blender's own
-    "inference": {"numpy", "cv2", "mediapipe", "onnxruntime", "av", "fpng", "isal"},
+    "inference": {
+        "numpy",
+        "cv2",
+        "mediapipe",
+        "onnxruntime",
+        "av",
+        "fpng",
+        "isal",
+        "pocketsphinx",
+    },
     # MediaPipe's reader of its own models' format is what one of them is converted with.
     "export": {
         "numpy",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,12 +30,12 @@ from inference.performance.taking.table import is_table_file, save_table
 
 @dataclass(frozen=True)
 class Edit:
-    """frames: first and last, zero-based, of every take. mix: weight of the second of two takes;
-    without it several are joined. rate: frames a second of the result. speed: 2 is twice as fast.
+    """frames: first and last, zero-based, of every take. mix: weight of the second of two takes,
+    or of each of its parts that are taken; without it several are joined. rate: frames a second of the result. speed: 2 is twice as fast.
     """
 
     frames: tuple[int, int] | None = None
-    mix: float | None = None
+    mix: float | Mapping[str, float] | None = None
     rate: Fraction | None = None
     speed: Fraction = Fraction(1)
     mirror: bool = False
@@ -62,7 +63,11 @@ def edit_takes(takes: list[Path], out: Path, edit: Edit) -> Performance:
     if edit.mix is None:
         made = join_takes(*read)
     elif len(read) == 2:
-        made = mix_takes(read[0], read[1], edit.mix)
+        made = (
+            mix_takes(read[0], read[1], edit.mix)
+            if isinstance(edit.mix, float)
+            else mix_takes(read[0], read[1], 0.0, edit.mix)
+        )
     else:
         raise InputError(f"two takes can be mixed, not {len(read)}; name two")
     if edit.rate is not None or edit.speed != 1:

@@ -235,3 +235,20 @@ class TestBadInput:
     def test_an_unknown_style(self, tmp_path: Path, told: SpeechJob) -> None:
         with pytest.raises(InputError, match="calm, plain, lively"):
             run_speech(replace(told, style="loud", out=tmp_path / "n.performance.npz"))
+
+
+def test_a_take_gets_the_mouth_of_another(
+    tmp_path: Path, told: SpeechJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calm, lively = tmp_path / "calm.performance.npz", tmp_path / "lively.performance.npz"
+    actor = run_speech(replace(told, style="calm", seed=5, out=calm)).performance
+    voice = run_speech(replace(told, style="lively", out=lively)).performance
+    out = tmp_path / "mixed.performance.npz"
+    assert main(["take", str(calm), str(lively), "--mix", "mouth", "--out", str(out)]) == 0
+    mixed = load_performance(out)
+    jaw, blink = control_index("jaw_open"), control_index("blink_left")
+    np.testing.assert_allclose(mixed.controls[:, jaw], voice.controls[:, jaw], atol=1e-6)
+    np.testing.assert_allclose(mixed.controls[:, blink], actor.controls[:, blink], atol=1e-6)
+    np.testing.assert_allclose(mixed.rotation, actor.rotation, atol=1e-6)
+    assert main(["take", str(calm), str(lively), "--mix", "nose", "--out", str(out)]) == 2
+    assert "no part 'nose'" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from inference import batch_cli
 from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.frames import FORMATS
 from inference.generator.contract import TIERS
@@ -355,6 +356,8 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
     synth.add_argument("--provider", choices=PROVIDERS, default="auto")
     synth.set_defaults(run=_synthesize)
+
+    batch_cli.add_command(commands)
 
     layers = commands.add_parser("layers", help="portrait -> its matte, person and clean plate")
     layers.add_argument("portrait", type=Path)

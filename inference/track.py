@@ -34,6 +34,8 @@ class LandmarkTrack:
     size: width and height of the source picture in pixels.
     cuts: zero-based frames at which another shot begins.
     source, source_sha256: name and hash of the footage.
+    clear: (F,) float32, 0 to 1, how much of the face is seen as it is in the rest of the take; None
+        where nobody looked.
     """
 
     points: NDArray[np.float32]
@@ -43,6 +45,7 @@ class LandmarkTrack:
     cuts: tuple[int, ...] = ()
     source: str = ""
     source_sha256: str = ""
+    clear: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -63,6 +66,7 @@ def save_track(track: LandmarkTrack, path: Path) -> None:
         "cuts": np.array(track.cuts, np.int32),
         "source": track.source,
         "source_sha256": track.source_sha256,
+        **({} if track.clear is None else {"clear": track.clear.astype(np.float32)}),
     }
     write_arrays(path, arrays)
 
@@ -86,6 +90,7 @@ def load_track(path: Path) -> LandmarkTrack:
                 cuts=arrays.numbers("cuts"),
                 source=arrays.text("source"),
                 source_sha256=arrays.text("source_sha256"),
+                clear=_clear(arrays, frames),
             )
     except WrongArray as error:
         raise InputError(f"{path}: {error}; capture the footage again") from None
@@ -174,6 +179,12 @@ def fill_gaps(track: LandmarkTrack) -> LandmarkTrack:
 
 def _nearest(frames: NDArray[np.int64], frame: int) -> int:
     return int(frames[np.argmin(np.abs(frames - frame))])
+
+
+def _clear(arrays: Arrays, frames: int) -> NDArray[np.float32] | None:
+    if "clear" not in arrays.names:
+        return None
+    return np.clip(np.nan_to_num(arrays.read("clear", np.float32, (frames,))), 0, 1)
 
 
 def _check(track: LandmarkTrack, path: Path) -> None:

@@ -39,7 +39,8 @@ class Track:
     points: (F, 478, 3) float32, x right and y down in pixels of the picture, z in the same unit,
         growing away from the camera; NaN where the frame is not valid.
     valid: (F,) bool. rate: frames a second. size: width and height in pixels.
-    cuts: zero-based frames at which another shot begins.
+    cuts: zero-based frames at which another shot begins. clear: (F,) float32, 0 to 1, how much of
+        the face is seen; None where nobody looked.
     """
 
     points: NDArray[np.float32]
@@ -49,6 +50,7 @@ class Track:
     cuts: tuple[int, ...] = ()
     source: str = ""
     source_sha256: str = ""
+    clear: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -103,6 +105,7 @@ def save_track(track: Track, path: Path) -> None:
             "points": track.points.astype(np.float32),
             "valid": track.valid.astype(bool),
             **_footage(track),
+            **({} if track.clear is None else {"clear": track.clear.astype(np.float32)}),
         },
     )
 
@@ -119,6 +122,7 @@ def load_track(path: Path) -> Track:
             cuts=data.numbers("cuts"),
             source=data.text("source"),
             source_sha256=data.text("source_sha256"),
+            clear=data.read("clear", "f", (frames,)) if "clear" in data.names else None,
         )
     if not track.valid.any():
         raise InputError(f"{path}: the track is empty, no frame holds a face; capture another")

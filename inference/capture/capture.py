@@ -19,6 +19,7 @@ from inference.capture.detector import Points
 from inference.capture.faces import FacePieces, Piece, face_width
 from inference.capture.finder import FaceFinder
 from inference.capture.framing import WHOLE, Framing
+from inference.capture.hidden_parts import clear_shares
 from inference.capture.identity import Looks, perhaps_the_same, persons
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError, one_line
@@ -102,8 +103,10 @@ def capture_footage(
     notes.extend(_perhaps_the_same(perhaps_the_same(found, chosen - 1, looks), chosen, seen))
     points = np.full((count, POINT_COUNT, 3), np.nan, np.float32)
     valid = np.zeros(count, bool)
-    for index, landmarks in seen[chosen].items():
-        points[index], valid[index] = landmarks, True
+    clear = np.zeros(count, np.float32)
+    for index, share in clear_shares(looks, found[chosen - 1]).items():
+        points[index], valid[index], clear[index] = seen[chosen][index], share > 0, share
+    points[~valid] = np.nan
     track = LandmarkTrack(
         points,
         valid,
@@ -112,6 +115,7 @@ def capture_footage(
         tuple(cuts),
         one_line(path.name),
         _sha256(footage),
+        clear,
     )
     return Captured(track, chosen, tuple(sorted(seen)), tuple(notes), footage.sound_leads)
 
@@ -172,10 +176,11 @@ def _find_faces(
                 placed = [framing.placed(each, footage.size) for each in faces]
                 current = pieces.add(index, placed)
                 for piece, face in zip(current, faces, strict=True):
-                    looks.look(seen, piece, face)
+                    looks.look(seen, piece, index, face)
             else:
                 for piece in current:
                     piece.points[index] = piece.points[index - 1]
+                    looks.cells[piece.number][index] = looks.cells[piece.number][index - 1]
             yield is_cut
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inference.capture.appearance import Features, alike, face_features
+from inference.capture.appearance import Features, alike, face_look, features_of
 from inference.capture.faces import Piece, Points
 from inference.capture.movie import Picture
 
@@ -26,17 +26,24 @@ _EVERY, _MOST = 5, 24
 
 @dataclass
 class Looks:
-    """What the faces of each piece look like, seen now and then. Memory: 7 KB a piece."""
+    """What the faces of each piece look like: who it is now and then, its colours in each frame.
 
+    cells: colours (12, 12, 3) of the flat face by piece and frame. Memory: 7 KB a piece and half a
+    KB a frame.
+    """
+
+    cells: dict[int, dict[int, Picture]] = field(default_factory=dict)
     _sums: dict[int, Features] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
 
-    def look(self, picture: Picture, piece: Piece, points: Points) -> None:
-        """Look at a face in its picture, if it is time to. points: in the picture's pixels."""
+    def look(self, picture: Picture, piece: Piece, frame: int, points: Points) -> None:
+        """Look at a piece's face in its picture. points: in the picture's pixels."""
+        flat, cells = face_look(picture, points)
+        self.cells.setdefault(piece.number, {})[frame] = cells
         count = self._counts.get(piece.number, 0)
         if count >= _MOST or (len(piece.points) - 1) % _EVERY:
             return
-        seen = face_features(picture, points)
+        seen = features_of(flat)
         self._sums[piece.number] = self._sums.get(piece.number, 0) + seen
         self._counts[piece.number] = count + 1
 

@@ -30,7 +30,9 @@ from inference.landmarks import (
     RIGHT_IRIS,
     interocular,
 )
+from inference.performance.face.decompose import decompose
 from inference.portrait import open_portrait
+from inference.track import load_track, save_track
 from tests.conftest import ROOT, RunCli
 from tests.movies import Picture, enlarged, on_canvas, read_clip, write_movie
 
@@ -382,3 +384,29 @@ def peak_memory(path: Path) -> float:
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     return float(done.stdout)
+
+
+def test_what_hides_a_part_of_the_face_lowers_its_confidence(
+    tmp_path: Path, people: tuple[list[Picture], ...]
+) -> None:
+    """A bar over the mouth, then a blot over the whole face, for some frames each."""
+    plain = capture_footage(write_movie(tmp_path / "plain.mp4", people[0])).track
+    frames = [frame.copy() for frame in people[0]]
+    mouth, face = plain.points[:, [61, 291], :2].mean(axis=1), plain.points[..., :2]
+    for i in range(20, 28):
+        x, y = mouth[i].astype(int)
+        frames[i][y - 18 : y + 18, x - 60 : x + 60] = (30, 60, 160)
+    for i in range(40, 45):
+        (left, top), (right, bottom) = face[i].min(axis=0).astype(int), face[i].max(axis=0) + 8
+        box = np.s_[top : int(bottom), left : int(right)]
+        frames[i][box] = frames[i][box].mean(axis=(0, 1)).astype(np.uint8)
+    track = capture_footage(write_movie(tmp_path / "hidden.mp4", frames)).track
+    trust = decompose(track).confidence
+    assert trust[20:28].max() < 0.75 < 0.95 < np.median(trust)
+    assert trust[20:28].max() < trust[[*range(15, 20), *range(30, 38)]].min()
+    assert not track.valid[40:45].any()
+    assert decompose(plain).confidence[5:].min() > 0.8
+    save_track(track, tmp_path / "kept.track.npz")
+    kept = load_track(tmp_path / "kept.track.npz").clear
+    assert kept is not None and track.clear is not None
+    np.testing.assert_array_equal(kept, track.clear)

@@ -59,7 +59,9 @@ def fill_performance(performance: Performance, longest: int) -> Performance:
         residual=arrays[2],
     )
     whole = with_curves(p, done, valid=p.valid | filled, filled=filled)
-    return replace(whole, confidence=frame_confidence(whole))
+    trust = frame_confidence(whole)
+    # What capture doubted stays doubted.
+    return replace(whole, confidence=np.where(filled, trust, np.minimum(trust, p.confidence)))
 
 
 def frame_confidence(performance: Performance) -> NDArray[np.float32]:

@@ -75,7 +75,9 @@ def decompose(
         camera="weak" if focal is None else "perspective",
         focal=focal or 0.0,
     )
-    return replace(whole, confidence=frame_confidence(whole))
+    trust = frame_confidence(whole)
+    # A part that is hidden is guessed by the detector, as surely as all the rest.
+    return replace(whole, confidence=trust if track.clear is None else trust * track.clear)
 
 
 def compose(performance: Performance) -> LandmarkTrack:

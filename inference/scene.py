@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.capture.appearance import face_features
 from inference.colour.grade import Grade
 from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
 from inference.composite import Pixels, feather
@@ -29,7 +30,8 @@ from inference.layers.trimap import make_face
 from inference.mattes import PartLabels, label_parts
 from inference.merge.further import Further, further_pictures
 from inference.merge.merged import Pictures, gather
-from inference.merge.others import find_others
+from inference.merge.others import OtherPicture, find_others
+from inference.merge.strangers import strangers
 from inference.performance.retargeting.gains import check_gains
 from inference.performance.retargeting.motion import Motion, track_motion
 from inference.performance.retargeting.retarget import (
@@ -138,7 +140,9 @@ def build_scene(
     layers = None
     if not job.box:
         layers = portrait_layers(portrait, alpha, plate, first, cancelled)
-    words = "; ".join(filter(None, (layers.quality if layers else "", teeth_words)))
+    words = "; ".join(
+        filter(None, (layers.quality if layers else "", teeth_words, *_strangers(portrait, others)))
+    )
     if layers and layers.fallback:
         words, layers = f"the head moves with its background: {layers.fallback}", None
         if job.layer == "person":
@@ -221,6 +225,14 @@ def build_scene(
         pictures=gather(ground.full, further) if ground and further else None,
         teeth=teeth,
     )
+
+
+def _strangers(portrait: Portrait, others: list[OtherPicture]) -> list[str]:
+    if not others:
+        return []
+    own = face_features(portrait.picture.rgb8(), portrait.points)
+    names = [portrait.path.name, *(other.path.name for other in others)]
+    return strangers(names, [own, *(other.looks for other in others)])
 
 
 def _graded(picture: Further, grade: Callable[[Pixels], Pixels]) -> Further:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.capture.appearance import Features, face_features
 from inference.errors import Cancelled, InputError
 from inference.generator.identity import embedder_input
 from inference.pictures import read_picture
@@ -22,6 +23,7 @@ class OtherPicture:
     """What a picture shows, without its pixels: 32 large ones would not fit in memory.
 
     points, box: as the portrait's. sha256: of the file. seen: (6, 128, 128), the embedder's input.
+    looks: of its face, to tell people apart.
     """
 
     path: Path
@@ -29,6 +31,7 @@ class OtherPicture:
     box: Box
     sha256: str
     seen: NDArray[np.float32]
+    looks: Features
 
     def open(self) -> Portrait:
         """Read the picture again. Raises InputError where it cannot be, or is another one now."""
@@ -49,7 +52,7 @@ def find_others(
         if cancelled():
             raise Cancelled(f"{path}: cancelled before its face was looked for")
         each = open_portrait(path)
-        seen = embedder_input(each)
-        found.append(OtherPicture(path, each.points, each.box, each.picture.sha256, seen))
+        seen, looks = embedder_input(each), face_features(each.picture.rgb8(), each.points)
+        found.append(OtherPicture(path, each.points, each.box, each.picture.sha256, seen, looks))
         progress(len(found), len(paths))
     return found

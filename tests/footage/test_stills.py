@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference.capture.appearance import face_features
 from inference.capture.video import open_footage, read_frames
 from inference.cli import main
 from inference.errors import InputError
+from inference.merge.strangers import strangers
 from inference.performance.face.measures import mouth_opening
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
@@ -94,3 +96,18 @@ def test_a_folder_with_pictures_and_a_clip_without_a_face_are_refused(
     assert main(["stills", str(grey), "--out", str(tmp_path / "out")]) == 2
     assert "no face" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_of_somebody_else_is_told_among_those_of_one_person(
+    footage: Path, written: list[tuple[Path, Still]]
+) -> None:
+    faces = [open_portrait(path) for path, _ in written[:3]]
+    faces.append(open_portrait(footage / "sample" / "s_astronaut_nasa_pd.jpg"))
+    names = [face.path.name for face in faces]
+    seen = [face_features(face.picture.rgb8(), face.points) for face in faces]
+    assert strangers(names[:3], seen[:3]) == []
+    for order in ([0, 1, 2, 3], [3, 0, 1, 2]):
+        (said,) = strangers([names[i] for i in order], [seen[i] for i in order])
+        assert said.startswith("s_astronaut_nasa_pd.jpg may show another person")
+    (said,) = strangers([names[3], names[0]], [seen[3], seen[0]])
+    assert said.startswith(names[0]), "of two the first one leads"

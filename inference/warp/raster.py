@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.forms import linear_forms
+from inference.landmarks import mirror_order
+from inference.performance.face.canonical import canonical_face
 from inference.warp.mesh import MovedMesh, WarpMesh, mesh_triangles, ring_triangle_count
 
 Points = NDArray[np.float32]
@@ -18,6 +21,8 @@ Map = NDArray[np.float32]
 SHIFT = 4  # fractional bits of the vertices when they are drawn
 # Thinner triangles (in grid pixels) are carried as a whole: their gradient means nothing.
 _THIN = 0.5
+# The line of landmarks along the steepest of a side of the nose, from its root to below its wing.
+_SIDE = (8, 193, 245, 188, 174, 217, 209, 49, 64, 98, 2)
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Raster:
     seen: (rows, columns) float32, 1 where the covering triangle faced the camera in the portrait.
     face: (rows, columns) uint8, 1 where it is one of the face's.
     corners: (F, 3, 2) int32, the face's triangles that were drawn, as in `Drawing`.
+    nose, nose_corners: likewise of the nose; None while it hides nothing of the face.
     """
 
     displacement: Map
@@ -37,6 +43,8 @@ class Raster:
     seen: Map
     face: NDArray[np.uint8]
     corners: NDArray[np.int32]
+    nose: NDArray[np.uint8] | None = None
+    nose_corners: NDArray[np.int32] | None = None
 
 
 def rasterise(
@@ -69,7 +77,12 @@ def rasterise(
     rings = ring_triangle_count()
     face = (index >= rings).view(np.uint8)
     faces = drawing.corners[drawing.order[drawing.order >= rings]]
-    return Raster(displacement, stretch, seen, face, faces)
+    drawn = drawing.order[drawing.order >= rings] - rings
+    if np.isin(_sides_of_nose(), drawn).all():
+        return Raster(displacement, stretch, seen, face, faces)
+    is_nose = np.isin(np.arange(len(mesh_triangles()) - rings), nose_triangles())
+    nose = np.concatenate([np.zeros(rings, bool), is_nose, [False]]).take(at).view(np.uint8)
+    return Raster(displacement, stretch, seen, face, faces, nose, faces[is_nose[drawn]])
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,25 @@ def draw_mesh(
     table[-1, 7] = 1
     corners = np.round(target * (1 << SHIFT)).astype(np.int32)
     return Drawing(corners, _draw_order(moved.vertices, triangles, area), table)
+
+
+@cache
+def nose_triangles() -> NDArray[np.intp]:
+    """Which of the face's triangles are the nose's: all between the steepest of its sides."""
+    flat = canonical_face().mean[:, :2].astype(np.float32)
+    middles = flat[mesh_triangles()[ring_triangle_count() :]].mean(axis=1)
+    mirrored = mirror_order()[list(_SIDE)]
+    outline = flat[[*_SIDE, *mirrored[::-1]]].reshape(-1, 1, 2)
+    inside = [cv2.pointPolygonTest(outline, tuple(map(float, m)), False) > 0 for m in middles]
+    return np.flatnonzero(inside)
+
+
+@cache
+def _sides_of_nose() -> NDArray[np.intp]:
+    """Which of the face's triangles touch the nose's sides, and are hidden first as it turns."""
+    sides = [*_SIDE[1:-1], *mirror_order()[list(_SIDE[1:-1])]]
+    corners = mesh_triangles()[ring_triangle_count() :]
+    return np.flatnonzero(np.isin(corners, sides).sum(axis=1) >= 2)
 
 
 def _doubled_area(corners: Points) -> NDArray[np.float32]:

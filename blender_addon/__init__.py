@@ -26,6 +26,7 @@ MODULES = (
     "controls.shaping",
     "puppet.operators",
     "portrait.operators",
+    "portrait.consent_sheet",
     "performance.operators",
     "performance.edit_operators",
     "performance.record_operator",
@@ -38,6 +39,7 @@ MODULES = (
     "performance.edit_panel",
     "animate.panels",
     "composite.panels",
+    "composite.cast_panel",
     "composite.version_panel",
 )
 

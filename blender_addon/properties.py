@@ -79,6 +79,16 @@ class LikenessPicture(PropertyGroup):
     )
 
 
+def _name_of_part(portrait: LikenessPortrait) -> str:
+    takes = settings(scene_of(portrait)).takes
+    return next((take.name for take in takes if take.uid == portrait.part), "")
+
+
+def _set_part(portrait: LikenessPortrait, name: str) -> None:
+    take = settings(scene_of(portrait)).takes.get(name)
+    portrait.part = take.uid if take is not None else ""
+
+
 class LikenessPortrait(PropertyGroup):
     """A person: pictures, the first of which leads, and the permission to animate them."""
 
@@ -103,6 +113,18 @@ class LikenessPortrait(PropertyGroup):
     )
     consent_sha256: StringProperty(description="Hashes of the pictures that the note speaks of")
     consent_date: StringProperty()
+
+    in_cast: BoolProperty(
+        name="Make", description="Make this portrait too with Synthesize All", default=True
+    )
+    part: StringProperty(description="Tag of the take that it performs; empty: the active one")
+    plays: StringProperty(
+        name="Plays",
+        description="The take that this portrait performs with Synthesize All; empty: the one that "
+        "is active in the step Performance",
+        get=_name_of_part,
+        set=_set_part,
+    )
 
     layers_of: StringProperty(description="What the words on its matte were said of")
     layers_words: StringProperty(description="What is to be looked at in its matte")

@@ -35,7 +35,7 @@ from ..worker import jobs, launch, undo_steps
 from . import layers_view
 from .changes import changes
 
-KIND = "synthesize"
+KIND, CAST = "synthesize", "synthesize_cast"  # of one portrait; of one of several
 # Between looks at what has been made: so many seconds, and so many times as long as a look takes.
 SHOW_SECONDS = 2.0
 _SHOW_SHARE = 20
@@ -87,7 +87,18 @@ def head_folder(
 def synthesize(context: bpy.types.Context) -> str:
     """Let the worker make the chosen range; frames appear on the head strip as they are made."""
     scene = versions.sequencer_scene(context)
-    portrait, take = active_portrait(scene), active_take(scene)
+    return start(context, scene, active_portrait(scene), active_take(scene))
+
+
+def start(
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    portrait: LikenessPortrait,
+    take: LikenessTake,
+    kind: str = KIND,
+    also: dict[str, Any] | None = None,
+) -> str:
+    """The same of a portrait and a take. kind: of the job; also: more of its notes."""
     if running(portrait, take):
         raise InputError(f"'{portrait.name}' plays '{take.name}' is being made; cancel that first")
     span = animate.seen_span(scene, portrait, take)
@@ -109,10 +120,10 @@ def synthesize(context: bpy.types.Context) -> str:
     notes = {
         "portrait": portrait.uid, "take": take.uid, "span": list(span),
         "sound": settings(scene).sound, "strip": animate.has_strip(scene, portrait),
-        "made_of": layers_view.made_of(scene, portrait),
+        "made_of": layers_view.made_of(scene, portrait), **(also or {}),
     }  # fmt: skip
     try:
-        jobs.start(context, KIND, job, notes)
+        jobs.start(context, kind, job, notes)
     except InputError:
         version_folders.release(Path(job["out"]))
         raise
@@ -156,7 +167,9 @@ def _use_what_is_seen(
     edits.keep_what_is_seen(scene, take)
     if not performance.needs_update(take) or take.edited:
         return False
-    performance.clean(context, take)
+    waiting = (json.loads(item.notes) for item in jobs.running(scene, performance.CLEAN))
+    if all(notes.get("take") != take.uid for notes in waiting):  # else another portrait's did it
+        performance.clean(context, take)
     return True
 
 
@@ -191,7 +204,9 @@ def running(portrait: LikenessPortrait, take: LikenessTake) -> bool:
     """Is this portrait's performance of this take being made now?"""
     wanted = {"portrait": portrait.uid, "take": take.uid}
     for scene in bpy.data.scenes:
-        for item in jobs.running(scene, KIND):
+        for item in jobs.running(scene):
+            if item.kind not in (KIND, CAST):
+                continue
             if wanted.items() <= json.loads(item.notes).items():
                 return True
     return False

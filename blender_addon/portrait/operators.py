@@ -152,7 +152,7 @@ class LIKENESS_OT_consent_record(StepOperator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = versions.sequencer_scene(context)
         typed = self.who, self.basis, self.note
-        done = attempt(self, portraits.record_consent, scene, *typed)
+        done = attempt(self, lambda: portraits.record_consent(active_portrait(scene), *typed))
         if "CANCELLED" in done and settings(scene).portraits:
             self._typed[active_portrait(scene).uid] = typed
         return done

@@ -157,9 +157,8 @@ def choose_face(scene: bpy.types.Scene, number: int) -> str:
     return ""
 
 
-def record_consent(scene: bpy.types.Scene, who: str, basis: str, note: str = "") -> str:
-    """Keep whose face the active portrait shows and on what ground it may be animated."""
-    portrait = active_portrait(scene)
+def record_consent(portrait: LikenessPortrait, who: str, basis: str, note: str = "") -> str:
+    """Keep whose face a portrait shows and on what ground it may be animated."""
     missing = {} if who.strip() else {"a name": "say whose face this is"}
     if basis == NO_BASIS:
         missing["a basis"] = "choose on what ground it may be animated"

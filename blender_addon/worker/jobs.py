@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import bpy
 
@@ -154,6 +155,16 @@ def begin(scene: bpy.types.Scene, kind: str, request: dict[str, Any], notes: dic
     item.request, item.notes = json.dumps(request), json.dumps(notes)
     item.state = "RUNNING"
     return name
+
+
+def note_failed(
+    scene: bpy.types.Scene, kind: str, message: str, notes: dict[str, Any]
+) -> LikenessJob:
+    """Put on the list what could not even be started, beside the others of its press."""
+    item = listed(scene).add()
+    item.name, item.kind, item.label = f"refused {uuid4().hex[:8]}", kind, KINDS[kind].label
+    item.state, item.message, item.notes = "FAILED", message, json.dumps(notes)
+    return item
 
 
 def again(context: bpy.types.Context, name: str) -> str:

@@ -28,10 +28,11 @@ RANGES = (
     ("TAKE", "Take", "The whole take, from its in to its out"),
 )
 TRANSFERS = (
-    ("relative", "Relative", "The portrait moves away from its own look as the actor moves away "
-     "from the neutral frame; for any two people"),
-    ("absolute", "Absolute", "The portrait takes the actor's poses as they are; for pictures of "
-     "the actor's own face"),
+    ("relative", "Like Itself", "The portrait starts from its own look and moves as far from it as "
+     "the actor moves from the rest frame: it stays the person that it shows. For any two people"),
+    ("absolute", "Like the Actor", "The portrait holds its head and its features as the actor "
+     "does, whatever it looked like. For pictures of the actor's own face; other people lose "
+     "their likeness"),
 )  # fmt: skip
 TIERS = (
     ("draft", "Draft", "The small network: quick on any machine"),

@@ -233,10 +233,12 @@ class LikenessSettings(PropertyGroup):
         description="A painted plate of teeth, as Export Template writes it, in place of those "
         "that are drawn; empty: none",
     )
-    transfer: EnumProperty(name="Transfer", items=TRANSFERS)
+    transfer: EnumProperty(name="Performs", items=TRANSFERS)
     neutralize: BoolProperty(
-        name="Neutralize",
-        description="Take the portrait's own expression away first, for one that smiles or speaks",
+        name="Relax the Portrait",
+        description="Take the portrait's own expression away before it performs. For a portrait "
+        "that smiles, speaks or frowns: else its smile stays under all that the actor does, and "
+        "its lips never quite close. A face at rest needs it off",
     )
     tier: EnumProperty(name="Quality", items=TIERS)
 

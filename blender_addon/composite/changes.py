@@ -14,14 +14,15 @@ _UNSAID = {
 }  # fmt: skip
 # Fields of a job in the panel's words, and what one that is not asked for is.
 _FIELDS: dict[str, tuple[str, Any]] = {
-    "gains": ("", {}), "teeth": ("teeth", {}), "transfer": ("transfer", "relative"),
-    "neutralize": ("neutralize", False), "tier": ("quality", "draft"),
+    "gains": ("", {}), "teeth": ("teeth", {}), "transfer": ("performs", "relative"),
+    "neutralize": ("portrait relaxed", False), "tier": ("quality", "draft"),
     "person": ("personalized model", None), "portrait_face": ("another face", None),
     "layer": ("layer", "head"), "feather": ("feather", 0.0), "format": ("format", "png"),
     "match": ("match", "portrait"), "match_strength": ("match strength", 1.0),
     "teeth_plate": ("own teeth", None), "alpha": ("own matte", None), "plate": ("own plate", None),
     "matte": ("mattes", "off"),
 }  # fmt: skip
+_SAID = {"relative": "like itself", "absolute": "like the actor"}
 _NAMED_ALONE = {"person", "portrait_face", "teeth_plate", "alpha", "plate"}
 
 _hashes: dict[Path, tuple[tuple[int, int], str]] = {}
@@ -98,6 +99,8 @@ def _same(new: Any, old: Any) -> bool:
 
 
 def _said(value: Any) -> str:
+    if value in _SAID:
+        return _SAID[value]
     if isinstance(value, float | int) and not isinstance(value, bool):
         text = f"{value:.2f}"
         return text[:-1] if text.endswith("0") else text

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .. import versions
 from ..controls import curves
 from ..errors import InputError
+from ..puppet import puppet
 from ..sequencer.head_strip import TAG
 from ..storage.canonical import read_face
 from . import geometry
@@ -174,9 +175,7 @@ def _draw_view3d(context: bpy.types.Context, _layers: Layers) -> None:
         return
     region, words = context.region, _Words()
     matrix = np.array(context.region_data.perspective_matrix, np.float64)
-    for empty in curves.control_empties(scene):
-        if not empty.visible_get():
-            continue
+    for empty in shown_empties(scene):
         performance = performance_of(curves.source_of(empty))
         start, pace = curves.span_of(empty)
         index = geometry.index_at(scene.frame_current, start, pace, len(performance))
@@ -188,8 +187,21 @@ def _draw_view3d(context: bpy.types.Context, _layers: Layers) -> None:
         )
         points = geometry.from_world(world, matrix, (region.width, region.height))
         if points is not None:
-            _paint(shown, points, performance.confidence, index, words)
-    words.write()
+            # How sure a capture was says nothing here, where an animator looks.
+            _paint(shown, points, None, index, words)
+
+
+def shown_empties(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The control Empties whose faces are drawn in the 3D view.
+
+    Not beside a puppet: it shows the curves that it follows, and another take's face beside the one
+    that is animated is drawn only while its Empty is selected.
+    """
+    found = [empty for empty in curves.control_empties(scene) if empty.visible_get()]
+    if not puppet.puppets(scene):
+        return found
+    followed = puppet.followed(scene)
+    return [empty for empty in found if empty.select_get() and empty not in followed]
 
 
 _DRAW = {"preview": _draw_preview, "clip": _draw_clip, "view3d": _draw_view3d}

@@ -10,7 +10,7 @@ from ..controls import curves
 from ..registration import register_classes, unregister_classes
 from ..storage.canonical import read_face
 from ..worker.operator_parts import UNDO, attempt
-from . import puppet
+from . import puppet, workspace
 
 
 class LIKENESS_OT_puppet_add(bpy.types.Operator):
@@ -90,7 +90,14 @@ def _add(context: bpy.types.Context, name: str) -> str:
         other.select_set(False)
     thing.select_set(True)
     context.view_layer.objects.active = thing
-    return f"{thing.name}: its shape keys make the expression, its Empty turns the head"
+    context.view_layer.update()
+    hidden = workspace.hide_cube(context.scene, thing)
+    shown = workspace.show(context, thing)
+    return (
+        f"{thing.name}: its shape keys make the expression, its Empty turns the head"
+        f"{f'; animate it in the workspace {shown.name}' if shown is not None else ''}"
+        f"{f'; {hidden}, which stood around it, is hidden' if hidden else ''}"
+    )
 
 
 def _camera(context: bpy.types.Context, name: str) -> str:

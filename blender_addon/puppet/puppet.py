@@ -138,6 +138,13 @@ def follow(puppet: bpy.types.Object, controls: bpy.types.Object) -> None:
     constraint.target = controls
 
 
+def followed(scene: bpy.types.Scene) -> set[bpy.types.Object]:
+    """The control Empties that a puppet of the scene shows already."""
+    heads = (thing.parent or thing for thing in puppets(scene))
+    constraints: list[Any] = [c for head in heads for c in head.constraints if c.name == _FOLLOW]
+    return {constraint.target for constraint in constraints if constraint.target is not None}
+
+
 def release(puppet: bpy.types.Object) -> None:
     """Undo `follow`; the puppet keeps the expression and the pose that it has now."""
     head = puppet.parent or puppet

@@ -17,7 +17,8 @@ import pytest
 from blender_addon import versions
 from blender_addon.controls import curves
 from blender_addon.errors import InputError
-from blender_addon.puppet import puppet, viewport
+from blender_addon.overlay import drawing
+from blender_addon.puppet import puppet, viewport, workspace
 from blender_addon.puppet import recording as viewport_recording
 from blender_addon.puppet.recording import PuppetRecording, RenderRecording, frames_of
 from blender_addon.sequencer import output
@@ -314,3 +315,43 @@ def test_a_puppet_that_follows_curves_is_seen_where_the_performance_says(
     assert held is not None and released is not None
     assert np.abs(held - released).max() < 0.01  # it stays as it was
     assert len(face.data.shape_keys.animation_data.drivers) == 0
+
+
+def test_a_new_puppet_is_seen_and_nothing_stands_around_it(add_on: None) -> None:
+    """In a new scene: its cube is hidden, not removed; a 3D view looks at the face from ahead."""
+    bpy.ops.wm.read_factory_settings()
+    scene = bpy.context.scene
+    cube = scene.objects["Cube"]
+    bpy.ops.mesh.primitive_cube_add(size=30)  # a room
+    room = bpy.context.object
+    bpy.ops.likeness.puppet_add()
+    assert cube.hide_viewport and cube.hide_render and cube.name in scene.objects
+    assert not room.hide_render
+    (face,) = puppet.puppets(scene)
+    face.parent.location, face.parent.rotation_euler = (1, 2, 3), (0, 0, 0.4)
+    bpy.context.view_layer.update()
+    area = next(
+        area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"
+    )
+    view = area.spaces.active.region_3d
+    workspace.look_at(view, face)
+    assert tuple(view.view_location) == (1, 2, 3) and view.view_distance < 1
+    ahead = view.view_rotation.to_matrix().col[2]  # from the face to the eye
+    wanted = -face.parent.matrix_world.col[1].to_3d()
+    assert (ahead - wanted).length < 1e-5
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+def test_no_face_of_curves_hovers_beside_a_puppet(
+    scene: Any, samples: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "take.performance.npz"
+    save_performance(real_performance(samples, 8), path)
+    empty = curves.load_curves(scene, path, face=read_face())
+    assert drawing.shown_empties(scene) == [empty]
+    bpy.ops.likeness.puppet_add()
+    assert drawing.shown_empties(scene) == []
+    empty.select_set(True)
+    assert drawing.shown_empties(scene) == [empty]
+    puppet.follow(puppet.puppets(scene)[0], empty)
+    assert drawing.shown_empties(scene) == []

@@ -14,12 +14,13 @@ from typing import NoReturn, TextIO
 
 from inference import batch_cli
 from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
-from inference.frames import FORMATS
 from inference.generator.contract import TIERS
 from inference.inputs import parse_ratio
 from inference.jobs import (
+    FORMATS,
     LAYERS,
     MATTES,
+    PROVIDERS,
     TRANSFERS,
     CaptureJob,
     LayersJob,
@@ -33,7 +34,6 @@ from inference.live import cli as live
 from inference.mouth.look import MEAN, RANGES, TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
-from inference.sessions import PROVIDERS
 from inference.speech_cli import add_speech
 
 _GAINS = tuple(field.name for field in fields(Gains))

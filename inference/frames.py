@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from inference.errors import LikenessError
 from inference.png import encode_png
 
-FORMATS = ("png", "png16", "exr")
-
 
 def frame_suffix(form: str) -> str:
-    """The file name's ending for one of `FORMATS`."""
+    """The file name's ending for one of `jobs.FORMATS`."""
     return ".exr" if form == "exr" else ".png"
 
 

@@ -22,6 +22,8 @@ from inference.performance.retargeting.gains import AS_ACTED, Gains
 LAYERS = ("head", "person", "full")
 TRANSFERS = ("relative", "absolute")
 MATTES = ("off", "face", "channels")
+FORMATS = ("png", "png16", "exr")
+PROVIDERS = ("auto", "cuda", "cpu")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class SynthesizeJob:
     feather: softness of the head's edge, in units of the crop's side, 0 (as narrow as it may be)
     to 0.25. matte: one of MATTES, what is written beside each frame: the face's own region as an
     8-bit grey picture, or the mattes of the person and its parts as channels of an EXR.
-    format: one of `frames.FORMATS`. provider: "auto", "cuda" or "cpu".
+    format: one of FORMATS. provider: one of PROVIDERS.
     match: "off"; "portrait": the network's colours keep to the portrait's palette; or a picture's
     path: that, and the head is graded towards the picture. match_strength: 0 to 1 of it.
     alpha, plate: pictures of the artist's own, of the person's matte and of what lies behind the

@@ -17,12 +17,11 @@ from inference.colour.grade import Grade
 from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
 from inference.composite import Pixels, feather
 from inference.errors import InputError
-from inference.frames import FORMATS
 from inference.generator.identity import embedder_input, person_vector
 from inference.generator.model import Generator, load_generator
 from inference.generator.person import open_person
 from inference.head.source import HeadSource, build_head, crop_of, resized, rgb8
-from inference.jobs import LAYERS, MATTES, TRANSFERS, SynthesizeJob
+from inference.jobs import FORMATS, LAYERS, MATTES, TRANSFERS, SynthesizeJob
 from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
 from inference.layers.plate import find_hole

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from inference.errors import InputError, LikenessError
 from inference.inputs import read_bytes
+from inference.jobs import PROVIDERS
 
 MODELS = Path(__file__).parent / "models"
-PROVIDERS = ("auto", "cuda", "cpu")
 LARGEST = 1 << 30  # bytes of a model's file
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"

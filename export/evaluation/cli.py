@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from inference.errors import Cancelled, InputError
 from inference.generator.contract import TIERS
 from inference.generator.model import load_generator, model_path
+from inference.jobs import PROVIDERS
 from inference.outputs import check_replaceable, refuse_inputs
 from inference.progress import Progress, progress_line, progress_meter
-from inference.sessions import PROVIDERS
 from inference.track import SUFFIX, LandmarkTrack, load_track
 
 if TYPE_CHECKING:

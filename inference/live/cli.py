@@ -15,10 +15,9 @@ from typing import Any
 from inference.errors import InputError, one_line
 from inference.files import check_writable
 from inference.generator.contract import TIERS
+from inference.jobs import PROVIDERS
 from inference.outputs import check_replaceable
 from inference.progress import progress_line
-from inference.sessions import PROVIDERS
-from inference.track import SUFFIX, is_track, save_track
 
 _FROM = "camera, camera:1, footage that is played at its own pace, udp:PORT, tcp:HOST:PORT, or -"
 _TOLD = 0.5  # seconds between two looks at what was refused
@@ -80,6 +79,8 @@ def _live(options: argparse.Namespace) -> int:
     if not 64 <= options.crop <= 4096:
         raise InputError(f"a crop of {options.crop} pixels; choose from 64 to 4096")
     if options.record:
+        from inference.track import SUFFIX, is_track
+
         if not options.record.name.endswith(SUFFIX):
             raise InputError(f"{options.record}: a track's name ends in {SUFFIX}; choose such one")
         check_replaceable(options.record, is_track, "a landmark track")
@@ -115,6 +116,8 @@ def _live(options: argparse.Namespace) -> int:
         print(figures_table(figures), file=sys.stderr)
     if recorder is not None:
         track = recorder.track("live")
+        from inference.track import save_track
+
         save_track(track, options.record)
         _say(f"{options.record}: {len(track)} frames at {track.rate} a second, "
              f"{int((~track.valid).sum())} gaps")  # fmt: skip

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from inference.errors import InputError
-from inference.performance.taking.table import cell_number, read_rows
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,9 @@ def read_looks(path: Path, beside: TeethLook) -> TeethLooks:
     Each row holds until the next one's frame. beside: the values of columns that are not there.
     Raises InputError, in one line, for what is no such table, and for values out of range.
     """
+    # Tables need NumPy, which no other choice of a command does.
+    from inference.performance.taking.table import cell_number, read_rows
+
     rows = read_rows(path)
     header = [name.strip() for name in rows[0][1]]
     _check_header(header, path)

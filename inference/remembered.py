@@ -18,9 +18,12 @@ import numpy as np
 Answer = TypeVar("Answer")
 
 
-def remembered(count: int) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Of a function of arrays and of what has a plain `repr`, keep the last `count` answers.
+def remembered(
+    count: int, by: Callable[..., tuple[Any, ...] | None] | None = None
+) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+    """Of a function of arrays, bytes and what has a plain `repr`, keep the last `count` answers.
 
+    by: makes all that the answer depends on of other arguments; None: this one is not kept.
     The answers are shared: whoever gets one must not change it. Thread-safe.
     """
 
@@ -30,7 +33,10 @@ def remembered(count: int) -> Callable[[Callable[..., Answer]], Callable[..., An
 
         @wraps(function)
         def asked(*arguments: Any) -> Answer:
-            key = _digest(arguments)
+            decides = arguments if by is None else by(*arguments)
+            if decides is None:
+                return function(*arguments)
+            key = _digest(decides)
             with lock:
                 if key in known:
                     known.move_to_end(key)
@@ -53,6 +59,8 @@ def _digest(arguments: tuple[Any, ...]) -> bytes:
         if isinstance(value, np.ndarray):
             digest.update(f"{value.dtype} {value.shape} ".encode())
             digest.update(np.ascontiguousarray(value).data)
+        elif isinstance(value, bytes):
+            digest.update(value)
         else:
             digest.update(repr(value).encode())
         digest.update(b"\0")

@@ -41,6 +41,7 @@ from inference.performance.retargeting.retarget import (
 from inference.pictures import StillPicture, read_picture
 from inference.portrait import Portrait, open_portrait
 from inference.progress import Progress, portions
+from inference.remembered import remembered
 from inference.sidecar import shared_mark
 from inference.teeth import Teeth, find_teeth
 from inference.track import LandmarkTrack, fill_gaps
@@ -49,6 +50,8 @@ from inference.warp.mouths import OpenMouth, open_mouth
 from inference.warp.warp import WarpSource, warp_source
 
 Plane = NDArray[np.float32]
+
+_KEPT = 1 << 20  # pixels of a crop up to which its ground is kept for the next job
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,17 @@ def _graded_palette(palette: Plane, grade: Grade, portrait: Portrait) -> Plane:
     return np.asarray(np.clip(grade.of(palette / top), 0, 1) * top, np.float32)
 
 
+def _of_ground(portrait: Portrait, layers: Layers, side: int) -> tuple[object, ...] | None:
+    """What a ground depends on; None for a large one, which is not worth its memory."""
+    box, beyond = portrait.box, layers.beyond
+    if box.width * box.height > _KEPT:
+        return None
+    outside = (beyond.person, beyond.alpha) if beyond else ()
+    picture = (portrait.picture.rgb, portrait.points, box)
+    return (*picture, layers.alpha, layers.person, layers.plate, layers.has_ground, side, *outside)
+
+
+@remembered(2, by=_of_ground)
 def build_ground(
     portrait: Portrait,
     layers: Layers,

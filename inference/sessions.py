@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from inference.errors import InputError, LikenessError
 from inference.inputs import read_bytes
 from inference.jobs import PROVIDERS
+from inference.remembered import remembered
 
 MODELS = Path(__file__).parent / "models"
 LARGEST = 1 << 30  # bytes of a model's file
@@ -81,6 +82,7 @@ def metadata(session: onnxruntime.InferenceSession, path: Path) -> dict[str, str
         ) from None
 
 
+@remembered(4, by=lambda path, providers, threads, data: (providers, threads, data))
 def session_on(
     path: Path,
     providers: list[str | tuple[str, dict[str, str]]],

@@ -28,6 +28,7 @@ from inference.mouth.plate import TeethPlate, make_plate, read_plate
 from inference.performance.face.measures import mouth_opening
 from inference.pictures import StillPicture, at_depth
 from inference.portrait import Portrait
+from inference.remembered import remembered
 from inference.warp.mouths import OpenMouth, lent_mouth
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -101,7 +102,11 @@ def find_grain(portrait: Portrait) -> Plane | None:
     """The grain of the face's skin (S, S, 3) around 0, as a share of the skin's lightness: of film,
     canvas or print. None where there is too little skin to tell.
     """
-    pixels, points = portrait.crop(), portrait.crop_points()[:, :2]
+    return _grain_of(portrait.crop(), portrait.crop_points()[:, :2])
+
+
+@remembered(4)
+def _grain_of(pixels: Pixels, points: NDArray[np.float32]) -> Plane | None:
     unit = interocular(points)
     skin = np.zeros(pixels.shape[:2], np.uint8)
     cv2.fillPoly(skin, [np.round(points[list(OVAL)]).astype(np.int32)], 1)

@@ -36,3 +36,18 @@ def test_a_picture_that_is_changed_in_place_is_another() -> None:
     assert total(picture) == 0
     picture[0, 0] = 9
     assert total(picture) == 9
+
+
+def test_what_decides_may_be_named_and_an_argument_passed_over() -> None:
+    asked: list[str] = []
+
+    @remembered(4, by=lambda data, name: None if name == "huge" else (data,))
+    def length(data: bytes, name: str) -> int:
+        asked.append(name)
+        return len(data)
+
+    assert length(b"abc", "one") == length(b"abc", "two") == 3
+    assert asked == ["one"]
+    assert length(b"abd", "three") == 3
+    assert length(b"abc", "huge") == length(b"abc", "huge") == 3
+    assert asked == ["one", "three", "huge", "huge"]

@@ -15,6 +15,7 @@ from inference.performance.face.measures import eye_opening
 from inference.performance.face.pose import fit_pose, fit_poses
 from inference.performance.face.rotations import to_vectors
 from inference.performance.retargeting.reach import yaw
+from inference.remembered import remembered
 from inference.track import LandmarkTrack
 
 Points = NDArray[np.float32]
@@ -42,11 +43,16 @@ def find_neutral(track: LandmarkTrack, frame: int | None = None) -> Points:
 
 def calm_frames(track: LandmarkTrack) -> tuple[int, ...]:
     """The calmest well-seen frames of a track, zero-based, the calmest first."""
-    seen = np.flatnonzero(track.valid)
+    return _calm_frames(track.points, track.valid)
+
+
+@remembered(4)
+def _calm_frames(points: Points, valid: NDArray[np.bool_]) -> tuple[int, ...]:
+    seen = np.flatnonzero(valid)
     # A few hundred frames say what is usual; more only take time.
     seen = seen[:: max(1, len(seen) // 300)]
-    middle = track.points[seen[len(seen) // 2]]
-    faces = track.points[seen]
+    middle = points[seen[len(seen) // 2]]
+    faces = points[seen]
     shapes = fit_poses(faces, np.broadcast_to(middle, faces.shape)).apply(faces)
     unit = interocular(middle)
     usual = np.median(shapes, axis=0)

@@ -31,7 +31,8 @@ from inference.performance.taking.table import is_table_file, save_table
 @dataclass(frozen=True)
 class Edit:
     """frames: first and last, zero-based, of every take. mix: weight of the second of two takes,
-    or of each of its parts that are taken; without it several are joined. rate: frames a second of the result. speed: 2 is twice as fast.
+    or of each of its parts that are taken; without it several are joined. rate: frames a second of
+    the result. speed: 2 is twice as fast.
     """
 
     frames: tuple[int, int] | None = None

@@ -30,7 +30,7 @@ from inference.merge.merged import Merge, lay_parts, plan
 from inference.planes import bands, laid_over, rounded
 from inference.scene import Ground, Scene
 from inference.scene_teeth import with_teeth
-from inference.warp.moved import enlarged
+from inference.warp.moved import cells, enlarged
 from inference.warp.openings import Patch
 from inference.warp.warp import TargetPose, pose_target, warp, warp_plane
 
@@ -164,8 +164,7 @@ def _displaced(
 ) -> NDArray[np.uint8]:
     """What was drawn, moved as the generator wants it: to draw it once is enough."""
     side = small.shape[0]
-    cells = np.arange(side, dtype=np.float32)
-    where = enlarged(residual, (side, side), size) + np.stack(np.meshgrid(cells, cells), axis=-1)
+    where = enlarged(residual, (side, side), size) + cells(side, side)
     moved = cv2.remap(small, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)
 

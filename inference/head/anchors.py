@@ -21,7 +21,8 @@ from inference.head.behind import BackLook, Sheet, find_look, sheet_behind
 from inference.head.ears import find_ears
 from inference.head.shell import Shell, camera_of, seam_of
 from inference.landmarks import OVAL, SKIN_COUNT
-from inference.performance.face.pose import Pose, fit_pose
+from inference.performance.face.canonical import canonical_face
+from inference.performance.face.pose import Pose, fit_both
 from inference.warp.mesh import MovedMesh, WarpMesh, move_mesh, with_anchors
 
 Points = NDArray[np.float32]
@@ -85,7 +86,7 @@ class MovedHead:
     """mesh: as drawn. deep: how much of the head's own motion is in it, 0 (a small turn) to 1.
     behind: the back of the head, or None. scale: the head's size over the portrait's.
     still: 1 while the head's outline is where the portrait has it, 0 once it has moved.
-    pose: of the skull, from where the portrait has it.
+    pose: of the skull, from where the portrait has it. face: from canonical space.
     """
 
     mesh: MovedMesh
@@ -94,6 +95,7 @@ class MovedHead:
     scale: float
     still: float
     pose: Pose
+    face: Pose
 
 
 def build_head_mesh(
@@ -132,13 +134,13 @@ def build_head_mesh(
 
 def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     """Lay the mesh over target landmarks (478, 3)."""
-    pose = fit_pose(mesh.flat.points, target)
+    pose, face = fit_both((mesh.flat.points, canonical_face().mean), target)
     flat = move_mesh(mesh.flat, target, pose)
     view = camera_of(pose)
     turn = float(np.degrees(np.arccos(np.clip(-view[2], -1, 1))))
     deep = float(_smoothstep((turn - _TURN[0]) / (_TURN[1] - _TURN[0])))
     if deep == 0:
-        return MovedHead(flat, 0.0, None, pose.scale, _still(mesh, flat.vertices), pose)
+        return MovedHead(flat, 0.0, None, pose.scale, _still(mesh, flat.vertices), pose, face)
     count, rings = len(OVAL), len(mesh.seam[0])
     anchors = flat.vertices[SKIN_COUNT:].reshape(rings, count, 3).swapaxes(0, 1)
     moved, behind = _on_head(mesh, anchors, pose, view, deep)
@@ -147,7 +149,7 @@ def move_head(mesh: HeadMesh, target: Points) -> MovedHead:
     vertices = flat.vertices.copy()
     vertices[SKIN_COUNT:] = mixed.swapaxes(0, 1).reshape(-1, 3)
     still = _still(mesh, vertices)
-    return MovedHead(replace(flat, vertices=vertices), deep, behind, pose.scale, still, pose)
+    return MovedHead(replace(flat, vertices=vertices), deep, behind, pose.scale, still, pose, face)
 
 
 def _still(mesh: HeadMesh, vertices: Points) -> float:

@@ -120,7 +120,7 @@ def pose_head(source: HeadSource, target: Points, *, soften: bool = True) -> Hea
     sheet = draw_sheet(moved.behind, source.size, (GRID, GRID)) if moved.behind else None
     neck = move_neck(source.neck, moved.pose, source.size) if moved.deep else None
     streaks = _streaks(raster, source.size, moved.deep if soften else 0)
-    drawn = TargetPose(raster, target, moved.scale)
+    drawn = TargetPose(raster, target, moved.scale, moved.face)
     near = _origin_on(source.covered, raster, source.size)
     near = cv2.dilate(near, np.ones((_NEAR,) * 2, np.uint8))
     return HeadPose(drawn, sheet, neck, streaks, moved.deep, moved.still, moved.pose, near)

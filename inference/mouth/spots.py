@@ -96,7 +96,11 @@ def fill_arch(spots: Spots, vertices: Array, values: Array) -> tuple[NDArray[np.
     # The upper arch's rows run upwards, the lower one's downwards.
     front = area * np.sign(np.median(area[np.abs(area) > 1e-9])) > 1e-6
     low, high = corners[..., :2].min(axis=1), corners[..., :2].max(axis=1)
-    front &= ((high >= 0) & (low <= spots.size)).all(axis=1)
+    if not len(spots.row):
+        return spots.row, np.empty((values.shape[-1], 0), np.float32)
+    first = spots.column.min() - 1, spots.row.min() - 1
+    last = spots.column.max() + 2, spots.row.max() + 2
+    front &= ((high >= first) & (low <= last)).all(axis=1)
     order = np.argsort(-corners[..., 2].mean(axis=1), kind="stable")
     order = order[front[order]]
     index = np.full(spots.size[::-1], -1, np.int32)

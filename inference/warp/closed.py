@@ -10,6 +10,7 @@ is seen between them is laid over it later.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -131,11 +132,9 @@ def _colours(pixels: Pixels, at: NDArray[np.float64]) -> NDArray[np.float32]:
 def _differs(opening: _Opening, source: Points, target: Points, scale: float) -> float:
     """How much, 0 to 1, the target's opening is another than the source's."""
     upper, lower = list(opening.upper), list(opening.lower)
-    was, now = (
-        float(np.linalg.norm(at[upper, :2] - at[lower, :2], axis=1).mean())
-        for at in (source, target)
-    )
-    width = float(np.linalg.norm(source[upper[0], :2] - source[upper[-1], :2]))
+    apart = (at[upper, :2] - at[lower, :2] for at in (source, target))
+    was, now = (float(np.sqrt((each * each).sum(axis=1)).mean()) for each in apart)
+    width = math.dist(source[upper[0], :2].tolist(), source[upper[-1], :2].tolist())
     x = min(abs(now / scale - was) / max(opening.differs * width, 1e-3), 1.0)
     return x * x * (3 - 2 * x)
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -27,31 +28,27 @@ _LIP_ROOM, _LIP_CREASE = 6, 1.0
 
 @dataclass(frozen=True)
 class Origins:
-    """Where the pixels of one frame come from at one resolution. motion: (H, W, 2) float32, source
-    less target position in pixels of the output. contour: the face's, or None where nothing is
-    hidden. further: (H, W, 2) what the generator adds to the motion, or None.
+    """Where the pixels of one frame come from at one resolution. index: (H, W, 2) float32, of the
+    source's pixel that each one is. contour: the face's, or None where nothing is hidden. further:
+    (H, W, 2) what the generator adds to the index, or None.
     """
 
-    motion: Map
+    index: Map
     contour: Contour | None
     further: Map | None = None
 
     def with_residual(self, residual: Map | None, crop_size: tuple[int, int]) -> Origins:
         """The same, moved further by (h, w, 2) in pixels of the crop, which is (width, height)."""
-        size = (self.motion.shape[1], self.motion.shape[0])
+        size = (self.index.shape[1], self.index.shape[0])
         return replace(
             self, further=None if residual is None else enlarged(residual, size, crop_size)
         )
 
     def where(self, rows: slice, columns: slice) -> Map:
         """Which pixel index each pixel of some rows and columns comes from: (h, w, 2)."""
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        where = cv2.add(cells(width, height), (columns.start, rows.start, 0, 0))
         if self.further is None:
-            where += self.motion[rows, columns]
-        else:
-            where += self.motion[rows, columns] + self.further[rows, columns]
-        return where
+            return self.index[rows, columns]
+        return self.index[rows, columns] + self.further[rows, columns]
 
 
 def find_origins(
@@ -64,8 +61,10 @@ def find_origins(
     motion = cv2.multiply(raster.displacement, (*zoom.tolist(), 0, 0))
     if size[0] > motion.shape[1]:
         _smooth_lips(motion, points[:, :2] / np.array(crop_size, np.float32))
-    motion = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
-    return Origins(motion, find_contour(raster, size, zoom))
+    index = cv2.resize(motion, size, interpolation=cv2.INTER_LINEAR)
+    for rows in bands(size):
+        cv2.add(index[rows], _cells_of(rows, size[0]), dst=index[rows])
+    return Origins(index, find_contour(raster, size, zoom))
 
 
 def moved(pixels: Pixels, origins: Origins, interpolation: int) -> Pixels:
@@ -118,13 +117,18 @@ def cells(width: int, height: int) -> Map:
     return np.stack([columns, rows], axis=-1).astype(np.float32)
 
 
+def _cells_of(rows: slice, width: int) -> Map:
+    return cv2.add(cells(width, rows.stop - rows.start), (0, rows.start, 0, 0))
+
+
 def _moved(
     pixels: Pixels, origins: Origins, interpolation: int, near: NDArray[np.uint8] | None
 ) -> Iterator[tuple[slice, slice, Any]]:
     """Rows, columns of these, and what is there."""
     size = (pixels.shape[1], pixels.shape[0])
+    columns_of = None if near is None else _columns(near, size)
     for rows in bands(size):
-        columns = slice(0, size[0]) if near is None else _columns(near, rows, size)
+        columns = columns_of(rows) if columns_of else slice(0, size[0])
         part = None
         if columns.stop > columns.start:
             where = origins.where(rows, columns)
@@ -132,14 +136,21 @@ def _moved(
         yield rows, columns, part
 
 
-def _columns(near: NDArray[np.uint8], rows: slice, size: tuple[int, int]) -> slice:
-    """The columns of a picture of `size` that are near, in any of some rows."""
+def _columns(near: NDArray[np.uint8], size: tuple[int, int]) -> Callable[[slice], slice]:
+    """The columns of a picture of `size` that are near in any of some rows."""
     high, wide = near.shape[0] / size[1], near.shape[1] / size[0]
-    there = near[int(rows.start * high) : int(np.ceil(rows.stop * high))].any(axis=0)
-    found = np.flatnonzero(there)
-    if not len(found):
-        return slice(0, 0)
-    return slice(int(found[0] / wide), min(int(np.ceil((found[-1] + 1) / wide)), size[0]))
+    is_there = near.any(axis=1)
+    first = np.where(is_there, near.argmax(axis=1), near.shape[1])
+    last = np.where(is_there, near.shape[1] - near[:, ::-1].argmax(axis=1), 0)
+
+    def of(rows: slice) -> slice:
+        part = slice(int(rows.start * high), math.ceil(rows.stop * high))
+        left, right = int(first[part].min()), int(last[part].max())
+        if not right:
+            return slice(0, 0)
+        return slice(int(left / wide), min(math.ceil(right / wide), size[0]))
+
+    return of
 
 
 def _at_contour(

@@ -14,7 +14,7 @@ from inference.mouth.inside import MouthPlace, find_place
 from inference.mouth.own import OwnTeeth, find_own_teeth
 from inference.mouth.paint import TEETH, find_palette
 from inference.performance.face.canonical import canonical_face
-from inference.performance.face.pose import Pose, fit_pose
+from inference.performance.face.pose import Pose, fit_both
 from inference.pictures import rescaled
 from inference.warp.closed import Closed, close_openings, lay_closed
 from inference.warp.mesh import WarpMesh, move_mesh
@@ -69,17 +69,13 @@ class WarpSource:
 class TargetPose:
     """Where everything goes in one frame: the drawn mesh, and the landmarks in crop pixels.
 
-    scale: the head's size over the portrait's.
+    scale: the head's size over the portrait's. pose: the head's, from canonical space.
     """
 
     raster: Raster
     points: Points
     scale: float
-
-    @cached_property
-    def pose(self) -> Pose:
-        """Of the landmarks, from canonical space."""
-        return fit_pose(canonical_face().mean, self.points.astype(np.float32))
+    pose: Pose
 
 
 def warp_source(
@@ -103,8 +99,9 @@ def warp_source(
 
 def pose_target(mesh: WarpMesh, target: Points, crop_size: tuple[int, int]) -> TargetPose:
     """Move the mesh to target landmarks (478, 3), in pixels of the crop of `crop_size`."""
-    raster = rasterise(mesh, move_mesh(mesh, target), crop_size, (GRID, GRID))
-    return TargetPose(raster, target, fit_pose(mesh.points, target).scale)
+    pose, face = fit_both((mesh.points, canonical_face().mean), target)
+    raster = rasterise(mesh, move_mesh(mesh, target, pose), crop_size, (GRID, GRID))
+    return TargetPose(raster, target, pose.scale, face)
 
 
 def warp(

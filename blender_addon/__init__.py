@@ -33,6 +33,7 @@ MODULES = (
     "animate.operators",
     "animate.live_test",
     "composite.operators",
+    "composite.regrade",
     "composite.version_operators",
     "portrait.panels",
     "performance.panels",

@@ -30,6 +30,8 @@ _SOUND_FORMATS = (
     "wav", "w64", "mp3", "flac", "aac", "aiff", "au", "caf", "amr", "amrnb", "amrwb", "ac3", "eac3",
     "ape", "wv", "tta", "dsf", "loas", "voc", "ircam",
 )  # fmt: skip
+# Raw streams whose first bytes FFmpeg takes for a single picture's.
+_BY_SUFFIX = {".mjpeg": "mjpeg", ".mjpg": "mjpeg"}
 _NO_LIMIT = 1 << 62  # bytes: footage may be as long as it is, it streams
 _BUFFER = 1 << 18  # bytes that are read at once
 _MOST_PIXELS = 8192 * 8192
@@ -71,7 +73,7 @@ def video_file(path: Path) -> Iterator[tuple[InputContainer, Any]]:
                 "as MP4, or to numbered PNG files"
             )
         try:
-            container = _container(file, _FORMATS)
+            container = _container(file, _FORMATS, _BY_SUFFIX.get(path.suffix.lower()))
         except (av.FFmpegError, ValueError, MemoryError):
             raise InputError(f"{path}: not a video that can be read, or a truncated one") from None
         with container:
@@ -89,10 +91,11 @@ def video_file(path: Path) -> Iterator[tuple[InputContainer, Any]]:
             yield container, stream
 
 
-def _container(file: BinaryIO, formats: tuple[str, ...]) -> Any:
+def _container(file: BinaryIO, formats: tuple[str, ...], form: str | None = None) -> Any:
     return av.open(
         _Handle(file),
         mode="r",
+        format=form,
         buffer_size=_BUFFER,
         container_options={
             "format_whitelist": ",".join(formats),

@@ -172,6 +172,22 @@ def test_the_head_takes_its_plate_s_grade_on(scene: Any, tmp_path: Path, when: s
     assert patch > 5 and found < 0.5
 
 
+def test_a_head_follows_its_plate_s_grade_by_itself(scene: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.round(colours()[..., 2::-1] * 255).astype(np.uint8))
+    strips = lone(scene)
+    under, head = add(strips, path), add(strips, path, 2)
+    under["likeness"], head["likeness"] = "portrait:a", "head:a:b"
+    under.color_saturation, under.color_multiply = 0.3, 0.5
+    shown = rendered(scene, tmp_path / "with.png")
+    head.mute = True
+    assert np.abs(shown - rendered(scene, tmp_path / "without.png")).mean() < 0.5
+    assert head.color_multiply == pytest.approx(0.5)
+    under.color_saturation = 0.8
+    bpy.context.view_layer.update()
+    assert head.color_saturation == pytest.approx(0.8)
+
+
 def test_what_an_artist_graded_on_the_head_stays(scene: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), np.full((HIGH, WIDE, 3), 90, np.uint8))

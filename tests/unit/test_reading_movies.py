@@ -217,6 +217,13 @@ def test_what_is_no_sequence_is_refused_in_a_line(tmp_path: Path) -> None:
         open_footage(write_movie(tmp_path / "m.mp4", plain(3)), Fraction(25))
 
 
+def test_raw_jpegs_are_read_by_their_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    noise = [rng.integers(0, 255, (256, 256, 3), np.uint8) for _ in range(4)]
+    path = write_container(tmp_path / "noise.mjpeg", noise, "mjpeg", "mjpeg")
+    assert len(read(path)[0]) == 4
+
+
 def test_a_framed_picture_is_cropped_then_mirrored_and_its_points_go_back() -> None:
     picture = np.zeros((60, 100, 3), np.uint8)
     picture[20, 30] = 255

@@ -25,6 +25,10 @@ _PROFILES = (b"iCCP", b"ICC_PROFILE", b"cICP")
 _FLOATS = (".exr", ".hdr")
 _MOST_BRIGHT, _MARGIN = 16.0, 1.001
 BRIGHTNESS = "likeness_brightness"  # on a portrait's strip: what `write_picture` took out
+_OF_MOVIES = (
+    "animation_offset_start", "animation_offset_end", "use_reverse_frames", "stream_index",
+    "use_deinterlace",
+)  # fmt: skip
 _HEAD = 1 << 20  # bytes in which a profile begins
 
 
@@ -43,6 +47,12 @@ def write_picture(scene: bpy.types.Scene, strip: bpy.types.Strip, frame: int, pa
     Returns the brightness that was taken out so that nothing is brighter than white: what the
     head's strip must be multiplied by, 1 or more. Raises InputError where Blender cannot show it.
     """
+    if len(getattr(strip, "retiming_keys", ())):
+        # Blender tells nobody which picture a retimed strip shows.
+        raise InputError(
+            f"the strip '{strip.name}' is retimed; make the portrait before that, or clear the "
+            "retiming, make it, and undo the clearing"
+        )
     alone = bpy.data.scenes.new("Likeness plate")
     try:
         # A movie's pictures are counted by the scene's rate.
@@ -123,7 +133,7 @@ def _copied(alone: bpy.types.Scene, strip: Any, frame: int) -> Any:
             frame_start=round(versions.content_start(strip)),
             fit_method="ORIGINAL",
         )
-        for name in ("animation_offset_start", "stream_index", "use_deinterlace"):
+        for name in _OF_MOVIES:
             if hasattr(strip, name):
                 setattr(copy, name, getattr(strip, name))
     copy.colorspace_settings.name = strip.colorspace_settings.name if is_bright(strip) else "sRGB"

@@ -42,6 +42,18 @@ def movie(path: Path, codec: str, pixels: str, pale: float = 1, **tags: int) -> 
     return path
 
 
+def brighter(path: Path, count: int) -> Path:
+    """Frames that are even greys, each brighter than the one before."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = WIDE, HIGH, "rgb24"
+        for grey in range(count):
+            made = np.full((HIGH, WIDE, 3), 20 * grey, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(made, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
 def picture(path: Path) -> Path:
     deep = np.round(colours()[..., [2, 1, 0, 3]] * 65535).astype(np.uint16)
     assert cv2.imwrite(str(path), deep)
@@ -199,3 +211,26 @@ def test_what_an_artist_graded_on_the_head_stays(scene: Any, tmp_path: Path) -> 
     under.color_saturation = 0.2
     assert not grade.take_on(under, head)
     assert head.color_multiply == pytest.approx(1.2) and head.color_saturation == 0.5
+
+
+def test_the_frame_of_a_movie_that_is_trimmed_and_plays_backwards(
+    scene: Any, tmp_path: Path
+) -> None:
+    """As Blender shows it at the playhead."""
+    strip = add(lone(scene), brighter(tmp_path / "grey.mov", 10))
+    strip.animation_offset_start, strip.animation_offset_end = 2, 1
+    strip.use_reverse_frames = True
+    frame = round(versions.content_start(strip)) + 1
+    versions.set_span(strip, frame, frame + 3)
+    shown, written = tmp_path / "shown.png", tmp_path / "written.png"
+    scene.frame_set(frame)
+    scene.render.filepath, scene.view_settings.view_transform = str(shown), "Standard"
+    versions.set_file_format(scene.render.image_settings, "IMAGE", "PNG")
+    bpy.ops.render.render(write_still=True)
+    plate.write_picture(scene, strip, frame, written)
+    grey, wanted = (cv2.imread(str(path), cv2.IMREAD_COLOR)[0, 0, 0] for path in (written, shown))
+    assert abs(int(grey) - int(wanted)) < 5 and wanted > 0  # they are 20 apart
+    strip.use_reverse_frames = False
+    plate.write_picture(scene, strip, frame, written)
+    other = cv2.imread(str(written), cv2.IMREAD_COLOR)[0, 0, 0]
+    assert abs(int(other) - int(wanted)) > 15

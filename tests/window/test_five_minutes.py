@@ -139,6 +139,29 @@ def test_the_walk_with_the_puppet(window: Window, reactions: dict[str, float]) -
     assert open_mouth(window.folder) > 30
 
 
+def test_the_template_video_editing_gets_a_workspace_for_the_puppet(
+    template_window: Window, reactions: dict[str, float]
+) -> None:
+    """It has none with a 3D view; the sequencer stays in sight."""
+    window = template_window
+    open_tab(window)
+    assert window.ask("'Layout' not in bpy.data.workspaces")
+    open_panel(window, "From the 3D Scene")
+    enlarge(window)
+    reactions["Add Puppet"] = window.reaction(window.push("likeness.puppet_add("))
+    window.wait("'Layout' in bpy.data.workspaces", 20)
+    time.sleep(2)
+    window.shot("template, puppet added")
+    assert window.ask("bpy.context.window_manager.windows[0].workspace.name") != "Layout"
+    window.ask(
+        "setattr(bpy.context.window_manager.windows[0], 'workspace', bpy.data.workspaces['Layout'])"
+    )
+    time.sleep(3)
+    window.shot("template, puppet framed")
+    distance = "area_of('VIEW_3D').spaces.active.region_3d.view_distance"
+    assert window.ask(distance) < 1
+
+
 def go_to(window: Window, workspace: str) -> None:
     """Click the workspace's tab, and wait until it is shown."""
     window.move(WORKSPACES[workspace])

@@ -35,6 +35,10 @@ MODULES = (
     "composite.operators",
     "composite.regrade",
     "composite.version_operators",
+    "live.choices",
+    "live.session",
+    "live.drawing",
+    "live.operators",
     "portrait.panels",
     "performance.panels",
     "performance.edit_panel",
@@ -42,6 +46,7 @@ MODULES = (
     "composite.panels",
     "composite.cast_panel",
     "composite.version_panel",
+    "live.panels",
 )
 
 _registered: list[Any] = []

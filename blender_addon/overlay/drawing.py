@@ -101,7 +101,7 @@ def _draw_preview(context: bpy.types.Context, layers: Layers) -> None:
     if not shown.preview or scene.sequence_editor is None:
         return
     space: Any = context.space_data
-    view = _measured(context.region.view2d, _FAR)
+    view = measured(context.region.view2d, _FAR)
     # Blender stretches the frame to the pixels' shape.
     view[0, 0] *= scene.render.pixel_aspect_x / scene.render.pixel_aspect_y
     words = _Words()
@@ -150,7 +150,7 @@ def _draw_clip(context: bpy.types.Context, layers: Layers) -> None:
     shown, clip = chosen(scene), space.clip
     if not shown.clip or clip is None:
         return
-    view = _measured(context.region.view2d, 1.0)
+    view = measured(context.region.view2d, 1.0)
     # The clip's own pictures, from 0, whatever the scene's rate.
     picture = space.clip_user.frame_current - clip.frame_start
     words = _Words()
@@ -294,7 +294,8 @@ def _batch(kind: str, corners: NDArray[np.floating], colour: tuple[float, ...]) 
         gpu.state.blend_set("NONE")
 
 
-def _measured(view2d: bpy.types.View2D, at: float) -> geometry.Points:
+def measured(view2d: bpy.types.View2D, at: float) -> geometry.Points:
+    """How a region shows its view, for `geometry.on_screen`; `at`: view units, far apart."""
     low = view2d.view_to_region(-at, -at, clip=False)
     high = view2d.view_to_region(at, at, clip=False)
     return geometry.affine((low[0], low[1]), (high[0], high[1]), at)

@@ -47,6 +47,9 @@ class Show(Protocol):
         delay: seconds since what it was made from came; not a number while nobody drives.
         """
 
+    def is_wanted(self) -> bool:
+        """Is somebody there still? Asked also while nothing is shown."""
+
     def close(self) -> None:
         """End; what was written is whole."""
 
@@ -132,7 +135,7 @@ class Live:
 
     def _show_all(self, show: Show, stopped: Callable[[], bool]) -> None:
         begun, last, ended = time.monotonic(), -1, None
-        while not self._ends.is_set() and not stopped():
+        while not self._ends.is_set() and not stopped() and show.is_wanted():
             taken = self._pictures.take(0.05)
             now = time.monotonic()
             if taken is None:
@@ -190,7 +193,7 @@ class Live:
                 state = mirrored(state)
             shown = self._presence(state, time.monotonic())
             neutral = moment.neutral if moment else neutral
-            if self.recorder is not None and state is not None:
+            if self.recorder is not None and state is not None and self._wishes.record:
                 self.recorder.add(replace(shown, seconds=state.seconds), neutral)
             points = self._performer.target(neutral, shown)
             if moment:

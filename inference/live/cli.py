@@ -114,13 +114,13 @@ def _live(options: argparse.Namespace) -> int:
         )
     if options.figures:
         print(figures_table(figures), file=sys.stderr)
-    if recorder is not None:
+    if recorder is not None and (len(recorder) or wishes.record):
         track = recorder.track("live")
         from inference.track import save_track
 
         save_track(track, options.record)
-        _say(f"{options.record}: {len(track)} frames at {track.rate} a second, "
-             f"{int((~track.valid).sum())} gaps")  # fmt: skip
+        gaps = int((~track.valid).sum())
+        _say(f"{options.record}: {len(track)} frames at {track.rate} a second, {gaps} gaps")
     return 0
 
 

@@ -57,6 +57,7 @@ class Wishes:
     mirror: bool = False
     smooth: float | None = None
     recenter: int = 0
+    record: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ Little-endian. The program that shows the pictures makes the file and reads:
 and writes:
      64  4  stop, 1: yes          72  4  mirror, 1: yes
      68  4  recenter, a count     76  4  smoothing, float, below 0: the usual
+     80  4  record, 1: yes
 
 From 4096 on lie BUFFERS pictures, float32 RGBA from the lowest row up, as a texture takes them;
 picture n in the place n % BUFFERS. So what is read is not written meanwhile.
@@ -50,12 +51,12 @@ class SharedPictures:
             raise InputError(f"{path}: is no file to share pictures in")
         self._wishes, self._serial = wishes, 0
         self._times: deque[float] = deque()
+        self._read_wishes()
 
-    @property
-    def is_stopped(self) -> bool:
-        """Does the other program want an end?"""
+    def is_wanted(self) -> bool:
+        """Does the other program not want an end?"""
         (stop,) = struct.unpack_from("<I", self._map, 64)
-        return bool(stop)
+        return not stop
 
     def show(self, picture: Pixels, _seconds: float, delay: float) -> bool:
         self._read_wishes()
@@ -81,12 +82,13 @@ class SharedPictures:
         struct.pack_into("<ffI", self._map, 20, *figures)
         struct.pack_into("<III", self._map, 8, width, height, serial)
         self._serial = serial
-        return not self.is_stopped
+        return self.is_wanted()
 
     def close(self) -> None:
         """The file is the other program's; it stays."""
 
     def _read_wishes(self) -> None:
-        recenter, mirror, smooth = struct.unpack_from("<IIf", self._map, 68)
+        recenter, mirror, smooth, record = struct.unpack_from("<IIfI", self._map, 68)
         self._wishes.recenter, self._wishes.mirror = recenter, bool(mirror)
+        self._wishes.record = bool(record)
         self._wishes.smooth = None if not 0 <= smooth <= 1 else smooth

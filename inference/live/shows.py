@@ -78,6 +78,9 @@ class Window:
         is_open = cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) >= 1
         return is_open and key not in (ord("q"), _ESCAPE)
 
+    def is_wanted(self) -> bool:
+        return True
+
     def close(self) -> None:
         cv2.destroyAllWindows()
 
@@ -109,6 +112,9 @@ class Movie:
             self._container.mux(self._stream.encode(frame))
         except OSError as error:
             raise file_error(error, self._path) from error
+        return True
+
+    def is_wanted(self) -> bool:
         return True
 
     def close(self) -> None:
@@ -144,6 +150,9 @@ class NumberedFrames:
         self._count += 1
         return True
 
+    def is_wanted(self) -> bool:
+        return True
+
     def close(self) -> None:
         """Every frame is whole already."""
 
@@ -169,6 +178,9 @@ class VirtualCamera:
         self._camera.send(picture)
         return True
 
+    def is_wanted(self) -> bool:
+        return True
+
     def close(self) -> None:
         self._camera.close()
 
@@ -186,6 +198,9 @@ class Pipe:
             self._out.flush()
         except (BrokenPipeError, ValueError):
             return False
+        return True
+
+    def is_wanted(self) -> bool:
         return True
 
     def close(self) -> None:

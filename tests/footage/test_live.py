@@ -42,6 +42,9 @@ class Watched:
         self.delays.append(delay)
         return True
 
+    def is_wanted(self) -> bool:
+        return True
+
     def close(self) -> None:
         """Nothing to end."""
 

@@ -79,7 +79,7 @@ def test_the_manifest_promises_one_platform_and_names_the_wheels() -> None:
     made = tomllib.loads(extension.manifest(LINUX, ["x-1-py3-none-any.whl"]))
     assert made["platforms"] == ["linux-x64"]
     assert made["wheels"] == ["./wheels/x-1-py3-none-any.whl"]
-    assert set(made["permissions"]) == {"files"}
+    assert set(made["permissions"]) == {"files", "network"}
     assert made["blender_version_min"] == "4.5.0"
     assert "blender_version_max" not in made
     small = tomllib.loads(extension.manifest(None, ()))

@@ -25,7 +25,7 @@ _FAR = 1000.0  # view units, as the other overlay measures
 _handlers: list[Any] = []
 _failed = False
 _shown: dict[str, Any] = {"serial": 0, "job": "", "texture": None}
-# Milliseconds of the main thread that the last pictures took.
+# Milliseconds of the processor that the last pictures took in the main thread.
 costs: deque[float] = deque(maxlen=250)
 
 
@@ -33,16 +33,16 @@ def draw() -> None:
     """Blender's callback."""
     global _failed
     run = session.current()
-    if run is None or _failed:
+    if run is None or run.asked is not None or _failed:
         _shown["texture"] = None
         return
-    begun = time.perf_counter()
+    begun = time.thread_time()
     try:
         _draw(run)
     except Exception as error:  # one that raises would fire again with every redraw
         _failed = True
         print(f"Likeness: live is not drawn: {type(error).__name__}: {error}", file=sys.stderr)
-    costs.append(1000 * (time.perf_counter() - begun))
+    costs.append(1000 * (time.thread_time() - begun))
 
 
 def _draw(run: session.Session) -> None:
@@ -56,8 +56,9 @@ def _draw(run: session.Session) -> None:
         # Here, where there is a context of the graphics card, and not in the timer.
         height, width = pixels.shape[:2]
         types: Any = gpu.types
+        # 8 bits are not taken, and half floats are converted in 1.6 ms instead of 0.2.
         data = types.Buffer("FLOAT", width * height * 4, pixels.reshape(-1))
-        _shown["texture"] = types.GPUTexture((width, height), format="RGBA16F", data=data)
+        _shown["texture"] = types.GPUTexture((width, height), format="RGBA32F", data=data)
         _shown["serial"], _shown["job"] = serial, run.job
         _shown["size"] = width, height
     _paint(corners(bpy.context, run.strip, _shown["size"]))

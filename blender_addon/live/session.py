@@ -129,6 +129,7 @@ def stop() -> None:
             _now.feed.stop()
         else:  # the portrait is still made ready: nothing is lost
             pump.cancel(_now.job)
+        _redraw(panel=True)  # the preview is as it was at once
 
 
 def recenter() -> None:

@@ -65,6 +65,23 @@ def the_jobs() -> Any:
     return sys.modules["bl_ext.user_default.likeness.worker.jobs"]
 
 
+def live_now() -> Any:
+    """The live run, None while there is none."""
+    return sys.modules["bl_ext.user_default.likeness.live.session"].current()
+
+
+def live_as(**choices: Any) -> None:
+    """Set what is chosen in the panel Live."""
+    for name, value in choices.items():
+        setattr(bpy.context.scene.likeness_live, name, value)
+
+
+def live_costs() -> list[float]:
+    """Processor ms of the main thread that live's last pictures took: median, 99th percentile."""
+    costs = sorted(sys.modules["bl_ext.user_default.likeness.live.drawing"].costs)
+    return [costs[len(costs) // 2], costs[int(0.99 * (len(costs) - 1))]]
+
+
 def note_drawn() -> None:
     """Called by Blender after the sidebar was drawn."""
     DRAWN.append((time.monotonic(), fingerprint()))

@@ -102,7 +102,7 @@ class Live:
         self._pictures: Slot[tuple[_Target, Pixels]] = Slot()
         self._ends = threading.Event()
         self._error: BaseException | None = None
-        self._drawing = 0
+        self._drawing, self._drawn = 0, 0
         self._lock = threading.Lock()
 
     def run(self, show: Show, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -216,7 +216,10 @@ class Live:
                 if target.moment:
                     target.moment.passed |= {"queue": waited, **clock.seconds}
                     target.moment.worked |= clock.processor
-                self._pictures.put((target, picture))
+                with self._lock:  # one that is late must not take a newer one's place
+                    if target.number > self._drawn:
+                        self._drawn = target.number
+                        self._pictures.put((target, picture))
             finally:
                 with self._lock:
                     self._drawing -= 1

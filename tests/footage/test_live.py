@@ -19,8 +19,10 @@ from inference.demo import PORTRAIT
 from inference.errors import InputError
 from inference.live.chain import Live, Pixels
 from inference.live.driver import Driver, From, Wishes
-from inference.live.performer import Performer, Performing
+from inference.live.performer import LiveClock, Performer, Performing
 from inference.live.recording import Recorder
+from inference.performance.face.canonical import canonical_face
+from inference.stream.state import at_rest
 from inference.track import load_track
 from tests.conftest import ROOT, RunCli
 from tests.unit.test_live_phone import livelink
@@ -138,9 +140,11 @@ def test_a_phone_moves_the_portrait_until_it_is_gone(performer: Performer) -> No
     live = Live(driver, performer, wishes)
     begun = time.monotonic()
 
+    rest = performer.draw(performer.target(canonical_face().mean, at_rest(0)), LiveClock())
+    rest = np.asarray(cv2.resize(rest, (128, 128)), np.uint8)
+
     def away() -> float:
-        first, last = watched.pictures[0].astype(np.float32), watched.pictures[-1]
-        return float(np.abs(last - first).mean())
+        return float(np.abs(watched.pictures[-1] - rest.astype(np.float32)).mean())
 
     def stopped() -> bool:
         rests = ends.is_set() and away() < 0.1
@@ -150,7 +154,7 @@ def test_a_phone_moves_the_portrait_until_it_is_gone(performer: Performer) -> No
     assert driver.receiver is not None
     assert driver.receiver.counts.malformed >= 30
     assert stir(watched.pictures) > 1
-    # When it is gone the portrait is at rest, as it was before.
+    # When it is gone the portrait is at rest.
     assert away() < 0.1
     assert np.isnan(watched.delays[-1])
 

@@ -7,7 +7,7 @@
     python3.11 build.py test --fast                             what takes seconds, for every save
     python3.11 build.py test --window                           the artist's walk in a window
     python3.11 build.py extension                               zips to install in Blender
-    python3.11 build.py bench                                   speed and memory, stage by stage
+    python3.11 build.py bench [--live]                          speed and memory, stage by stage
     python3.11 build.py shell                                   how to enter the environment
 
 Needs Python 3.11 and its standard library, nothing else. Every requirement file is installed once
@@ -166,7 +166,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         run_extension,
         "zips for Blender; more: --runtime none|cpu, --platform linux|windows|macos, --out DIR",
     )
-    command("bench", run_bench, "speed and memory of every stage, into out/bench")
+    bench = command("bench", run_bench, "speed and memory of every stage, into out/bench")
+    bench.add_argument("--live", dest="which", action="store_const", const="live", default="bench")
     command("shell", run_shell, "prints the lines that enter the environment")
 
     options, rest = parser.parse_known_args(arguments)
@@ -236,8 +237,8 @@ def run_extension(options: argparse.Namespace) -> int:
 
 def run_bench(options: argparse.Namespace) -> int:
     """Measures every stage; writes a table and JSON."""
-    python = prepare(TEST)
-    return run([python, "-m", "tests.benchmarks.bench", "--out", "out/bench"], folder=ROOT)
+    command = [prepare(TEST), "-m", f"tests.benchmarks.{options.which}", "--out", "out/bench"]
+    return run(command, folder=ROOT)
 
 
 def run_shell(options: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ _IDLE_STEP = 1 / 25
 _DRAWERS = 2
 _MOST_FIGURES = 200_000
 # After the driver has ended, what is on its way is still shown.
-_LAST = 2.0
+_SETTLES, _LAST = 0.5, 5.0
 
 
 class Show(Protocol):
@@ -142,9 +142,12 @@ class Live:
                 if not self._driver.is_done:
                     continue
                 ended = now if ended is None else ended
-                if self._drawing == 0 or now - ended > _LAST:
+                slots = (self._driver.slot, self._targets)
+                is_idle = self._drawing == 0 and all(slot.is_empty for slot in slots)
+                if now - ended > (_SETTLES if is_idle else _LAST):
                     return
                 continue
+            ended = None
             target, picture = taken
             if target.number <= last:  # the other drawer was quicker
                 self.figures.dropped += 1

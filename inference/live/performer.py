@@ -23,7 +23,7 @@ from inference.performance.retargeting.gains import AS_ACTED, Gains
 from inference.performance.retargeting.motion import Motion
 from inference.performance.retargeting.retarget import Retarget, retarget_motion
 from inference.pictures import read_picture
-from inference.portrait import open_portrait
+from inference.portrait import Box, open_portrait
 from inference.progress import Progress
 from inference.render import StageClock, render_frame
 from inference.scene import Scene, build_scene
@@ -82,6 +82,11 @@ class Performer:
     def size(self) -> tuple[int, int]:
         """Width and height of the pictures, in pixels."""
         return self._scene.portrait.picture.size
+
+    @property
+    def head(self) -> Box:
+        """The part of the pictures in which the head moves; it may reach beyond them."""
+        return self._scene.portrait.box
 
     @property
     def words(self) -> str:

@@ -17,6 +17,11 @@ class Slot(Generic[T]):
         self._thing: T | None = None
         self.dropped = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Is there nothing to take?"""
+        return self._thing is None
+
     def put(self, thing: T) -> None:
         """Leave the newest thing for whoever takes next."""
         with self._changed:

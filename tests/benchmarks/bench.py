@@ -40,7 +40,10 @@ from inference.track import load_track
 CROP = 512
 COUNT = 150
 ROUNDS = 3
-BENCH = FolderKind("a benchmark", (r"(portrait\.png|performance\.mp4|paper\.onnx|bench\.json)",))
+BENCH = FolderKind(
+    "a benchmark",
+    (r"(portrait\.png|performance\.mp4|paper\.onnx|bench\.json|live\.png|live\.track\.npz)",),
+)
 ROOT = Path(__file__).parents[2]
 
 
@@ -59,7 +62,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out
     claim_folder(out, BENCH)
-    portrait = _portrait_with_crop(out / "portrait.png")
+    portrait = portrait_with_crop(out / "portrait.png")
     timings = [_time_capture(out / "performance.mp4")]
     for tier in TIERS:
         timings += _time_synthesis(tier, portrait, out / tier)
@@ -70,7 +73,7 @@ def main() -> int:
     return 0
 
 
-def _portrait_with_crop(path: Path) -> Path:
+def portrait_with_crop(path: Path) -> Path:
     """The sample portrait, enlarged until its crop is about CROP pixels wide."""
     small = read_picture(PORTRAIT).rgb8()
     factor = CROP / open_portrait(PORTRAIT).box.width
@@ -79,8 +82,8 @@ def _portrait_with_crop(path: Path) -> Path:
     return path
 
 
-def _time_capture(movie: Path) -> Timing:
-    """Capture of 1280 x 720 footage: the sample portrait, performed by the sample track."""
+def write_performance(movie: Path) -> None:
+    """Footage of 1280 x 720: the sample portrait, performed by the sample track."""
     scene = build_scene(
         SynthesizeJob((PORTRAIT,), TRACK, movie.parent, layer="full"), load_track(TRACK)
     )
@@ -91,6 +94,11 @@ def _time_capture(movie: Path) -> Timing:
         wide[:, 280:1000] = cv2.resize(whole, (720, 720), interpolation=cv2.INTER_CUBIC)
         writer.write(cv2.cvtColor(wide, cv2.COLOR_RGB2BGR))
     writer.release()
+
+
+def _time_capture(movie: Path) -> Timing:
+    """Capture of 1280 x 720 footage."""
+    write_performance(movie)
     rounds = []
     for _ in range(ROUNDS):
         start = time.perf_counter()

@@ -42,6 +42,7 @@ MODULES = (
     "portrait.panels",
     "performance.panels",
     "performance.edit_panel",
+    "performance.voice_panel",
     "animate.panels",
     "composite.panels",
     "composite.cast_panel",

@@ -69,7 +69,9 @@ class SpeechJob:
     sound: a recording, or a video with sound. text, text_file: what is said, in English; timed: a
     timed text instead, in whatever language. style: "calm", "plain" or "lively". idle: 0 (the mouth
     alone moves) to 1; seed: of it. rate: frames a second as [numerator, denominator].
-    begin, end: the part of the sound, in seconds; None: to its end.
+    begin, end: the part of the sound, in seconds; None: to its end. actor: a performance that keeps
+    all but its mouth, and its rate; actor_at: seconds of that part of the sound at which its first
+    frame lies, actor_speed: seconds of the sound that pass in one of the actor's.
     """
 
     sound: Path
@@ -83,6 +85,9 @@ class SpeechJob:
     rate: tuple[int, int] = (25, 1)
     begin: float = 0.0
     end: float | None = None
+    actor: Path | None = None
+    actor_at: float = 0.0
+    actor_speed: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,8 @@ def speaking_mouth(
     wanted[:, JAW] *= _strength(loudness, count) * style.jaw
     wanted[:, JAW + 1 :] *= style.lips
     wanted *= envelope[:, None]
-    channels = np.stack(
-        [np.interp(times, fine, wanted[:, k]) for k in range(len(CHANNELS))], axis=1
-    )
+    columns = [np.interp(times, fine, wanted[:, k], 0.0, 0.0) for k in range(len(CHANNELS))]
+    channels = np.stack(columns, axis=1)
     closures = find_closures(phones, loudness)
     closed = _touching([c for c in closures if not c.teeth], times, step)
     teeth = _touching([c for c in closures if c.teeth], times, step) * (1 - closed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from inference.files import check_writable
 from inference.inputs import MOST_FRAMES, checked_rate, read_bytes
 from inference.jobs import SpeechJob
 from inference.outputs import check_replaceable, refuse_inputs
+from inference.performance.taking.arrange import mix_takes
 from inference.performance.taking.performance import (
     SUFFIX,
     Performance,
     is_performance,
     save_performance,
 )
+from inference.performance.taking.read import read_performance
 from inference.progress import Progress
 from inference.speech import recognizer
 from inference.speech.following import follow, hear, stretches
@@ -63,7 +65,7 @@ def run_speech(
     """
     if not job.out.name.endswith(SUFFIX):
         raise InputError(f"{job.out}: a performance's name ends in {SUFFIX}; choose such a name")
-    inputs = [job.sound, *(path for path in (job.text_file, job.timed) if path)]
+    inputs = [job.sound, *(path for path in (job.text_file, job.timed, job.actor) if path)]
     refuse_inputs([job.out], inputs)
     check_replaceable(job.out, is_performance, "a performance")
     check_job(job)
@@ -82,6 +84,8 @@ def check_job(job: SpeechJob) -> None:
         raise InputError(f"there is no style '{job.style}'; the styles are {', '.join(STYLES)}")
     if not 0 <= job.idle <= 1:
         raise InputError(f"idle motion cannot be {job.idle:g}; choose from 0 (none) to 1")
+    if not 0 < job.actor_speed <= 100:
+        raise InputError("the sound's speed must be above 0 and at most 100")
     if job.begin < 0 or (job.end is not None and job.end <= job.begin):
         raise InputError("the part of the sound must begin at 0 s or later and end after that")
 
@@ -97,11 +101,17 @@ def speak(
         rate = checked_rate(*job.rate)
     except ValueError:
         raise InputError("a take has a rate of 0.1 to 1000 frames a second; name one") from None
+    actor = None if job.actor is None else read_performance(job.actor)
     with opened_sound(job.sound, job.begin, job.end, cancelled) as sound:
         loudness = measure(sound)
         said = _listen(job, text, sound, loudness, progress, cancelled)
         notes = [*sound.notes(), *said.notes]
         seconds = sound.seconds
+    if actor is not None:
+        times = job.actor_at + np.arange(len(actor)) * job.actor_speed / float(actor.rate)
+        voice = _performance(replace(job, idle=0.0), said, loudness, times, actor.rate)
+        voice = replace(voice, camera=actor.camera, focal=actor.focal, size=actor.size)
+        return Spoken(mix_takes(actor, voice, 0.0, {"mouth": 1.0}), said, tuple(notes))
     spoken = [p for p in said.phones if p.name != SILENCE]
     if spoken and spoken[-1].end > seconds - _TAIL:
         seconds = spoken[-1].end + _TAIL
@@ -119,7 +129,7 @@ def _listen(
     pauses = speech_parts(loudness)
     parts = stretches(pauses)
     if job.timed is not None:
-        timed = read_timed(job.timed, sound.seconds)
+        timed = read_timed(job.timed, sound.seconds, job.begin)
         return Said(timed.phones, (f"{len(timed.phones)} {timed.kind} from {job.timed.name}",))
     if not parts:
         return Said((), ("no voice was found in the sound; the mouth stays closed",))

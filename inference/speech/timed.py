@@ -62,8 +62,8 @@ class Timed:
     kind: str
 
 
-def read_timed(path: Path, seconds: float) -> Timed:
-    """The phones of a timed text for a sound of that length.
+def read_timed(path: Path, seconds: float, begin: float = 0.0) -> Timed:
+    """The phones of a timed text for so many seconds of a sound, counted from `begin` on.
 
     Raises InputError when it is none of these formats, has no cue, or none within the sound.
     """
@@ -71,7 +71,10 @@ def read_timed(path: Path, seconds: float) -> Timed:
     cues = _cues(path, _text(data, path))
     if len(cues) > _MOST_CUES:
         raise InputError(f"{path}: has more than {_MOST_CUES} cues; cut it")
-    if not any(begin < seconds for begin, _, _ in cues):
+    cues = [(a - begin, b - begin, label) for a, b, label in cues if b > begin]
+    if not cues:
+        raise InputError(f"{path}: no cue is left from {begin:g} s on; name an earlier part")
+    if not any(first < seconds for first, _, _ in cues):
         raise InputError(
             f"{path}: its first cue is at {min(cue[0] for cue in cues):.1f} s, and the sound ends "
             f"at {seconds:.1f} s; give the timed text of this sound"

@@ -252,3 +252,12 @@ def test_a_take_gets_the_mouth_of_another(
     np.testing.assert_allclose(mixed.rotation, actor.rotation, atol=1e-6)
     assert main(["take", str(calm), str(lively), "--mix", "nose", "--out", str(out)]) == 2
     assert "no part 'nose'" in capsys.readouterr().err
+
+
+def test_a_part_of_the_sound_counts_from_its_own_beginning(
+    tmp_path: Path, told: SpeechJob, spoken: Spoken
+) -> None:
+    part = replace(told, begin=1.0, end=4.0, out=tmp_path / "part.performance.npz")
+    a, b = gaps(spoken.performance), gaps(run_speech(part).performance)
+    assert 75 <= len(b) <= 83  # it breaks off within a word, and the mouth closes
+    assert np.corrcoef(a[30:95], b[5:70])[0, 1] > 0.97

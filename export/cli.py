@@ -14,6 +14,7 @@ from export.evaluation import cli as evaluation
 from export.face import cli as face
 from export.head import cli as head
 from export.paper import cli as paper
+from export.speech import cli as speech
 from export.training import cli as training
 from inference.errors import InputError, LikenessError
 from inference.generator.contract import SIZES, TIERS
@@ -64,7 +65,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     onnx.add_argument("--out", type=Path, required=True, metavar="F.onnx")
     onnx.set_defaults(run=_onnx)
-    for package in (data, training, paper, evaluation, personalize_cli, face, head, persons):
+    for package in (
+        data,
+        training,
+        paper,
+        evaluation,
+        personalize_cli,
+        face,
+        head,
+        persons,
+        speech,
+    ):
         package.add_commands(commands)
     return parser
 

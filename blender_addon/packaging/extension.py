@@ -15,6 +15,7 @@ folder is a repository that Blender installs and updates from.
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,10 +68,14 @@ PLATFORMS = {
     "windows": Platform("windows-x64", ("win_amd64",), ("3.11", "3.13")),
     "macos": Platform(
         "macos-arm64",
-        ("macosx_14_0_arm64", "macosx_13_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64"),
+        ("macosx_14_0_arm64", "macosx_13_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64",
+         "macosx_10_13_universal2", "macosx_10_9_universal2"),
         ("3.11", "3.13"),
     ),
 }  # fmt: skip
+
+# Packages that some Python has no wheel of, where Likeness does without.
+WITHOUT = {"pocketsphinx": ("3.14",)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -162,7 +167,7 @@ def download_wheels(platform: Platform, folder: Path) -> list[Path]:
             sys.executable, "-I", "-m", "pip", "download", "--quiet", "--no-input",
             "--no-deps", "--require-hashes", "--only-binary", ":all:",
             "--implementation", "cp", "--python-version", python,
-            "--dest", str(folder), "-r", str(WHEEL_REQUIREMENTS),
+            "--dest", str(folder), "-r", str(_requirements_for(python, folder)),
         ]  # fmt: skip
         for tag in platform.tags:
             command += ["--platform", tag]
@@ -173,6 +178,15 @@ def download_wheels(platform: Platform, folder: Path) -> list[Path]:
         for path in sorted(folder.glob("*.whl"))
         if wanted.get(_project(path.name)) == path.name.split("-")[1]
     ]
+
+
+def _requirements_for(python: str, folder: Path) -> Path:
+    """The pins that this Python has wheels of, as a file beside them."""
+    pins = re.split(r"(?m)^(?=[a-z])", WHEEL_REQUIREMENTS.read_text(encoding="utf-8"))
+    kept = [pin for pin in pins if python not in WITHOUT.get(pin.partition("==")[0], ())]
+    path = folder / f"requirements-{python}.txt"
+    path.write_text("".join(kept), encoding="utf-8")
+    return path
 
 
 def requirements() -> dict[str, str]:
@@ -188,7 +202,8 @@ def check_wheels(wheels: Sequence[Path], platform: Platform) -> None:
         f"{package} {version} for Python {python}"
         for package, version in requirements().items()
         for python in platform.pythons
-        if not any(_project(w.name) == package and fits(w.name, python, platform) for w in wheels)
+        if python not in WITHOUT.get(package, ())
+        and not any(_project(w.name) == package and fits(w.name, python, platform) for w in wheels)
     ]
     if missing:
         raise ExtensionError(f"{platform.blender}: there is no wheel of {', '.join(missing)}")

@@ -32,6 +32,8 @@ WHEELS = (
     "onnxruntime-1.31.1-cp311-cp311-win_amd64.whl",
     "onnxruntime-1.31.1-cp313-cp313-win_amd64.whl",
     "opencv_python_headless-4.11.0.86-cp37-abi3-win_amd64.whl",
+    "pocketsphinx-5.1.1-cp311-cp311-win_amd64.whl",
+    "pocketsphinx-5.1.1-cp313-cp313-win_amd64.whl",
 )
 
 
@@ -48,6 +50,15 @@ def test_every_package_needs_a_wheel_for_every_python() -> None:
         extension.check_wheels(wheels, LINUX)
 
 
+def test_a_package_without_a_wheel_for_some_python_is_left_out_there(tmp_path: Path) -> None:
+    asked = [
+        extension._requirements_for(python, tmp_path).read_text(encoding="utf-8")
+        for python in ("3.13", "3.14")
+    ]
+    assert ["pocketsphinx==" in text for text in asked] == [True, False]
+    assert asked[0].count("==") == asked[1].count("==") + 1
+
+
 @pytest.mark.parametrize(
     ("wheel", "python", "platform", "fits"),
     [
@@ -59,6 +70,7 @@ def test_every_package_needs_a_wheel_for_every_python() -> None:
         ("a-1-py3-none-win_amd64.whl", "3.11", LINUX, False),
         ("a-1-cp37-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "3.13", LINUX, True),
         ("a-1-cp311-cp311-manylinux_2_34_x86_64.whl", "3.11", LINUX, False),
+        ("a-1-cp311-cp311-macosx_10_9_universal2.whl", "3.11", MACOS, True),
         ("a-1-cp311-cp311-macosx_14_0_x86_64.whl", "3.11", MACOS, False),
     ],
 )

@@ -151,6 +151,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         teeth_plate=options.teeth,
         base=options.base,
         note=options.note,
+        mark=options.mark,
     )
     result = synthesize(
         job, progress_line("synthesize"), preparing=progress_line("prepare", "steps")
@@ -352,6 +353,10 @@ def _parser() -> argparse.ArgumentParser:
         help="earlier frames that must not change: adds to them, or links in --out what stays",
     )  # fmt: skip
     synth.add_argument("--note", default="", help="a line on what is new, kept in job.json")
+    synth.add_argument(
+        "--mark", type=lambda text: 0.0 if text == "off" else _number(text), default=1.0,
+        metavar="off|0..1", help="the invisible mark in the skin: off, or its strength; default: 1",
+    )  # fmt: skip
     synth.add_argument("--format", choices=FORMATS, default="png")
     synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
     synth.add_argument("--provider", choices=PROVIDERS, default="auto")

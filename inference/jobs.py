@@ -112,6 +112,7 @@ class SynthesizeJob:
     that are drawn where the portrait shows none; teeth_frames: a table in which that changes from
     frame to frame (`inference.mouth.look.read_looks`); teeth_plate: a picture that is painted on
     them (`inference.mouth.plate`).
+    mark: strength of the invisible mark in the skin, 0 (off) to 1 (`inference.mark`).
     base: a folder of earlier frames, which are never changed. Where this job would only add to
     them it works there; else `out` is a version of its own, and what stays as it was is linked.
     note: a line on what is new, kept beside the frames.
@@ -147,6 +148,7 @@ class SynthesizeJob:
     note: str = ""
     teeth_frames: Path | None = None
     teeth_plate: Path | None = None
+    mark: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from inference.composite import (
 from inference.generator.inputs import generator_input
 from inference.head.frame import HeadFrame, HeadPose, draw_head, pose_head
 from inference.head.source import rgb8
+from inference.mark.embed import add_mark
 from inference.mattes import Half, draw_mattes
 from inference.merge.merged import Merge, lay_parts, plan
 from inference.planes import bands, laid_over, rounded
@@ -104,7 +105,7 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
             if others:
                 drawn = lay_parts(others, drawn, residual=residual)
             full = _laid(scene.ground.plate, drawn, scene.ground.full.missed)
-            made = merge(answer, small, full, match)
+            made = _marked(scene, frame, merge(answer, small, full, match), target)
             picture_alpha = _finished(scene, scene.ground, drawn, full, made)
             mattes = None
             if scene.parts:
@@ -114,8 +115,13 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
                 )
             return Rendered(*picture_alpha, mattes)
         full, _ = warp(scene.full, target, size, residual)
-        made = merge(answer, small, full, match)
+        made = _marked(scene, frame, merge(answer, small, full, match), target)
         return Rendered(*_boxed(scene, target, made, residual))
+
+
+def _marked(scene: Scene, frame: int, made: Pixels, target: TargetPose) -> Pixels:
+    """A frame with its invisible mark, if the scene has one."""
+    return add_mark(scene.skin_mark, frame, made, target.raster) if scene.skin_mark else made
 
 
 def face_matte(scene: Scene, frame: int) -> NDArray[np.uint8]:

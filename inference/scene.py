@@ -26,6 +26,7 @@ from inference.landmarks import OVAL
 from inference.layers.layers import Layers, portrait_layers
 from inference.layers.plate import find_hole
 from inference.layers.trimap import make_face
+from inference.mark.embed import SkinMark, check_strength, skin_mark
 from inference.mattes import PartLabels, label_parts
 from inference.merge.further import Further, further_pictures
 from inference.merge.merged import Pictures, gather
@@ -47,7 +48,7 @@ from inference.teeth import Teeth, find_teeth
 from inference.track import LandmarkTrack, fill_gaps
 from inference.warp.mesh import WarpMesh, build_mesh
 from inference.warp.mouths import OpenMouth, open_mouth
-from inference.warp.warp import WarpSource, warp_source
+from inference.warp.warp import GRID, WarpSource, warp_source
 
 Plane = NDArray[np.float32]
 
@@ -87,7 +88,7 @@ class Scene:
     None where the head moves with what surrounds it, as a box. words: what the artist should know
     of matte and pictures, or "". parts: of the person, where mattes of them are wanted. pictures:
     the portrait and the others beside it, where there are any; in a box they lend a mouth only.
-    teeth: how they look, frame by frame.
+    teeth: how they look, frame by frame. skin_mark: the invisible one, or None where it is off.
     """
 
     portrait: Portrait
@@ -107,6 +108,7 @@ class Scene:
     parts: PartLabels | None = None
     pictures: Pictures | None = None
     teeth: Teeth = field(default_factory=Teeth)
+    skin_mark: SkinMark | None = None
 
 
 def build_scene(
@@ -206,6 +208,8 @@ def build_scene(
         read.append(hashlib.sha256(person.identity.tobytes()).hexdigest())
     if match:
         read.append(match.sha256)
+    if job.mark:  # a second's turn is so many frames
+        read.append(str(track.rate))
     return Scene(
         portrait=portrait,
         retarget=retarget,
@@ -226,6 +230,7 @@ def build_scene(
         parts=parts,
         pictures=gather(ground.full, further) if ground and further else None,
         teeth=teeth,
+        skin_mark=skin_mark(portrait, job.mark, track.rate, (GRID, GRID)),
     )
 
 
@@ -309,6 +314,7 @@ def _check_choices(job: SynthesizeJob) -> None:
         )
     check_gains(job.gains)
     check_match(job.match, job.match_strength)
+    check_strength(job.mark)
 
 
 def own_picture(path: Path | None, what: str) -> StillPicture | None:

@@ -32,6 +32,7 @@ from inference.files import file_error, write_whole, written_whole
 from inference.frames import encode_frame, frame_suffix
 from inference.jobs import LAYERS, SynthesizeJob
 from inference.locks import work_together
+from inference.mark.embed import payload_of
 from inference.mouth.look import TeethLook, TeethLooks, constant
 from inference.outputs import FolderKind, OwnedFolder, claim_folder
 from inference.portrait import Portrait
@@ -365,6 +366,8 @@ def _write_sidecars(
     }
     if match:
         placement["match"] = match.facts()
+    payload = f"{payload_of(portrait.picture.sha256):08x}"
+    placement["mark"] = {"strength": job.mark, "payload": payload} if job.mark else "off"
     patterns = sorted(_kept_patterns(folder))
     _write(folder.owned.file(PLACEMENT), placement)
     asked = {key: _plain(value) for key, value in asdict(job).items()}

@@ -287,6 +287,15 @@ class LikenessSettings(PropertyGroup):
         default=1,
         subtype="FACTOR",
     )
+    mark: FloatProperty(
+        name="Invisible Mark",
+        description="Strength of the mark in the skin by which frames are known again; 0 is off, "
+        "which is kept with the frames",
+        min=0,
+        max=1,
+        default=1,
+        subtype="FACTOR",
+    )
     matte: BoolProperty(
         name="Matte",
         description="Also lay mattes above the head, muted, as masks for grading and compositing",

@@ -329,12 +329,9 @@ def _parser() -> argparse.ArgumentParser:
         "person, face, hair, skin and unseen of one EXR a frame",
     )
     synth.add_argument(
-        "--feather",
-        type=_number,
-        default=0.0,
-        metavar="SHARE",
+        "--feather", type=_number, default=0.0, metavar="SHARE",
         help="softness of its edge, 0 to 0.25 of the crop's side",
-    )
+    )  # fmt: skip
     synth.add_argument(
         "--match",
         default="portrait",

@@ -68,6 +68,7 @@ def request(
         job |= teeth.teeth_of(scene, portrait, take, timed, frames)
     else:
         job |= teeth.teeth_at(scene, portrait, timed, frames[0])
+    job["mark"] = chosen.mark
     job["match"], job["match_strength"] = matched_to(chosen), chosen.match_strength
     own = person.person_of(portrait)
     if own is not None and portrait.use_person:

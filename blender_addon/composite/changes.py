@@ -20,7 +20,7 @@ _FIELDS: dict[str, tuple[str, Any]] = {
     "layer": ("layer", "head"), "feather": ("feather", 0.0), "format": ("format", "png"),
     "match": ("match", "portrait"), "match_strength": ("match strength", 1.0),
     "teeth_plate": ("own teeth", None), "alpha": ("own matte", None), "plate": ("own plate", None),
-    "matte": ("mattes", "off"),
+    "matte": ("mattes", "off"), "mark": ("invisible mark", 0.0),
 }  # fmt: skip
 _SAID = {"relative": "like itself", "absolute": "like the actor"}
 _NAMED_ALONE = {"person", "portrait_face", "teeth_plate", "alpha", "plate"}

@@ -35,6 +35,7 @@ class LIKENESS_PT_composite(StepPanel):
             column.prop(chosen, "match_picture")
         if chosen.match != "off":
             column.prop(chosen, "match_strength")
+        column.prop(chosen, "mark")
         column.prop(chosen, "matte")
         if chosen.matte and chosen.layer != "box":
             column.prop(chosen, "matte_kind")

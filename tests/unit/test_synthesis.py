@@ -110,7 +110,8 @@ def test_the_head_layer_fades_to_nothing_at_the_crop_s_edge() -> None:
 def test_a_trained_answer_shows_in_the_frame(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Where alpha is nought, the network's colour is the frame's; elsewhere nothing changes."""
     track = load_track(TRACK)
-    scene = build_scene(SynthesizeJob((PORTRAIT,), TRACK, tmp_path, provider="cpu"), track)
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, provider="cpu", mark=0)
+    scene = build_scene(job, track)
     size = scene.generator.size
 
     class Painter:
@@ -321,6 +322,7 @@ def test_the_sidecar_says_where_the_frames_go(tmp_path: Path) -> None:
     portrait = open_portrait(PORTRAIT)
     box = portrait.box
     assert placement["box"] == [box.x, box.y, box.width, box.height]
+    assert placement["mark"] == {"strength": 1.0, "payload": portrait.picture.sha256[:8]}
     assert placement["portrait_size"] == [512, 512]
     assert placement["rate"] == [25, 1]
     assert placement["count"] == 240

@@ -56,7 +56,7 @@ def measure_all(voices: Sequence[str] = VOICES, text: str = TEXT) -> list[Row]:
         for voice in voices:
             spoken = synthesize(text, voice)
             path = write_wave(spoken, Path(folder) / "voice.wav")
-            rows += _of_voice(voice, spoken, path, text)
+            rows += measure_voice(voice, spoken, path, text)
     return rows
 
 
@@ -93,12 +93,13 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _of_voice(voice: str, spoken: Spoken, path: Path, text: str) -> list[Row]:
+def measure_voice(voice: str, spoken: Spoken, path: Path, text: str) -> list[Row]:
+    """One voice by every way; path: its sound as a file, text: what it says."""
     rows = []
     for way, said in (("transcript", text), ("sound alone", None)):
-        rows.append(_take(voice, way, spoken, path, said))
+        rows.append(take_row(voice, way, spoken, path, said))
     with mock.patch.object(recognizer, "available", lambda: False):
-        rows.append(_take(voice, "no recognizer", spoken, path, None))
+        rows.append(take_row(voice, "no recognizer", spoken, path, None))
     with opened_sound(path) as sound:
         loudness = measure(sound)
     phones = speak(SpeechJob(path, path), text).said.phones
@@ -111,7 +112,8 @@ def _of_voice(voice: str, spoken: Spoken, path: Path, text: str) -> list[Row]:
     return rows
 
 
-def _take(voice: str, way: str, spoken: Spoken, path: Path, text: str | None) -> Row:
+def take_row(voice: str, way: str, spoken: Spoken, path: Path, text: str | None) -> Row:
+    """A take of a voice by one way; text: None for the sound alone."""
     job = SpeechJob(path, path, idle=0.0)
     begin = time.process_time()
     made = speak(job, text).performance

@@ -39,7 +39,7 @@ def find_closures(phones: Sequence[Phone], loudness: Loudness) -> list[Closure]:
         elif phone.name == "M":
             new = Closure(phone.start, max(phone.end, phone.start + _SHORTEST))
         elif phone.name in LIPS_MEET:
-            new = Closure(*_valley(phone, loudness))
+            new = Closure(*silent_part(phone, loudness))
         else:
             continue
         if found and new.start < found[-1].end:
@@ -51,7 +51,7 @@ def find_closures(phones: Sequence[Phone], loudness: Loudness) -> list[Closure]:
     return found
 
 
-def _valley(phone: Phone, loudness: Loudness) -> tuple[float, float]:
+def silent_part(phone: Phone, loudness: Loudness) -> tuple[float, float]:
     """Where it is quietest in and before a stop, and how far that reaches."""
     level = loudness.level
     first = max(0, round((phone.start - _BEFORE) * HOP))

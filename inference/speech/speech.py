@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,9 +30,10 @@ from inference.speech import recognizer
 from inference.speech.following import follow, hear, stretches
 from inference.speech.guessed import guess_phones
 from inference.speech.idle import living_head
+from inference.speech.labials import with_labials
 from inference.speech.loudness import Loudness, measure, speech_parts
 from inference.speech.mouth import STYLES, resting_neutral, speaking_mouth, touching_lips
-from inference.speech.phones import SILENCE, Said, in_order
+from inference.speech.phones import SILENCE, Phone, Said, in_order
 from inference.speech.sound import Sound, opened_sound
 from inference.speech.timed import read_timed
 from inference.speech.transcript import read_words
@@ -40,6 +41,8 @@ from inference.speech.transcript import read_words
 _LARGEST_TEXT = 4 << 20  # bytes
 _SIZE = 512  # pixels: of the picture that the mean face is thought to be in
 _SHARE = 0.2  # of its width is a canonical unit
+_MOSTLY = 0.25  # of what is loud: more silence than that is heard in music, not in speech
+_NO_SPEECH = ("much of the sound is no speech that is known (is it music?)",)
 _TAIL = 0.3  # seconds that a mouth has to close where the sound breaks off within a word
 
 
@@ -144,16 +147,25 @@ def _listen(
     passes = 1 if words is None else 2
     meter = _meter(sound.seconds, passes, progress, cancelled)
     heard = hear(sound, parts, lambda at: meter(at))
+    free = [h.phone for part in heard for h in part]
+    strange = _NO_SPEECH if _no_voice(free, loudness) > _MOSTLY else ()
     if words is None:
-        return Said(in_order([h.phone for part in heard for h in part], sound.seconds))
+        return Said(in_order(with_labials(free, loudness), sound.seconds), strange)
     followed = follow(sound, parts, heard, words, pauses, lambda at: meter(sound.seconds + at))
-    notes = [f"{len(words)} words"]
+    notes = [f"{len(words)} words", *strange]
     if followed.leaves is not None:
         notes.append(
             f"the transcript leaves the sound at {followed.leaves + job.begin:.1f} s, at "
             f"'{followed.word}': from there on the mouth follows the sound alone; check the text"
         )
     return Said(in_order(followed.phones, sound.seconds), tuple(notes))
+
+
+def _no_voice(heard: Sequence[Phone], loudness: Loudness) -> float:
+    """The share of what is loud enough for speech in which the recognizer hears none."""
+    loud = [p for p in heard if float(loudness.at(p.start, p.end).mean()) > loudness.threshold]
+    all_of_it = sum(p.end - p.start for p in loud)
+    return sum(p.end - p.start for p in loud if p.name == SILENCE) / max(all_of_it, 1e-6)
 
 
 def _meter(

@@ -83,6 +83,16 @@ def test_the_lips_meet_for_every_p_b_and_m(spoken: Spoken) -> None:
     assert np.quantile(apart, 0.75) > 0.05  # and not for everything else
 
 
+def test_most_are_found_by_the_sound_alone(tmp_path: Path, job: SpeechJob) -> None:
+    made = run_speech(replace(job, text=None, out=tmp_path / "alone.performance.npz"))
+    apart, rate = gaps(made.performance), float(made.performance.rate)
+    found = [
+        apart[max(0, int((a - 0.04) * rate)) : int(np.ceil((b + 0.04) * rate)) + 1].min() < 0.006
+        for a, b in lips_meet()
+    ]
+    assert sum(found) >= 0.7 * len(found)
+
+
 def test_a_portraits_own_lips_meet(spoken: Spoken) -> None:
     """Through retargeting, on landmarks of a real picture."""
     picture = Path(__file__).parents[2] / "inference" / "samples" / "eileen_collins.png"
@@ -218,6 +228,16 @@ class TestBadInput:
         made = run_speech(replace(job, sound=path, out=tmp_path / "s.performance.npz"))
         assert gaps(made.performance).max() < 0.006
         assert any("no voice" in note for note in made.notes)
+
+    def test_music_is_said(self, tmp_path: Path, job: SpeechJob) -> None:
+        times = np.arange(16000 * 4) / 16000
+        notes = 220 * 2 ** (np.array([0, 4, 7, 12, 7, 4, 0, -5]) / 12)
+        since = times % 0.5
+        tones = notes[(times / 0.5).astype(int)]
+        chord = sum(np.sin(2 * np.pi * tones * k * since) / k for k in (1, 1.5, 2, 3, 4, 5))
+        path = written(tmp_path / "m.wav", 0.3 * chord * np.exp(-3 * since))
+        made = run_speech(replace(job, sound=path, text=None, out=tmp_path / "m.performance.npz"))
+        assert any("music" in note for note in made.notes)
 
     def test_clipping_is_said(self, tmp_path: Path, job: SpeechJob) -> None:
         with opened_sound(SOUND) as sound:

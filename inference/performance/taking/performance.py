@@ -86,7 +86,7 @@ def save_performance(performance: Performance, path: Path) -> None:
         "translation": p.translation.astype(np.float64),
         "scale": p.scale.astype(np.float64),
         "neutral": p.neutral.astype(np.float32),
-        "residual": p.residual.astype(np.float32),
+        "residual": p.residual.astype(np.float32, copy=False),
         "valid": p.valid.astype(bool),
         "filled": p.filled.astype(bool),
         "confidence": p.confidence.astype(np.float32),

@@ -35,6 +35,7 @@ _SHAPES = {
 _GLIDES = {
     "EY": ("C", "B"), "AY": ("C", "B"), "OW": ("E", "F"), "AW": ("C", "E"), "OY": ("E", "B"),
 }  # fmt: skip
+_PAUSE = 0.35  # seconds: a shorter one is no reason to close the mouth
 _SHORTEST = 0.07  # seconds of a shape
 _OCCLUDED = (0.04, 0.12)  # seconds before a plosive, half of the phone before at most
 
@@ -55,7 +56,7 @@ def by_nine_shapes(phones: Sequence[Phone], times: Array) -> Array:
             first, second = _GLIDES[phone.name]
             cues += [(phone.start, first), (phone.start + 0.6 * length, second)]
         elif phone.name == SILENCE:
-            cues += [(phone.start, "X")] if length > 0.35 else []
+            cues += [(phone.start, "X")] if length > _PAUSE else []
         else:
             shape = _SHAPES.get(phone.name, "B")
             if phone.name == "L" and length < 0.2:
@@ -65,6 +66,10 @@ def by_nine_shapes(phones: Sequence[Phone], times: Array) -> Array:
                 half = (phones[index - 1].end - phones[index - 1].start) / 2
                 start -= float(np.clip(half, *_OCCLUDED))
             cues.append((start, shape))
+    for one, after in zip(phones, [*phones[1:], None], strict=True):
+        if after is None or after.start - one.end > _PAUSE:
+            cues.append((one.end, "X"))
+    cues.sort(key=lambda cue: cue[0])
     held: list[tuple[float, str]] = []
     for start, shape in cues:
         while held and start - held[-1][0] < _SHORTEST and held[-1][1] != "A" and len(held) > 1:

@@ -192,7 +192,8 @@ def _finished(
         person = _alone(frame, full, made)
         if scene.layer == "head":
             return person, scene.alpha * frame.alpha
-        return _in_whole(scene, ground.layers.person, ground.layers.alpha, person, frame.alpha)
+        own = ground.layers
+        return _in_whole(scene, own.person, own.alpha, person, frame.alpha, frame.still)
     hidden = ground.hole + np.float32(frame.still) * (ground.cover - ground.hole)
     cover = scene.alpha * np.maximum(hidden, np.minimum(frame.alpha * (1 / _SHOWN), 1))
     if scene.layer == "head":
@@ -212,9 +213,12 @@ def _alone(frame: HeadFrame, full: Pixels, made: Pixels) -> Pixels:
 
 
 def _in_whole(
-    scene: Scene, rgb: Pixels, alpha: Pixels, person: Pixels, moved: Plane
+    scene: Scene, rgb: Pixels, alpha: Pixels, person: Pixels, moved: Plane, still: float
 ) -> tuple[Pixels, Plane]:
-    """The cut-out person in the portrait's size, the crop's part moved: (H, W, 3) and (H, W)."""
+    """The cut-out person in the portrait's size, the crop's part moved: (H, W, 3) and (H, W).
+
+    still: as of the frame.
+    """
     box = scene.portrait.box
     left, top, right, bottom = scene.portrait.visible()
     here = np.s_[box.y + top : box.y + bottom, box.x + left : box.x + right]
@@ -222,7 +226,8 @@ def _in_whole(
     whole, share = rgb.copy(), alpha.astype(np.float32) / np.iinfo(alpha.dtype).max
     edge = scene.alpha[part]
     whole[here] = np.where((edge > 0)[..., None], person[part], whole[here])
-    share[here] += edge * (moved[part] - share[here])
+    # At rest the matte is the portrait's own, also where a head that moves loses some of its edge.
+    share[here] += edge * np.float32(min(1, 10 - 10 * still)) * (moved[part] - share[here])
     return whole, share
 
 

@@ -173,7 +173,7 @@ class Live:
         smoother: LiveSmoother | None = None
         strength: float | None = None
         neutral = canonical_face().mean
-        number = 0
+        number, rests = 0, False
         while not self._ends.is_set():
             moment = self._driver.slot.take(_IDLE_STEP)
             if moment is None and (self._driver.is_done or not self._presence.is_moving) and number:
@@ -195,6 +195,9 @@ class Live:
             if state is not None and self._wishes.mirror:
                 state = mirrored(state)
             shown = self._presence(state, time.monotonic())
+            rested, rests = rests, not self._presence.is_moving
+            if rested and rests:  # the same picture again
+                continue
             neutral = moment.neutral if moment else neutral
             if self.recorder is not None and state is not None and self._wishes.record:
                 self.recorder.add(replace(shown, seconds=state.seconds), neutral)

@@ -37,7 +37,7 @@ def test_a_strip_drives_the_portrait_and_leaves_a_take(shoot: Shoot) -> None:
     choices.mirror = True
     moved = []
     begun = run.feed.serial
-    while run.feed.serial < begun + 12:
+    while run.feed.serial < begun + 5:
         picture = run.feed.picture()
         assert picture is not None
         moved.append(float(np.abs(picture - first).mean()))
@@ -54,28 +54,9 @@ def test_a_strip_drives_the_portrait_and_leaves_a_take(shoot: Shoot) -> None:
 
 
 @pytest.mark.only_blender("5.0")
-def test_without_record_nothing_is_left(shoot: Shoot) -> None:
-    scene = shoot.scene()
-    ops.portrait_from_strip(strip="lisa.jpg")
-    scene.likeness_live.source = "PHONE"
-    scene.likeness_live.port = 53917
-    ops.live_start()
-    assert wait_for_picture(90), session.last_words()
-    ops.live_stop()
-    assert not scene.likeness.takes
-    assert not list((shoot.folder / "likeness").rglob("live*"))
-
-
-@pytest.mark.only_blender("5.0")
 def test_beyond_this_machine_blender_must_be_allowed_online(shoot: Shoot) -> None:
     scene = shoot.scene()
     ops.portrait_from_strip(strip="lisa.jpg")
     scene.likeness_live.source, scene.likeness_live.host = "PHONE", "0.0.0.0"
     if not bpy.app.online_access:
         assert "Allow Online Access" in refused(ops.live_start)
-    scene.likeness_live.source, scene.likeness_live.camera = "CAMERA", 97
-    ops.live_start()
-    run = session.current()
-    assert run is not None
-    assert not wait_for_picture(90)
-    assert "another program uses it" in session.last_words()

@@ -87,6 +87,8 @@ def check_job(job: SpeechJob) -> None:
         raise InputError(f"there is no style '{job.style}'; the styles are {', '.join(STYLES)}")
     if not 0 <= job.idle <= 1:
         raise InputError(f"idle motion cannot be {job.idle:g}; choose from 0 (none) to 1")
+    if job.seed < 0:
+        raise InputError("the seed of idle motion must be 0 or above")
     if not 0 < job.actor_speed <= 100:
         raise InputError("the sound's speed must be above 0 and at most 100")
     if job.begin < 0 or (job.end is not None and job.end <= job.begin):

@@ -212,6 +212,8 @@ class TestBadInput:
         assert "no such" in self.refused(capsys, *common, "--timed", tmp_path / "x.tsv")
         assert "idle" in self.refused(capsys, *common, "--idle", "2")
         assert "begin" in self.refused(capsys, *common, "--begin", "-1")
+        assert "not a number" in self.refused(capsys, *common, "--begin", "nan")
+        assert "seed" in self.refused(capsys, *common, "--seed", "-1")
         assert "nothing from" in self.refused(capsys, *common, "--begin", "900")
         assert not out.exists()
 

@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -29,6 +29,7 @@ from inference.generator.contract import TIERS
 from inference.generator.model import load_generator
 from inference.jobs import SynthesizeJob
 from inference.outputs import FolderKind, claim_folder, open_owned
+from inference.performance.retargeting.gains import Gains
 from inference.pictures import read_picture
 from inference.portrait import open_portrait
 from inference.render import STAGES, StageClock, render_frame
@@ -36,13 +37,17 @@ from inference.scene import build_scene
 from inference.sidecar import FRAMES
 from inference.synthesis import synthesize
 from inference.track import load_track
+from tests.benchmarks import peer
 
 CROP = 512
 COUNT = 150
+CROPS = ((256, 48), (512, 48), (1024, 24), (2048, 12))  # pixels, and frames that are made
 ROUNDS = 3
 BENCH = FolderKind(
     "a benchmark",
-    (r"(portrait\.png|performance\.mp4|paper\.onnx|bench\.json|live\.png|live\.track\.npz)",),
+    (
+        r"((portrait|crop)\.png|performance\.mp4|paper\.onnx|bench\.json|live\.png|live\.track\.npz)",
+    ),
 )
 ROOT = Path(__file__).parents[2]
 
@@ -66,17 +71,18 @@ def main() -> int:
     timings = [_time_capture(out / "performance.mp4")]
     for tier in TIERS:
         timings += _time_synthesis(tier, portrait, out / tier)
-    networks = _time_networks(out)
-    timings += networks
+    timings += _time_crops(out)
+    timings += [_time_first_frame(out), *_time_test_frame(portrait, out / "test"), _time_help()]
+    timings += [*_time_networks(out), *_time_peer()]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     _report(timings, memory, out / "bench.json")
     return 0
 
 
-def portrait_with_crop(path: Path) -> Path:
-    """The sample portrait, enlarged until its crop is about CROP pixels wide."""
+def portrait_with_crop(path: Path, crop: int = CROP) -> Path:
+    """The sample portrait, enlarged until its crop is about so many pixels wide."""
     small = read_picture(PORTRAIT).rgb8()
-    factor = CROP / open_portrait(PORTRAIT).box.width
+    factor = crop / open_portrait(PORTRAIT).box.width
     large = cv2.resize(small, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     path.write_bytes(encode_frame(large, None, "png"))
     return path
@@ -125,6 +131,68 @@ def _time_synthesis(tier: str, portrait: Path, out: Path) -> list[Timing]:
     rows = [_timing(f"{tier}: {stage}", stages[stage], "thread time") for stage in STAGES]
     note = f"track to {width}-pixel head frames on disk, {provider}"
     return [*rows, _timing(f"{tier}: end to end", rounds, note)]
+
+
+def _time_crops(out: Path) -> list[Timing]:
+    """The whole at `draft`, by the crop's size: what a pixel costs."""
+    rows = []
+    for crop, count in CROPS:
+        portrait = portrait_with_crop(out / "crop.png", crop)
+        frames = out / "crop"
+        if frames.exists():
+            open_owned(frames, FRAMES).remove()
+        job = SynthesizeJob((portrait,), TRACK, frames, tier="draft", frames=(0, count - 1))
+        result = synthesize(job)
+        width = open_portrait(portrait).box.width
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        note = f"end to end, {count} frames; memory up to here {peak:.0f} MiB"
+        rows.append(_timing(f"draft, crop of {width}", [result.wall / count], note))
+    return rows
+
+
+def _time_first_frame(out: Path) -> Timing:
+    """From the command to its one frame, the portrait's layers being made already."""
+    rounds = []
+    for _ in range(ROUNDS):
+        if (out / "first").exists():
+            open_owned(out / "first", FRAMES).remove()
+        command = ["synthesize", "--portrait", str(PORTRAIT), "--track", str(TRACK)]
+        rounds.append(_time_command([*command, "--out", str(out / "first"), "--frames", "0-0"]))
+    return _timing("command to first frame", rounds, "a process, portrait of 512 pixels")
+
+
+def _time_test_frame(portrait: Path, out: Path) -> list[Timing]:
+    """One frame after the other with other strengths in one process, as a worker makes them."""
+    rounds = []
+    for turn in range(ROUNDS + 1):
+        job = SynthesizeJob((portrait,), TRACK, out, frames=(100, 100), layer="full")
+        start = time.perf_counter()
+        synthesize(replace(job, gains=Gains(mouth=1 + turn / 10)))
+        rounds.append(time.perf_counter() - start)
+    note = "another strength, the same process"
+    return [_timing("test frame after the first", rounds[1:], note)]
+
+
+def _time_help() -> Timing:
+    rounds = [_time_command(["--help"]) for _ in range(ROUNDS)]
+    return _timing("--help", rounds, "a process")
+
+
+def _time_command(arguments: list[str]) -> float:
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "inference", *arguments]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    return time.perf_counter() - start
+
+
+def _time_peer() -> list[Timing]:
+    """A network of today's size beside ours, in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.peer"]
+    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
+    taken = json.loads(done.stdout)
+    base = taken.pop(peer.NAME)
+    note = ", ".join(f"{base / own:.0f} x what {tier} takes" for tier, own in taken.items())
+    return [_timing(peer.NAME, [base], note)]
 
 
 def _time_networks(out: Path) -> list[Timing]:

@@ -101,7 +101,8 @@ def render(scene: Scene, frame: int, clock: StageClock) -> Rendered:
             small = _displaced(small, residual, size)
         match = scene.match.of_network if scene.match else None
         if scene.ground and head:
-            drawn = draw_head(scene.ground.full, head, residual, know=scene.parts is not None)
+            know, counts = scene.parts is not None, others.leading() if others else None
+            drawn = draw_head(scene.ground.full, head, residual, know=know, counts=counts)
             if others:
                 drawn = lay_parts(others, drawn, residual=residual)
             full = _laid(scene.ground.plate, drawn, scene.ground.full.missed)
@@ -154,7 +155,8 @@ def _small(
     """The moved portrait as the network sees it, (S, S, 3), and its openings."""
     if scene.ground and head:
         small, linear = scene.ground.small, cv2.INTER_LINEAR
-        frame = draw_head(small, head, None, linear, know=False)
+        counts = others.leading() if others else None
+        frame = draw_head(small, head, None, linear, know=False, counts=counts)
         if others:
             how = cv2.INTER_LINEAR
             frame = lay_parts(others, frame, small=True, interpolation=how)

@@ -135,12 +135,14 @@ def draw_head(
     origins: Origins | None = None,
     *,
     know: bool = True,
+    counts: NDArray[np.uint8] | None = None,
 ) -> HeadFrame:
     """Draw a frame at the source's resolution.
 
     residual: (h, w, 2) further displacement from the generator in pixels of the crop; it moves
     everything but the openings. patches, origins: the openings, and where pixels come from, where
-    this pose was drawn at this resolution before. know: also find out what the pixels are.
+    this pose was drawn at this resolution before. know: also find out what the pixels are. counts:
+    (GRID, GRID) 1 where in the frame, and around, they are wanted; None: everywhere.
     """
     origins = origins or origins_of(pose.target, source.person.size, source.size)
     pixels, alpha, patches = warp_with_plane(
@@ -152,7 +154,7 @@ def draw_head(
         interpolation,
         patches,
         origins,
-        pose.near,
+        pose.near if counts is None else cv2.min(pose.near, counts),
     )
     _soften(pose.streaks, pixels, patches)
     known = _known(source, pose, alpha) if know else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,13 +15,16 @@ from inference.head.source import HeadSource
 from inference.merge.further import Further, zoomed
 from inference.merge.look import Look, apart, look_of
 from inference.merge.weights import Shown, candidates, find_weights, head_region, mixed_raster
-from inference.planes import rounded
+from inference.planes import bands, rounded, times
 from inference.warp.openings import Patch
 from inference.warp.raster import Raster
 from inference.warp.warp import GRID, find_patches
 
 Points = NDArray[np.float32]
 Plane = NDArray[np.float32]
+
+_LEAST = 1e-4  # a weight below it is not seen
+_MARGIN = 9  # cells: a picture is drawn four cells further than it counts
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,13 @@ class Merge:
 
     parts: list[Part]
     raster: Raster
+
+    def leading(self) -> NDArray[np.uint8] | None:
+        """Where the leading picture counts, and around: (GRID, GRID); None: everywhere."""
+        if not self.parts:
+            return None
+        others = np.sum([part.weight for part in self.parts], axis=0)
+        return _around(others < 1 - _LEAST)
 
 
 def gather(leading: HeadSource, further: Sequence[Further]) -> Pictures:
@@ -111,42 +120,58 @@ def lay_parts(
     here = np.s_[top : top + height, left : left + width]
     own = 1 - others
     patches = weighted(frame.patches, own)
-    share = own[here] * frame.alpha[here]
-    alpha = share.copy()
-    unseen = share * frame.known.unseen[here] if frame.known else None
-    colours = _times(frame.pixels[here], share)
+    know = frame.known is not None
+    drawn = []
     for part, weight in zip(merge.parts, weights, strict=True):
         source = part.picture.small if small else part.picture.full
         openings = _openings(part, source, weight, frame.patches)
         moved = None
         if residual is not None:
             moved = residual * (np.array(source.size, np.float32) / np.array(size, np.float32))
-        know = unseen is not None
-        drawn = draw_head(source, part.pose, moved, interpolation, openings, know=know)
-        drawn = _fitted(drawn, size)
-        patches += weighted(drawn.patches, weight)
-        share = weight[here] * drawn.alpha[here]
-        alpha += share
-        if unseen is not None:
-            unseen += share * drawn.unseen[here]
-        colours += _times(drawn.pixels[here], share)
-    # Where nothing is drawn the leading picture's colours stand, as they do without others.
-    there = alpha > np.float32(1e-4)
-    divisor = np.where(there, alpha, np.float32(1))
-    mixed = rounded(_times(colours, 1 / divisor), frame.pixels.dtype)
+        head = draw_head(
+            source,
+            part.pose,
+            moved,
+            interpolation,
+            openings,
+            know=know,
+            counts=_around(part.weight > 0),
+        )
+        head = _fitted(head, size)
+        patches += weighted(head.patches, weight)
+        drawn.append(head)
+    heads = (frame, *drawn)
     planes = frame.pixels.copy(), frame.alpha.copy()
-    np.copyto(planes[0][here], mixed, where=there[..., None])
-    planes[1][here] = np.minimum(alpha, 1)
+    unseen = frame.known.unseen.copy() if frame.known else None
+    for band in bands((width, height)):
+        rows = slice(top + band.start, top + band.stop), here[1]
+        shares = [
+            plane[rows] * head.alpha[rows]
+            for plane, head in zip((own, *weights), heads, strict=True)
+        ]
+        alpha = np.sum(shares, axis=0, dtype=np.float32)
+        # Where nothing is drawn the leading picture's colours stand, as they do without others.
+        there = alpha > np.float32(1e-4)
+        divisor = 1 / np.where(there, alpha, np.float32(1))
+        colours = times(frame.pixels[rows], shares[0])
+        for share, head in zip(shares[1:], drawn, strict=True):
+            colours += times(head.pixels[rows], share)
+        mixed = rounded(times(colours, divisor), frame.pixels.dtype)
+        cv2.copyTo(mixed, there.view(np.uint8), planes[0][rows])
+        np.minimum(alpha, 1, out=planes[1][rows])
+        if unseen is not None:
+            summed = sum(
+                share * head.unseen[rows] for share, head in zip(shares, heads, strict=True)
+            )
+            unseen[rows] = summed * divisor
     known = frame.known
     if known and unseen is not None:
-        known = replace(known, unseen=known.unseen.copy())
-        known.unseen[here] = unseen / divisor
+        known = replace(known, unseen=unseen)
     return replace(frame, pixels=planes[0], alpha=planes[1], known=known, patches=patches)
 
 
-def _times(pixels: NDArray[Any], share: Plane) -> Plane:
-    """(H, W, 3) times (H, W), float32; NumPy takes three times as long."""
-    return np.asarray(cv2.multiply(pixels, cv2.merge([share] * 3), dtype=cv2.CV_32F))
+def _around(cells: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return cv2.dilate(cells.view(np.uint8), np.ones((_MARGIN, _MARGIN), np.uint8))
 
 
 def _openings(

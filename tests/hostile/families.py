@@ -32,6 +32,8 @@ from tests.hostile.mutations import (
 )
 from tests.hostile.picture_fields import damaged_picture
 
+SPOKEN = Path(__file__).parents[1] / "spoken.flac"
+
 
 @dataclass(frozen=True)
 class Act:
@@ -393,12 +395,35 @@ def kinds(rng: Rng, m: Material, folder: Path) -> Act:
     )
 
 
+_TIMED = (
+    "0.0 0.2 M\n0.2 0.6 AE1\n0.6 1.0 P\n", "0.00\tA\n0.20\tD\n1.00\tX\n",
+    '{"mouthCues": [{"start": 0.0, "end": 0.2, "value": "A"}]}', "MohoSwitch1\n1 MBP\n7 AI\n",
+    'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n1\n<exists>\n1\n'
+    '"IntervalTier"\n"phones"\n0\n1\n2\n0\n0.2\n"M"\n0.2\n1\n"AE"\n',
+)  # fmt: skip
+
+
+def speech(rng: Rng, m: Material, folder: Path) -> Act:
+    """A voice recording, or the timed text of one."""
+    from inference.jobs import SpeechJob
+    from inference.speech.speech import run_speech
+
+    out, sound, timed = folder / "out", folder / "v.flac", folder / "t.txt"
+    whole = SPOKEN.read_bytes()
+    damages_sound = rng.random() < 0.5
+    sound.write_bytes(damage(rng, whole, b"RIFF") if damages_sound else whole)
+    text = pick(rng, _TIMED).encode()
+    timed.write_bytes(text if damages_sound else damage(rng, text, text))
+    job = SpeechJob(sound, out / "a.performance.npz", timed=timed)
+    return Act(call=lambda: run_speech(job), out=out)
+
+
 FAMILIES: dict[str, tuple[float, Callable[[Rng, Material, Path], Act]]] = {
     "picture": (8, picture), "clip": (8, clip), "track": (6, track),
     "performance": (6, performance), "table": (6, table), "livelink": (6, livelink),
     "model": (5, model), "person": (4, person), "jobs": (6, jobs), "options": (5, options),
     "recording": (6, recording), "events": (4, events), "placement": (3, placement),
-    "kinds": (3, kinds),
+    "kinds": (3, kinds), "speech": (4, speech),
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.window, pytest.mark.timeout(1500)]
 TAKE = "bpy.context.scene.likeness.takes[0]"
 PREVIEW, TIMELINE, FILE_MENU = (850, 700), (700, 300), (42, HEIGHT - 14)
 CONTROL, KEYED = "blink_left", 24  # the curve and the frame of the timeline that are edited
+PRESETS_BELOW = 25  # pixels from Edit as Curves down to the menu, which has no name in Python
 MARKER = "Likeness lower lip"
 TOGGLES = {"landmarks": 0.3, "mesh": 0.7, "preview": 0.2}  # and their columns in the sidebar
 
@@ -84,8 +85,9 @@ def edit_a_curve(window: Window, reactions: dict[str, float]) -> None:
     """A blink at the playhead, one of its keys moved in the Graph Editor: just its frames."""
     open_panel(window, "Edit by Hand")
     playhead(window, KEYED)
-    reactions["Edit as Curves"] = window.reaction(window.push("likeness.take_curves("))
-    window.push("likeness.take_preset")
+    place = window.find("likeness.take_curves(")
+    reactions["Edit as Curves"] = window.reaction(window.click(place))
+    window.click((place[0], place[1] - PRESETS_BELOW))
     time.sleep(1)
     window.shot("presets")
     window.press("b")  # Blink

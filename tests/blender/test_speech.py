@@ -82,8 +82,10 @@ def test_an_actor_gets_the_mouth_alone(shoot: Shoot) -> None:
     scene.likeness_speech.idle = 1.0
     first = scene.likeness.takes[0]
     still = jaw_of(first)
-    scene.likeness_speech.timed = ""
-    ops.speech(strip="voice")  # a livelier actor
+    other = shoot.folder / "other.txt"
+    other.write_text("0.5 1.0 AA\n", encoding="utf-8")
+    scene.likeness_speech.timed = str(other)
+    ops.speech(strip="voice")  # an actor who says something else
     scene.likeness_speech.timed = str(timed(shoot.folder))
     scene.likeness_speech.keep = True
     ops.speech(strip="voice")

@@ -173,6 +173,7 @@ class Window:
         for part in _COLUMNS if column is None else (column,):
             # First where the sidebar stands, then from its top downwards.
             for turns in (0, -60, *[7] * 12):
+                self.move((x + 5, y + height * 0.5))  # over a list the wheel would turn that
                 self.scroll(turns)
                 place = self._look(button, x + width * part, y, height)
                 while place is not None and place[1] < y + height * 0.4:

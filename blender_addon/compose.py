@@ -72,7 +72,7 @@ def compose(options: argparse.Namespace, placement: Placement, files: FrameFiles
             frame = scene.frame_start if options.frame is None else options.frame
             output.render_still(scene, options.still.absolute(), frame)
         if options.movie:
-            output.render_movie(scene, options.movie.absolute(), _Progress())
+            output.render_movie(scene, options.movie.absolute(), _Progress(), placement.xmp)
 
 
 class _Progress:

@@ -28,8 +28,9 @@ from inference.outputs import FolderKind, claim_folder
 from inference.pictures import read_picture
 from inference.portrait import Portrait, open_portrait
 from inference.progress import progress_line
+from inference.provenance.xmp import with_xmp
 from inference.render import STAGES
-from inference.sidecar import PLACEMENT
+from inference.sidecar import PLACEMENT, known_placement
 from inference.synthesis import synthesize
 from inference.track import load_track, save_track
 
@@ -155,7 +156,8 @@ def _contact_sheet(portrait: Portrait, head: Path, driver: Path, path: Path) -> 
         alpha = layer[..., 3].astype(np.float32) / 255
         whole, _ = lay_over(portrait, cv2.cvtColor(layer, cv2.COLOR_BGRA2RGB), alpha)
         columns.append(np.vstack([_tile(acted), still, _tile(_close_up(portrait, whole))]))
-    write_whole(path, encode_frame(np.hstack(columns), None, "png"))
+    said = str(known_placement(head).get("xmp", "")).encode()
+    write_whole(path, with_xmp(encode_frame(np.hstack(columns), None, "png"), said))
 
 
 def _close_up(portrait: Portrait, picture: Pixels) -> Pixels:

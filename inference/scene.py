@@ -42,6 +42,8 @@ from inference.performance.retargeting.retarget import (
 from inference.pictures import StillPicture, read_picture
 from inference.portrait import Portrait, open_portrait
 from inference.progress import Progress, portions
+from inference.provenance.facts import Facts
+from inference.provenance.origin import facts_of
 from inference.remembered import remembered
 from inference.sidecar import shared_mark
 from inference.teeth import Teeth, find_teeth
@@ -89,6 +91,7 @@ class Scene:
     of matte and pictures, or "". parts: of the person, where mattes of them are wanted. pictures:
     the portrait and the others beside it, where there are any; in a box they lend a mouth only.
     teeth: how they look, frame by frame. skin_mark: the invisible one, or None where it is off.
+    facts: what a picture of the head over its plate says of itself.
     """
 
     portrait: Portrait
@@ -109,6 +112,7 @@ class Scene:
     pictures: Pictures | None = None
     teeth: Teeth = field(default_factory=Teeth)
     skin_mark: SkinMark | None = None
+    facts: Facts = field(default_factory=Facts)
 
 
 def build_scene(
@@ -210,6 +214,8 @@ def build_scene(
         read.append(match.sha256)
     if job.mark:  # a second's turn is so many frames
         read.append(str(track.rate))
+    facts = facts_of(portrait, generator)
+    read.append(facts.key())
     return Scene(
         portrait=portrait,
         retarget=retarget,
@@ -231,6 +237,7 @@ def build_scene(
         pictures=gather(ground.full, further) if ground and further else None,
         teeth=teeth,
         skin_mark=skin_mark(portrait, job.mark, track.rate, (GRID, GRID)),
+        facts=facts,
     )
 
 

@@ -36,6 +36,7 @@ from inference.mark.embed import payload_of
 from inference.mouth.look import TeethLook, TeethLooks, constant
 from inference.outputs import FolderKind, OwnedFolder, claim_folder
 from inference.portrait import Portrait
+from inference.provenance.facts import Facts, packet
 from inference.track import LandmarkTrack
 
 # Raised by hand when the pixels of a frame change for the same job: frames of an older version are
@@ -216,12 +217,13 @@ def open_frames(
     match: ColourMatch | None = None,
     begun: Callable[[OwnedFolder], None] | None = None,
     teeth: TeethLooks | None = None,
+    facts: Facts | None = None,
 ) -> Iterator[FrameFolder]:
     """The job's folder, made and claimed, for as long as the block lasts.
 
     shared: as `shared_mark` makes it. match: the colour match that all frames get, for the record.
     begun: fills the folder where it is new, before its frames are looked at. teeth: how they look
-    in each frame; None: as the job's do in all.
+    in each frame; None: as the job's do in all. facts: what a movie of them is to say of itself.
     Its sidecars are written, and what can be no frame of this job is removed, of our own files.
     Raises InputError when it is not ours, another run is at it, or it cannot be written.
     """
@@ -236,7 +238,7 @@ def open_frames(
             for part in owned.parts():
                 part.unlink(missing_ok=True)
         _remove_stale(folder, len(track))
-        _write_sidecars(folder, job, portrait, track, match)
+        _write_sidecars(folder, job, portrait, track, match, facts)
         if begun is not None:
             begun(owned)
         work.share()
@@ -340,6 +342,7 @@ def _write_sidecars(
     portrait: Portrait,
     track: LandmarkTrack,
     match: ColourMatch | None,
+    facts: Facts | None,
 ) -> None:
     box = portrait.box
     whole = job.layer != "head"
@@ -368,6 +371,8 @@ def _write_sidecars(
         placement["match"] = match.facts()
     payload = f"{payload_of(portrait.picture.sha256):08x}"
     placement["mark"] = {"strength": job.mark, "payload": payload} if job.mark else "off"
+    if facts:
+        placement["xmp"] = packet(facts).decode()
     patterns = sorted(_kept_patterns(folder))
     _write(folder.owned.file(PLACEMENT), placement)
     asked = {key: _plain(value) for key, value in asdict(job).items()}

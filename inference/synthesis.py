@@ -27,6 +27,9 @@ from inference.jobs import SynthesizeJob
 from inference.mattes import encode_mattes
 from inference.png import encode_png
 from inference.progress import Progress
+from inference.provenance.facts import packet
+from inference.provenance.origin import of_layer
+from inference.provenance.xmp import with_xmp
 from inference.render import StageClock, face_matte, render
 from inference.scene import build_scene
 from inference.sidecar import open_frames
@@ -81,9 +84,11 @@ def synthesize(
     scene = replace(scene, retarget=targets.__getitem__)
     clock = StageClock()
     start = time.perf_counter()
-    looks = scene.teeth.looks
+    looks, said = scene.teeth.looks, packet(of_layer(scene.facts, job.layer))
     job, begun = choose_version(job, scene.mark, targets, looks)
-    with open_frames(job, scene.portrait, track, scene.mark, scene.match, begun, looks) as folder:
+    with open_frames(
+        job, scene.portrait, track, scene.mark, scene.match, begun, looks, scene.facts
+    ) as folder:
         wanted = folder.missing(targets)
         kept = len(frames) - len(wanted)
 
@@ -93,16 +98,18 @@ def synthesize(
             if matte and matte.is_file():  # also where another run of the same job was faster
                 matte = None
             if matte and job.matte == "face":
-                folder.put(matte, encode_png(face_matte(scene, frame)), frame, targets[frame])
+                data = with_xmp(encode_png(face_matte(scene, frame)), said)
+                folder.put(matte, data, frame, targets[frame])
                 matte = None
             if path.is_file() and not matte:
                 return
             made = render(scene if matte else replace(scene, parts=None), frame, clock)
             with clock.stage("write"):
                 if matte and made.mattes:
-                    folder.put(matte, encode_mattes(made.mattes), frame, targets[frame])
+                    data = with_xmp(encode_mattes(made.mattes), said)
+                    folder.put(matte, data, frame, targets[frame])
                 if not path.is_file():
-                    data = encode_frame(made.rgb, made.alpha, job.format)
+                    data = with_xmp(encode_frame(made.rgb, made.alpha, job.format), said)
                     folder.put(path, data, frame, targets[frame])
 
         box = scene.portrait.box

@@ -19,6 +19,7 @@ import numpy as np
 from .. import versions
 from ..errors import InputError, RenderError
 from ..storage.files import part_of
+from . import marks
 
 
 def set_render(
@@ -99,8 +100,13 @@ def render_still(scene: bpy.types.Scene, path: Path, frame: int) -> None:
         part.unlink(missing_ok=True)
 
 
-def render_movie(scene: bpy.types.Scene, path: Path, progress: Callable[[int, int], None]) -> None:
-    """Render the scene's range as a movie; `progress(frames done, of all)` after each frame."""
+def render_movie(
+    scene: bpy.types.Scene, path: Path, progress: Callable[[int, int], None], xmp: str = ""
+) -> None:
+    """Render the scene's range as a movie; `progress(frames done, of all)` after each frame.
+
+    xmp: the packet in which it says what it is, as head.json has it.
+    """
     set_movie(scene)
     total = scene.frame_end - scene.frame_start + 1
     part, done = part_of(path), 0
@@ -120,6 +126,7 @@ def render_movie(scene: bpy.types.Scene, path: Path, progress: Callable[[int, in
                 f"{path}: only {min(done, found)} of {total} frames were written; "
                 "is there room on the disk?"
             )
+        marks.add_to_movie(part, xmp)
         os.replace(part, path)
     finally:
         bpy.app.handlers.render_write.remove(wrote)

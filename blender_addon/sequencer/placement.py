@@ -15,6 +15,7 @@ The worker writes the frames and this file:
     alpha          "straight" or "premultiplied"
     matte          pattern of the mattes beside the frames; null or not there where none were asked
     match          the colour match of the whole shot in figures, where there is one; not read here
+    xmp            what a movie of the frames says of itself: an XMP packet
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ..errors import InputError
 FILE_NAME = "head.json"
 VERSION = 1
 _LARGEST = 1 << 24  # bytes: the gaps of a long take are listed one by one
+_LONGEST_XMP = 10_000  # characters; one has a thousand
 _MOST_FRAMES = 10**6  # as many as six digits name
 _LONGEST_SIDE = 10**6  # pixels
 LAYERS = ("head", "person", "full")
@@ -56,6 +58,7 @@ class Placement:
     layer: str
     alpha: str
     matte: str | None = None
+    xmp: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def read_placement(folder: Path) -> Placement:
         layer=_field(path, raw, "layer", lambda v: v in LAYERS, " or ".join(LAYERS)),
         alpha=_field(path, raw, "alpha", lambda v: v in ALPHAS, " or ".join(ALPHAS)),
         matte=_matte(path, raw),
+        xmp=str(raw.get("xmp", ""))[:_LONGEST_XMP],
     )
     if placement.layer != "head" and placement.box != (0, 0, *placement.portrait_size):
         raise PlacementError(f"{path}: layer {placement.layer} needs the box of the whole portrait")

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a job's frames come to be: over a real plate, or from nothing real at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from inference.errors import InputError
+from inference.generator.model import Generator
+from inference.portrait import Portrait
+from inference.provenance.facts import COMPOSITE, GENERATED, SOURCE_TYPES, Facts, parse_packet
+from inference.provenance.xmp import find_xmp
+
+
+def facts_of(portrait: Portrait, generator: Generator) -> Facts:
+    """What a picture of the head over its plate says of itself."""
+    kind = GENERATED if is_generated(portrait.path) else COMPOSITE
+    return Facts(kind, portrait.picture.sha256, generator.sha256)
+
+
+def of_layer(facts: Facts, layer: str) -> Facts:
+    """What a frame of a layer says of itself: a person cut out stands before no plate."""
+    return replace(facts, kind=GENERATED) if layer == "person" else facts
+
+
+def is_generated(path: Path) -> bool:
+    """Does the picture itself say that a trained algorithm made all of it?"""
+    try:
+        packet = find_xmp(path)
+        said = parse_packet(packet) if packet else {}
+    except (ValueError, InputError):
+        return False  # a mark that cannot be read says nothing, and the picture was read well
+    return said.get("DigitalSourceType") == SOURCE_TYPES + GENERATED

@@ -154,6 +154,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     demo = command("demo", run_demo, "footage in, a rendered movie of the portrait out")
     demo.add_argument("--portrait", nargs="+", metavar="P", help="1 to 32 pictures of one person")
     demo.add_argument("--footage", metavar="F", help="a movie of a face that performs")
+    demo.add_argument("--consent", metavar="FILE", help="its consent record; without: a preview")
     demo.add_argument("--out", metavar="DIR", help="where the results go (default: out/demo)")
     test = command("test", run_test, "ruff, mypy and all tests; other arguments go to pytest")
     for option, text in (
@@ -193,6 +194,8 @@ def demo_arguments(options: argparse.Namespace) -> list[str]:
     passed = ["demo", "--out", options.out or str(ROOT / "out" / "demo")]
     if options.portrait:
         passed += ["--portrait", *options.portrait]
+    if options.consent:
+        passed += ["--consent", options.consent]
     if options.footage:
         passed += ["--footage", options.footage]
     return passed

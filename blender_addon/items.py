@@ -16,6 +16,9 @@ BASES = (
     ("FICTION", "Not a real person", "A painted, sculpted or rendered person who never lived",
      "NONE", 4),
 )  # fmt: skip
+# On these grounds nobody agreed: a sentence must say who it is and why.
+NEED_A_SENTENCE = ("HISTORIC", "FICTION")
+SENTENCE = 3  # words
 SOURCES = (
     ("STRIP", "Movie Strip", "The active movie strip, over the range that it shows"),
     ("CLIP", "Movie Clip", "A clip of the Movie Clip Editor"),

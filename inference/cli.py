@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from inference import batch_cli
+from inference.consent import PREVIEWS, read_consent
 from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.generator.contract import TIERS
 from inference.inputs import parse_ratio
@@ -29,13 +30,17 @@ from inference.jobs import (
     TeethJob,
     checked_number,
     checked_whole,
+    unmarked_only_with_consent,
 )
 from inference.live import cli as live
 from inference.mouth.look import MEAN, RANGES, TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
+from inference.provenance import cli as provenance
+from inference.sessions import PROVIDERS
 from inference.speech_cli import add_speech
 
+CONSENT_HELP = "the portrait's consent record, as `consent` makes it; without one: previews"
 _GAINS = tuple(field.name for field in fields(Gains))
 
 
@@ -152,7 +157,9 @@ def _synthesize(options: argparse.Namespace) -> int:
         base=options.base,
         note=options.note,
         mark=options.mark,
+        consent=read_consent(options.consent) if options.consent else None,
     )
+    job = unmarked_only_with_consent(job)
     result = synthesize(
         job, progress_line("synthesize"), preparing=progress_line("prepare", "steps")
     )
@@ -160,6 +167,7 @@ def _synthesize(options: argparse.Namespace) -> int:
         f"{result.out}: {result.made} frames made, {result.kept} kept, {result.gaps} gaps "
         f"bridged; ran on {result.provider} ({result.reason})"
         + (f"; {result.words}" if result.words else "")
+        + (f"; {PREVIEWS}" if job.preview else "")
     )
     return 0
 
@@ -208,7 +216,8 @@ def _worker(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from inference.demo import run_demo
 
-    run_demo(options.out, options.portrait, options.footage, options.tier)
+    consent = read_consent(options.consent) if options.consent else None
+    run_demo(options.out, options.portrait, options.footage, options.tier, consent)
     return 0
 
 
@@ -349,6 +358,7 @@ def _parser() -> argparse.ArgumentParser:
         "--base", type=Path, metavar="DIR",
         help="earlier frames that must not change: adds to them, or links in --out what stays",
     )  # fmt: skip
+    synth.add_argument("--consent", type=Path, metavar="FILE", help=CONSENT_HELP)
     synth.add_argument("--note", default="", help="a line on what is new, kept in job.json")
     synth.add_argument(
         "--mark", type=lambda text: 0.0 if text == "off" else _number(text), default=1.0,
@@ -381,6 +391,7 @@ def _parser() -> argparse.ArgumentParser:
     stills.set_defaults(run=_stills)
 
     live.add_commands(commands)
+    provenance.add_commands(commands)
 
     worker = commands.add_parser("worker", help="serve jobs as JSON lines on stdin and stdout")
     worker.add_argument(
@@ -392,6 +403,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--portrait", type=Path, nargs="+", metavar="P")
     demo.add_argument("--footage", type=Path, metavar="F")
     demo.add_argument("--out", type=Path, required=True, metavar="DIR")
+    demo.add_argument("--consent", type=Path, metavar="FILE", help=CONSENT_HELP)
     demo.add_argument("--tier", choices=TIERS, default="draft")
     demo.set_defaults(run=_demo)
     return parser

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from inference.capture.capture import Captured, capture_footage
 from inference.capture.video import open_footage, read_frames
 from inference.composite import Pixels, lay_over
+from inference.consent import PREVIEWS, Consent, read_consent
 from inference.drawing import draw_track
 from inference.errors import InputError, LikenessError, one_line
 from inference.files import write_whole
 from inference.frames import encode_frame
-from inference.jobs import SynthesizeJob
+from inference.jobs import SynthesizeJob, unmarked_only_with_consent
 from inference.outputs import FolderKind, claim_folder
 from inference.pictures import read_picture
 from inference.portrait import Portrait, open_portrait
@@ -37,6 +38,7 @@ from inference.track import load_track, save_track
 SAMPLES = Path(__file__).with_name("samples")
 PORTRAIT = SAMPLES / "eileen_collins.png"
 TRACK = SAMPLES / "weekly_address.track.npz"
+CONSENT = SAMPLES / "eileen_collins.consent.json"
 
 BLEND, MOVIE, SHEET = "demo.blend", "demo.mp4", "contact.png"
 MADE = "made.json"
@@ -60,15 +62,21 @@ class StageRow:
 
 
 def run_demo(
-    out: Path, portraits: list[Path] | None, footage: Path | None, tier: str
+    out: Path,
+    portraits: list[Path] | None,
+    footage: Path | None,
+    tier: str,
+    consent: Consent | None = None,
 ) -> list[StageRow]:
     """Do the main job into the folder `out` and print a table of its stages.
 
     portraits: pictures of one person; None: the sample. footage: the performance; None: the
-    sample track, whose drawing takes the place of the driver's clip.
+    sample track, whose drawing takes the place of the driver's clip. consent: to these portraits;
+    the sample brings its own, others without one make a preview.
     Raises InputError for what the user can fix.
     """
-    portraits = portraits or [PORTRAIT]
+    if not portraits:
+        portraits, consent = [PORTRAIT], read_consent(CONSENT)
     claim_folder(out, DEMO, [*portraits, *([footage] if footage else [])])
     _refuse_edited(out / BLEND)
     rows: list[StageRow] = []
@@ -87,7 +95,8 @@ def run_demo(
 
     head = out / "head"
     start = time.perf_counter()
-    job = SynthesizeJob(portrait=tuple(portraits), track=track_path, out=head, tier=tier)
+    job = SynthesizeJob(tuple(portraits), track_path, head, tier=tier, consent=consent)
+    job = unmarked_only_with_consent(job)
     made = synthesize(job, progress_line("synthesize"), preparing=progress_line("prepare", "steps"))
     for stage in STAGES:
         ran_on = f"ONNX Runtime, {made.provider}" if stage == "network" else "CPU"
@@ -104,6 +113,8 @@ def run_demo(
     rows.append(_row("strips and movie", len(track), start, "Blender"))
     _contact_sheet(open_portrait(portraits[0]), head, driver, out / SHEET)
     _print_table(rows, made.reason, made.training, out)
+    if job.preview:
+        print(one_line(f"{out / MOVIE}: {PREVIEWS}"))
     return rows
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import types
 import typing
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from inference.consent import Consent
 from inference.errors import InputError
 from inference.inputs import LARGEST_WHOLE
 from inference.mouth.look import MEAN, TeethLook
@@ -115,7 +116,8 @@ class SynthesizeJob:
     mark: strength of the invisible mark in the skin, 0 (off) to 1 (`inference.mark`).
     base: a folder of earlier frames, which are never changed. Where this job would only add to
     them it works there; else `out` is a version of its own, and what stays as it was is linked.
-    note: a line on what is new, kept beside the frames.
+    note: a line on what is new, kept beside the frames. consent: the record of whose face this is
+    and why it may be animated. preview: the frames are marked as previews, in their pixels.
     """
 
     portrait: tuple[Path, ...]
@@ -149,6 +151,8 @@ class SynthesizeJob:
     teeth_frames: Path | None = None
     teeth_plate: Path | None = None
     mark: float = 1.0
+    consent: Consent | None = None
+    preview: bool = False
 
 
 @dataclass(frozen=True)
@@ -248,7 +252,12 @@ def parse_job(message: dict[str, Any]) -> Job:
     if kind is SynthesizeJob and isinstance(given.get("matte"), bool):
         given["matte"] = "face" if given["matte"] else "off"  # as it was before there was a choice
     job: Job = _build(given, kind, f"job '{name}'")
-    return job
+    return unmarked_only_with_consent(job) if isinstance(job, SynthesizeJob) else job
+
+
+def unmarked_only_with_consent(job: SynthesizeJob) -> SynthesizeJob:
+    """What a person asks for is a preview, and marked as one, unless consent is on record."""
+    return replace(job, preview=job.preview or job.consent is None)
 
 
 def _build(given: dict[str, Any], kind: Any, where: str) -> Any:
@@ -290,6 +299,7 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
     names = {
         Path: "a path", int: "a whole number", float: "a number", str: "a text",
         bool: "true or false", Gains: "an object", TeethLook: "an object",
+        Consent: "an object",
     }  # fmt: skip
     raise InputError(f"{where} is {value!r}, but must be {names.get(wanted, wanted)}")
 

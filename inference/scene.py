@@ -16,6 +16,7 @@ from inference.capture.appearance import face_features
 from inference.colour.grade import Grade
 from inference.colour.match import ColourMatch, check_match, colour_match, graded_portrait
 from inference.composite import Pixels, feather
+from inference.consent import check_consent, check_covers
 from inference.errors import InputError
 from inference.generator.identity import embedder_input, person_vector
 from inference.generator.model import Generator, load_generator
@@ -131,9 +132,13 @@ def build_scene(
     person = open_person(job.person) if job.person else None
     generator = load_generator(person.model if person else job.model or job.tier, job.provider)
     portrait = open_portrait(job.portrait[0], job.portrait_face)
+    if job.consent:
+        check_covers(job.consent, {portrait.path: portrait.picture.sha256})
     count = len(job.portrait) - 1
     finding, first, rest = portions(progress or (lambda done, total: None), count, 10, 10 * count)
     others = find_others(job.portrait[1:], finding, cancelled)
+    if job.consent:
+        check_covers(job.consent, {other.path: other.sha256 for other in others})
     match = colour_match(job.match, job.match_strength, portrait)
     grade = match.grade.of_picture if match and match.grade else None
     teeth, teeth_words = find_teeth(job, portrait, others, generator.size, grade)
@@ -214,7 +219,7 @@ def build_scene(
         read.append(match.sha256)
     if job.mark:  # a second's turn is so many frames
         read.append(str(track.rate))
-    facts = facts_of(portrait, generator)
+    facts = facts_of(portrait, generator, job)
     read.append(facts.key())
     return Scene(
         portrait=portrait,
@@ -312,6 +317,8 @@ def _check_choices(job: SynthesizeJob) -> None:
     ):
         if value not in known:
             raise InputError(f"'{value}' is not one of {', '.join(known)}")
+    if job.consent:
+        check_consent(job.consent, "the consent record")
     if job.model and job.person:
         raise InputError("a model and a person's folder were both given; choose one of them")
     if job.box and (job.alpha or job.plate or job.layer == "person" or job.matte == "channels"):

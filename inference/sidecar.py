@@ -27,6 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.colour.match import OFF, ColourMatch, matches_picture
+from inference.consent import RECORD as CONSENT
+from inference.consent import consent_bytes
 from inference.errors import InputError, LikenessError
 from inference.files import file_error, write_whole, written_whole
 from inference.frames import encode_frame, frame_suffix
@@ -71,6 +73,7 @@ _NOT_THE_PICTURE = {
     "base",
     "note",
     "teeth_plate",
+    "consent",  # by its id, in what the frames say of themselves
 }
 _THE_TARGET = {
     "track", "performance", "transfer", "neutral", "gains", "neutralize", "smooth_pose",
@@ -89,7 +92,7 @@ FRAMES = FolderKind(
     (
         r"(head|person|full)_\d{6}\.(png|exr)", r"matte_\d{6}\.(png|exr)", r"upright\.png",
         r"head\.json", r"job\.json", r"frames\.marks", r"frames\.lock", r"pending\.png",
-        r"used\.json",
+        r"used\.json", r"consent\.json",
     ),
     _made_before_records,
 )  # fmt: skip
@@ -305,7 +308,9 @@ def _refuse_strangers(job: SynthesizeJob, pattern: str, count: int, upright: boo
     if not job.out.is_dir():
         return
     ours = frame_names(job.out) | {str(known_placement(job.out).get("portrait"))}
+    ours |= {CONSENT} if known_job(job.out).get("consent") else set()
     wanted = {pattern % index for index in range(count)} | ({UPRIGHT} if upright else set())
+    wanted |= {CONSENT} if job.consent else set()
     if job.matte in MATTES:
         wanted |= {MATTES[job.matte] % index for index in range(count)}
     strangers = sorted(path.name for path in job.out.iterdir() if path.name in wanted - ours)
@@ -375,16 +380,26 @@ def _write_sidecars(
         placement["xmp"] = packet(facts).decode()
     patterns = sorted(_kept_patterns(folder))
     _write(folder.owned.file(PLACEMENT), placement)
+    _write_consent(folder, job)
     asked = {key: _plain(value) for key, value in asdict(job).items()}
     content: dict[str, object] = {
         "fingerprint": folder.shared.hex(),
         "patterns": patterns,
+        "consent": job.consent.id if job.consent else None,
         "motion": _hash_of(job.performance or job.track),
         "begun": known_job(folder.path).get("begun")
         or datetime.now(UTC).isoformat("T", "milliseconds"),
         "job": {"do": "synthesize", **asked},
     }
     _write(folder.owned.file(JOB), content)
+
+
+def _write_consent(folder: FrameFolder, job: SynthesizeJob) -> None:
+    """The record beside the frames. Before job.json, which names it as ours."""
+    if job.consent:
+        write_whole(folder.owned.file(CONSENT), consent_bytes(job.consent))
+    elif known_job(folder.path).get("consent"):
+        folder.owned.file(CONSENT).unlink(missing_ok=True)
 
 
 def _known(path: Path) -> dict[str, object]:

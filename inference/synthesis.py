@@ -29,6 +29,7 @@ from inference.png import encode_png
 from inference.progress import Progress
 from inference.provenance.facts import packet
 from inference.provenance.origin import of_layer
+from inference.provenance.preview import mark_preview
 from inference.provenance.xmp import with_xmp
 from inference.render import StageClock, face_matte, render
 from inference.scene import build_scene
@@ -109,6 +110,9 @@ def synthesize(
                     data = with_xmp(encode_mattes(made.mattes), said)
                     folder.put(matte, data, frame, targets[frame])
                 if not path.is_file():
+                    if job.preview:
+                        shown = mark_preview(made.rgb, made.alpha, scene.portrait)
+                        made = replace(made, rgb=shown[0], alpha=shown[1])
                     data = with_xmp(encode_frame(made.rgb, made.alpha, job.format), said)
                     folder.put(path, data, frame, targets[frame])
 

@@ -60,6 +60,9 @@ def request(
     }  # fmt: skip
     if portrait.pictures[0].face:
         job["portrait_face"] = portrait.pictures[0].face
+    consent = portraits.consent_of(portrait)
+    if consent is not None and (final or portraits.unchanged(portrait)):
+        job["consent"] = consent
     if chosen.feather > 0:
         job["feather"] = chosen.feather / 100
     job |= layer_of(chosen, portrait)

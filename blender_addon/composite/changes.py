@@ -10,7 +10,7 @@ from typing import Any
 # Where frames lie, which, and how they are made; and what is looked at by itself.
 _UNSAID = {
     "do", "id", "out", "base", "note", "frames", "provider", "track", "performance", "portrait",
-    "box", "teeth_frames",
+    "box", "teeth_frames", "consent", "preview",
 }  # fmt: skip
 # Fields of a job in the panel's words, and what one that is not asked for is.
 _FIELDS: dict[str, tuple[str, Any]] = {

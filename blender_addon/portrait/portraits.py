@@ -12,7 +12,7 @@ import bpy
 
 from .. import versions
 from ..errors import InputError, JobError
-from ..items import NO_BASIS
+from ..items import NEED_A_SENTENCE, NO_BASIS, SENTENCE
 from ..overlay import layers as overlay
 from ..properties import (
     MOST_PICTURES,
@@ -162,6 +162,8 @@ def record_consent(portrait: LikenessPortrait, who: str, basis: str, note: str =
     missing = {} if who.strip() else {"a name": "say whose face this is"}
     if basis == NO_BASIS:
         missing["a basis"] = "choose on what ground it may be animated"
+    if basis in NEED_A_SENTENCE and len(note.split()) < SENTENCE:
+        missing["a sentence"] = "say in the note who this is and why the picture may be used"
     if missing:
         raise InputError(
             f"the consent note needs {' and '.join(missing)}: {', and '.join(missing.values())}"
@@ -182,7 +184,20 @@ def consent_missing(portrait: LikenessPortrait) -> str:
         return "No consent note yet"
     if portrait.consent_sha256 != _hashes(portrait):
         return "The consent note is for other pictures"
+    if portrait.consent_basis in NEED_A_SENTENCE and len(portrait.consent_note.split()) < SENTENCE:
+        return "The consent note needs a sentence"
     return ""
+
+
+def consent_of(portrait: LikenessPortrait) -> dict[str, Any] | None:
+    """The record as a job brings it; None where it is missing."""
+    if consent_missing(portrait):
+        return None
+    return {
+        "who": portrait.consent_who, "basis": portrait.consent_basis,
+        "date": portrait.consent_date, "pictures": portrait.consent_sha256.split(),
+        "note": portrait.consent_note, "salt": portrait.uid,
+    }  # fmt: skip
 
 
 def checked_pictures(portrait: LikenessPortrait, final: bool) -> list[Path]:
@@ -209,9 +224,7 @@ def checked_pictures(portrait: LikenessPortrait, final: bool) -> list[Path]:
     if final:
         if missing := consent_missing(portrait):
             raise InputError(f"{missing}: record in Portrait whose face this is, then synthesize")
-        changed = [
-            p for p, one in zip(paths, used, strict=True) if folders.hash_of(p) != one.sha256
-        ]
+        changed = _changed(paths, used)
         if changed:
             raise InputError(
                 f"{changed[0]}: the file has changed since consent was recorded; record it again"
@@ -226,6 +239,16 @@ def words_on(picture: LikenessPicture, leads: bool) -> str:
         words.append(f"{len(picture.faces)} faces")
     words += [face.shows for face in picture.faces if face.shows and len(picture.faces) == 1]
     return ", ".join(words)
+
+
+def unchanged(portrait: LikenessPortrait) -> bool:
+    """Are the files that are used still those that consent was recorded for?"""
+    used = [picture for index, picture in enumerate(portrait.pictures) if picture.use or not index]
+    return not _changed([folders.absolute(picture.path) for picture in used], used)
+
+
+def _changed(paths: list[Path], used: list[LikenessPicture]) -> list[Path]:
+    return [p for p, one in zip(paths, used, strict=True) if folders.kept_hash(p) != one.sha256]
 
 
 def _hashes(portrait: LikenessPortrait) -> str:

@@ -86,6 +86,18 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def kept_hash(path: Path) -> str:
+    """The same, taken again only where the file is another: for what is drawn."""
+    about = path.stat()
+    stamp = about.st_mtime_ns, about.st_size
+    if _kept.get(path, ((0, 0), ""))[0] != stamp:
+        _kept[path] = stamp, hash_of(path)
+    return _kept[path][1]
+
+
+_kept: dict[Path, tuple[tuple[int, int], str]] = {}
+
+
 def writable(folder: Path) -> Path:
     """Make a folder; InputError when it cannot be made."""
     try:

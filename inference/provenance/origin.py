@@ -8,15 +8,17 @@ from pathlib import Path
 
 from inference.errors import InputError
 from inference.generator.model import Generator
+from inference.jobs import SynthesizeJob
 from inference.portrait import Portrait
 from inference.provenance.facts import COMPOSITE, GENERATED, SOURCE_TYPES, Facts, parse_packet
 from inference.provenance.xmp import find_xmp
 
 
-def facts_of(portrait: Portrait, generator: Generator) -> Facts:
+def facts_of(portrait: Portrait, generator: Generator, job: SynthesizeJob) -> Facts:
     """What a picture of the head over its plate says of itself."""
     kind = GENERATED if is_generated(portrait.path) else COMPOSITE
-    return Facts(kind, portrait.picture.sha256, generator.sha256)
+    consent = job.consent.id if job.consent else ""
+    return Facts(kind, portrait.picture.sha256, generator.sha256, consent, job.preview)
 
 
 def of_layer(facts: Facts, layer: str) -> Facts:

@@ -67,7 +67,7 @@ class Shoot:
         """The scene after Portrait, consent and Performance."""
         scene = self.scene(**how)
         ops.portrait_from_strip(strip="lisa.jpg")
-        ops.consent_record(who="Lisa del Giocondo", basis="HISTORIC")
+        ops.consent_record(who="Lisa del Giocondo", basis="HISTORIC", note="Leonardo's, of 1503")
         ops.capture_footage(source="STRIP", strip="actor")
         return scene
 

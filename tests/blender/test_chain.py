@@ -20,6 +20,7 @@ from tests.blender.windowed import press
 pytestmark = [pytest.mark.blender, pytest.mark.footage]
 
 Step = tuple[str, Callable[[], Any]]
+NOTE = "Painted by Leonardo, 1503"
 
 
 def test_every_step_is_undone_redone_saved_and_reopened(shoot: Shoot) -> None:
@@ -100,7 +101,16 @@ def _steps(second: Path) -> list[Step]:
             partial(press, ops.portrait_from_files, filepath=str(second), extend=True),
         ),
         ("one less", picture_remove),
-        ("consent", partial(press, ops.consent_record, who="Lisa", basis="HISTORIC")),
+        (
+            "consent",
+            partial(
+                press,
+                ops.consent_record,
+                who="Lisa",
+                basis="HISTORIC",
+                note=NOTE,
+            ),
+        ),
         ("capture", partial(press, ops.capture_footage, source="STRIP", strip="actor")),
         ("in", partial(at, 13, "IN")),
         ("out", partial(at, 16, "OUT")),

@@ -43,7 +43,7 @@ def test_edited_curves_make_just_their_frames_anew(shoot: Shoot) -> None:
 def test_the_puppets_face_is_a_take(shoot: Shoot) -> None:
     scene = shoot.scene()
     ops.portrait_from_strip(strip="lisa.jpg")
-    ops.consent_record(who="Lisa", basis="HISTORIC")
+    ops.consent_record(who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene.collection.objects.link(camera)
     scene.camera = camera

@@ -345,7 +345,7 @@ def test_what_was_made_before_the_first_save_moves_beside_the_file(
     unsaved = folders.unsaved_project()
     bpy.ops.ed.undo_push(message="begin")
     press(ops.portrait_from_strip, strip="lisa.jpg")
-    press(ops.consent_record, who="Lisa", basis="HISTORIC")
+    press(ops.consent_record, who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     press(ops.capture_footage, source="STRIP", strip="actor")
     press(ops.take_curves)
     press(ops.synthesize)

@@ -121,7 +121,7 @@ def test_it_works_in_a_file_that_is_not_saved_and_has_no_sequencer(
     ops.portrait_from_files(filepath=str(shoot.picture))
     ops.capture_footage(source="FILE", filepath=str(short))
     assert "no frames yet" in refused(ops.open_output)
-    ops.consent_record(who="Lisa", basis="HISTORIC")
+    ops.consent_record(who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     scene.likeness.range = "SCENE"
     scene.frame_start, scene.frame_end = 1, 2
     ops.synthesize()

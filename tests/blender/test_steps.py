@@ -62,7 +62,7 @@ def test_the_artists_way(shoot: Shoot, tmp_path: Path) -> None:
     assert tested["span"] == [14, 15] and tested["files"] == [HEAD[2]]
 
     assert "consent" in refused(ops.synthesize)
-    ops.consent_record(who="Lisa del Giocondo", basis="HISTORIC", note="Louvre, 1503")
+    ops.consent_record(who="Lisa del Giocondo", basis="HISTORIC", note="Painted by Leonardo, 1503")
     assert ops.synthesize() == {"FINISHED"}
     strips = strip_facts(scene)
     assert "test" not in strips
@@ -77,7 +77,10 @@ def test_the_artists_way(shoot: Shoot, tmp_path: Path) -> None:
     scene = reopened()
     portrait = scene.likeness.portraits[0]
     assert strip_facts(scene) == strips
-    assert (portrait.consent_who, portrait.consent_note) == ("Lisa del Giocondo", "Louvre, 1503")
+    assert (portrait.consent_who, portrait.consent_note) == (
+        "Lisa del Giocondo",
+        "Painted by Leonardo, 1503",
+    )
     ops.synthesize()
     assert said(scene).startswith("0 frames made, 6 kept")
     _assert_rendered(scene, shoot, tmp_path / "shot.png")
@@ -215,7 +218,7 @@ def test_a_clip_keeps_its_speed_on_another_timeline(shoot: Shoot, tmp_path: Path
     short = write_movie(tmp_path / "short.mp4", read_clip(shoot.clip, 0, 4), rate=25)
     scene = shoot.scene(fps=50)
     ops.portrait_from_files(filepath=str(shoot.picture))
-    ops.consent_record(who="Lisa del Giocondo", basis="HISTORIC")
+    ops.consent_record(who="Lisa del Giocondo", basis="HISTORIC", note="Painted by Leonardo, 1503")
     scene.frame_start = 101
     ops.capture_footage(source="FILE", filepath=str(short))
     scene.likeness.range = "TAKE"
@@ -328,7 +331,7 @@ def test_the_footages_sound_is_in_step(shoot: Shoot, tmp_path: Path) -> None:
     loud = _with_sound(tmp_path / "loud.mp4", read_clip(shoot.clip, 0, 12))
     scene = shoot.scene(fps=24)
     ops.portrait_from_strip(strip="lisa.jpg")
-    ops.consent_record(who="Lisa", basis="HISTORIC")
+    ops.consent_record(who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     scene.frame_start = 6
     ops.capture_footage(source="FILE", filepath=str(loud))
     scene.likeness.takes[0].first = 5

@@ -58,7 +58,7 @@ def test_what_cannot_be_done_is_one_line(shoot: Shoot, tmp_path: Path) -> None:
     says_no("frame 90 is outside of the take", ops.take_set, what="NEUTRAL")
     says_no("no test frame", ops.test_clear)
     says_no("synthesize first", ops.align)
-    ops.consent_record(who="Lisa", basis="HISTORIC")
+    ops.consent_record(who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     second = shoot.picture.with_name("s_girl_pearl_earring_pd.jpg")
     ops.portrait_from_files(filepath=str(second), extend=True)
     says_no("consent note is for other pictures", ops.synthesize)
@@ -109,7 +109,7 @@ def test_what_went_missing_is_named(shoot: Shoot, monkeypatch: pytest.MonkeyPatc
     line = refused(ops.synthesize)
     assert "mine.jpg: the picture 1 of 'lisa' is not there any more" in line
     away.rename(mine)
-    ops.consent_record(who="Lisa", basis="HISTORIC")
+    ops.consent_record(who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     take = scene.likeness.takes[0]
     files = [absolute(take.track), absolute(take.performance)]
     for path in files:

@@ -80,12 +80,12 @@ def record_consent(window: Window, reactions: dict[str, float]) -> None:
     window.click(at(BASIS))
     time.sleep(0.5)
     window.shot("consent basis")
-    window.press("h")  # Historic
+    window.press("l")  # Licensed
     time.sleep(0.3)
     reactions["OK, with a note of consent"] = window.reaction(window.click(at(OK)))
     portrait = "bpy.context.scene.likeness.portraits[0]"
     assert window.ask(f"{portrait}.consent_who") == "Lisa del Giocondo"
-    assert window.ask(f"{portrait}.consent_basis") == "HISTORIC"
+    assert window.ask(f"{portrait}.consent_basis") == "LICENSED"
     window.shot("consent recorded")
 
 

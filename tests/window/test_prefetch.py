@@ -57,7 +57,10 @@ def prepare(window: Window) -> None:
     assert window.ask(f"loop_inside.prepare({FRAMES})") == [True]
     for button, how in (
         ("portrait_from_strip", {"strip": PORTRAIT}),
-        ("consent_record", {"who": "Lisa del Giocondo", "basis": "HISTORIC"}),
+        (
+            "consent_record",
+            {"who": "Lisa del Giocondo", "basis": "LICENSED"},
+        ),
         ("capture_footage", {"source": "STRIP", "strip": "actor.mp4"}),
     ):
         assert window.ask(f"loop_inside.press({button!r}, **{how!r})") == ["FINISHED"]

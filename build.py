@@ -194,10 +194,8 @@ def demo_arguments(options: argparse.Namespace) -> list[str]:
     passed = ["demo", "--out", options.out or str(ROOT / "out" / "demo")]
     if options.portrait:
         passed += ["--portrait", *options.portrait]
-    if options.consent:
-        passed += ["--consent", options.consent]
-    if options.footage:
-        passed += ["--footage", options.footage]
+    for name in ("consent", "footage"):
+        passed += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     return passed
 
 

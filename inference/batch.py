@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from inference.consent import read_consent
 from inference.errors import Cancelled, InputError, LikenessError, of_system
 from inference.files import check_writable, write_whole
 from inference.inputs import read_bytes
@@ -204,7 +205,10 @@ def _cell(name: str, cell: str, folder: Path) -> Any:
     if name == "frames":
         first, dash, last = cell.partition("-")
         return [int(first), int(last)] if dash and first.isdigit() and last.isdigit() else cell
-    if name in ("neutralize", "box"):
+    if name == "consent":
+        record = read_consent(folder / cell)
+        return {**asdict(record), "pictures": list(record.pictures)}
+    if name in ("neutralize", "box", "preview"):
         return _FLAGS.get(cell.lower(), cell)
     return _value(name, cell) if name in _NUMBERS else cell
 

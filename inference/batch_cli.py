@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from inference.consent import PREVIEWS
 from inference.errors import InputError, one_line
 from inference.progress import progress_line
 
@@ -37,6 +38,8 @@ def _batch(options: argparse.Namespace) -> int:
         print(one_line(f"{options.table}: line {each.row.line}: {each.failed}"), file=sys.stderr)
     made = sum(each.result.made for each in outcomes if each.result)
     kept = sum(each.result.kept for each in outcomes if each.result)
+    previews = any(each.row.job.preview for each in outcomes if each.result)
+    said = f"; {PREVIEWS}" if previews else ""
     done = f"{len(rows) - len(failed)} of {len(rows)} rows done"
-    print(one_line(f"{options.table}: {done}, {made} frames made, {kept} kept"))
+    print(one_line(f"{options.table}: {done}, {made} frames made, {kept} kept{said}"))
     return InputError.exit_code if failed else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from dataclasses import fields
 from fractions import Fraction
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from inference import batch_cli
+from inference.arguments import frame_range, mix, number, ratio, whole
 from inference.consent import PREVIEWS, read_consent
+from inference.delivery import cli as delivery
 from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.generator.contract import TIERS
-from inference.inputs import parse_ratio
 from inference.jobs import (
     FORMATS,
     LAYERS,
@@ -28,16 +28,12 @@ from inference.jobs import (
     PerformanceJob,
     SynthesizeJob,
     TeethJob,
-    checked_number,
-    checked_whole,
     unmarked_only_with_consent,
 )
 from inference.live import cli as live
 from inference.mouth.look import MEAN, RANGES, TeethLook
 from inference.performance.retargeting.gains import Gains
 from inference.progress import progress_line
-from inference.provenance import cli as provenance
-from inference.sessions import PROVIDERS
 from inference.speech_cli import add_speech
 
 CONSENT_HELP = "the portrait's consent record, as `consent` makes it; without one: previews"
@@ -235,11 +231,11 @@ def _parser() -> argparse.ArgumentParser:
     capture = commands.add_parser("capture", help="footage -> landmark track")
     capture.add_argument("footage", type=Path)
     capture.add_argument("--out", type=Path, required=True, metavar="T.track.npz")
-    capture.add_argument("--face", type=_whole, help="its number, 1 and up; default: the largest")
-    capture.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
+    capture.add_argument("--face", type=whole, help="its number, 1 and up; default: the largest")
+    capture.add_argument("--frames", type=frame_range, metavar="A-B", help="zero-based, inclusive")
     capture.add_argument(
         "--rate",
-        type=_ratio,
+        type=ratio,
         metavar="R",
         help="of numbered pictures, frames a second; default: 24",
     )
@@ -248,12 +244,12 @@ def _parser() -> argparse.ArgumentParser:
     perform = commands.add_parser("performance", help="landmark track -> editable performance")
     perform.add_argument("track", type=Path)
     perform.add_argument("--out", type=Path, required=True, metavar="F.performance.npz")
-    perform.add_argument("--neutral", type=_whole, help="the neutral frame; default: found")
+    perform.add_argument("--neutral", type=whole, help="the neutral frame; default: found")
     _add_smoothing(perform)
-    perform.add_argument("--fill", type=_whole, default=0, help="bridge gaps of so many frames")
+    perform.add_argument("--fill", type=whole, default=0, help="bridge gaps of so many frames")
     perform.add_argument(
         "--lens",
-        type=_number,
+        type=number,
         default=0.0,
         metavar="MM",
         help="the camera's focal length on 36 mm film, for a face that is near; default: unknown",
@@ -266,17 +262,17 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("takes", type=Path, nargs="+", metavar="TAKE", help="several are joined")
     take.add_argument("--out", type=Path, required=True, metavar="F.performance.npz|F.csv")
     take.add_argument(
-        "--frames", type=_frames, metavar="A-B", help="of each; zero-based, inclusive"
+        "--frames", type=frame_range, metavar="A-B", help="of each; zero-based, inclusive"
     )
     take.add_argument(
         "--mix",
-        type=_mix,
+        type=mix,
         metavar="W",
         help="of two: 0 is the first, 1 the second; or the parts that come from the second: "
         "mouth, or mouth=1,brows=0.5 (pose, mouth, eyes, brows, gaze, face)",
     )
-    take.add_argument("--rate", type=_ratio, metavar="R", help="frames a second: 25, 30000/1001")
-    take.add_argument("--speed", type=_ratio, default=Fraction(1), help="2 is twice as fast")
+    take.add_argument("--rate", type=ratio, metavar="R", help="frames a second: 25, 30000/1001")
+    take.add_argument("--speed", type=ratio, default=Fraction(1), help="2 is twice as fast")
     take.add_argument("--mirror", action="store_true", help="left becomes right")
     take.set_defaults(run=_take)
 
@@ -291,22 +287,22 @@ def _parser() -> argparse.ArgumentParser:
         help="or a table, or a Live Link Face take",
     )
     synth.add_argument("--out", type=Path, required=True, metavar="DIR")
-    synth.add_argument("--portrait-face", type=_whole, help="its number from left to right")
+    synth.add_argument("--portrait-face", type=whole, help="its number from left to right")
     synth.add_argument("--transfer", choices=TRANSFERS, default="relative")
-    synth.add_argument("--neutral", type=_whole, help="the driver's neutral frame; default: found")
+    synth.add_argument("--neutral", type=whole, help="the driver's neutral frame; default: found")
     for name in _GAINS:
-        synth.add_argument(f"--gain-{name}", type=_number, default=1.0, help="0 to 2", metavar="G")
+        synth.add_argument(f"--gain-{name}", type=number, default=1.0, help="0 to 2", metavar="G")
     for name, (low, high) in RANGES.items():
         synth.add_argument(
             f"--teeth-{name}",
-            type=_number,
+            type=number,
             default=getattr(MEAN, name),
             metavar="T",
             help=f"{low:g} to {high:g}: of teeth that the portrait does not show",
         )
     synth.add_argument(
         "--teeth-picture",
-        type=_whole,
+        type=whole,
         default=MEAN.picture,
         metavar="N",
         help="of the portrait's pictures, which lends its teeth; default: whichever fits",
@@ -339,6 +335,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     synth.add_argument(
         "--feather", type=_number, default=0.0, metavar="SHARE",
+        "--feather",
+        type=number,
+        default=0.0,
+        metavar="SHARE",
         help="softness of its edge, 0 to 0.25 of the crop's side",
     )  # fmt: skip
     synth.add_argument(
@@ -348,7 +348,7 @@ def _parser() -> argparse.ArgumentParser:
         help="match colours to the portrait's own palette (default), or to a graded plate",
     )
     synth.add_argument(
-        "--match-strength", type=_number, default=1.0, metavar="S", help="0 to 1; default: 1"
+        "--match-strength", type=number, default=1.0, metavar="S", help="0 to 1; default: 1"
     )
     _add_own_pictures(synth)
     synth.add_argument(
@@ -365,7 +365,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="off|0..1", help="the invisible mark in the skin: off, or its strength; default: 1",
     )  # fmt: skip
     synth.add_argument("--format", choices=FORMATS, default="png")
-    synth.add_argument("--frames", type=_frames, metavar="A-B", help="zero-based, inclusive")
+    synth.add_argument("--frames", type=frame_range, metavar="A-B", help="zero-based, inclusive")
     synth.add_argument("--provider", choices=PROVIDERS, default="auto")
     synth.set_defaults(run=_synthesize)
 
@@ -374,24 +374,24 @@ def _parser() -> argparse.ArgumentParser:
     layers = commands.add_parser("layers", help="portrait -> its matte, person and clean plate")
     layers.add_argument("portrait", type=Path)
     layers.add_argument("--out", type=Path, required=True, metavar="DIR")
-    layers.add_argument("--portrait-face", type=_whole, help="its number from left to right")
+    layers.add_argument("--portrait-face", type=whole, help="its number from left to right")
     _add_own_pictures(layers)
     layers.set_defaults(run=_layers)
 
     teeth = commands.add_parser("teeth", help="portrait -> a plate of teeth to paint on")
     teeth.add_argument("portrait", type=Path)
     teeth.add_argument("--out", type=Path, required=True, metavar="FILE.png")
-    teeth.add_argument("--portrait-face", type=_whole, help="its number from left to right")
+    teeth.add_argument("--portrait-face", type=whole, help="its number from left to right")
     teeth.set_defaults(run=_teeth)
 
     stills = commands.add_parser("stills", help="clip of a person -> pictures for --portrait")
     stills.add_argument("clip", type=Path)
     stills.add_argument("--out", type=Path, required=True, metavar="DIR")
-    stills.add_argument("--count", type=_whole, default=8, metavar="N", help="1 to 32; default: 8")
+    stills.add_argument("--count", type=whole, default=8, metavar="N", help="1 to 32; default: 8")
     stills.set_defaults(run=_stills)
 
     live.add_commands(commands)
-    provenance.add_commands(commands)
+    delivery.add_commands(commands)
 
     worker = commands.add_parser("worker", help="serve jobs as JSON lines on stdin and stdout")
     worker.add_argument(
@@ -421,42 +421,5 @@ def _add_own_pictures(parser: argparse.ArgumentParser) -> None:
 def _add_smoothing(parser: argparse.ArgumentParser) -> None:
     for name in ("pose", "expression"):
         parser.add_argument(
-            f"--smooth-{name}", type=_number, default=0.0, metavar="S", help="0 (as it is) to 1"
+            f"--smooth-{name}", type=number, default=0.0, metavar="S", help="0 (as it is) to 1"
         )
-
-
-def _frames(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a range such as 0-99")
-    return int(found[1]), int(found[2])
-
-
-def _whole(text: str) -> int:
-    try:
-        return checked_whole(int(text), "it")
-    except (ValueError, InputError):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number such as 12") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return checked_number(float(text), "it")
-    except (ValueError, InputError):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number such as 0.5") from None
-
-
-def _mix(text: str) -> float | dict[str, float]:
-    if not re.match("[a-z]", text):
-        return _number(text)
-    parts = (part.partition("=") for part in text.split(","))
-    return {name.strip(): _number(value) if given else 1.0 for name, given, value in parts}
-
-
-def _ratio(text: str) -> Fraction:
-    try:
-        return parse_ratio(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not a number such as 25 or 30000/1001"
-        ) from None

@@ -11,7 +11,7 @@ from inference.composite import Pixels
 from inference.portrait import Portrait
 
 WORD = "PREVIEW"
-_HEIGHT = 0.045  # of the letters, in units of the crop's side
+_HEIGHT = 0.055  # of the letters, in units of the crop's side
 _SMALLEST = 6.0  # pixels
 _STRONG = 0.85  # how much of the letters' colours is laid on
 _BASE = 21.0  # pixels of the font's letters at scale 1

@@ -37,7 +37,7 @@ def test_a_take_on_several_portraits_with_one_that_fails(
 
     code = main(["batch", str(table), "--report", str(report)])
     said = capsys.readouterr()
-    assert code == 2 and said.out.endswith("2 of 3 rows done, 3 frames made, 0 kept\n")
+    assert code == 2 and "2 of 3 rows done, 3 frames made, 0 kept; these are previews" in said.out
     assert "cast.csv: line 2:" in said.err and "nobody.png" in said.err
     assert "batch: 300/300" in said.err
     assert len(list((tmp_path / "b é").glob("head_*.png"))) == 2

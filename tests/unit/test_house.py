@@ -26,6 +26,8 @@ MAY = {
         "fpng",
         "isal",
         "pocketsphinx",
+        "c2pa",
+        "cryptography",
     },
     # MediaPipe's reader of its own models' format is what one of them is converted with.
     "export": {

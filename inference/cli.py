@@ -334,11 +334,7 @@ def _parser() -> argparse.ArgumentParser:
         "person, face, hair, skin and unseen of one EXR a frame",
     )
     synth.add_argument(
-        "--feather", type=_number, default=0.0, metavar="SHARE",
-        "--feather",
-        type=number,
-        default=0.0,
-        metavar="SHARE",
+        "--feather", type=number, default=0.0, metavar="SHARE",
         help="softness of its edge, 0 to 0.25 of the crop's side",
     )  # fmt: skip
     synth.add_argument(
@@ -361,7 +357,7 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--consent", type=Path, metavar="FILE", help=CONSENT_HELP)
     synth.add_argument("--note", default="", help="a line on what is new, kept in job.json")
     synth.add_argument(
-        "--mark", type=lambda text: 0.0 if text == "off" else _number(text), default=1.0,
+        "--mark", type=lambda text: 0.0 if text == "off" else number(text), default=1.0,
         metavar="off|0..1", help="the invisible mark in the skin: off, or its strength; default: 1",
     )  # fmt: skip
     synth.add_argument("--format", choices=FORMATS, default="png")

@@ -2,8 +2,8 @@
 """Everything of Likeness that touches Blender: the add-on, strips, render settings, composing.
 
 Packages by what the artist sees: `portrait`, `performance`, `animate` and `composite`, the four
-steps; `overlay`, `puppet` and `controls`. Beneath them `worker`, `sequencer` and `storage`.
-Imports bpy, numpy and the standard library only: Blender and the worker meet in files and in JSON
+steps, `delivery` after them; `overlay`, `puppet` and `controls`. Beneath them `worker`, `sequencer`
+and `storage`. Imports bpy, numpy and the standard library only: Blender and the worker meet in files and in JSON
 lines. Importing the package registers nothing.
 """
 
@@ -39,6 +39,7 @@ MODULES = (
     "live.session",
     "live.drawing",
     "live.operators",
+    "delivery.operators",
     "portrait.panels",
     "performance.panels",
     "performance.edit_panel",
@@ -48,6 +49,7 @@ MODULES = (
     "composite.cast_panel",
     "composite.version_panel",
     "live.panels",
+    "delivery.panels",
 )
 
 _registered: list[Any] = []

@@ -101,6 +101,17 @@ def new_effect(
     )
 
 
+def new_text(
+    editor: bpy.types.SequenceEditor, name: str, channel: int, start: int, end: int
+) -> Any:
+    """A text strip over the frames [start, end)."""
+    functions = strips(editor).bl_rna.functions["new_effect"].parameters
+    length = {"length": end - start} if "length" in functions else {"frame_end": end}
+    return strips(editor).new_effect(
+        name=name, type="TEXT", channel=channel, frame_start=start, **length
+    )
+
+
 def pivot_share(percentage: int) -> float:
     """How much of a pivot's distance from the picture's centre is left at a render percentage."""
     # 5.2 shrinks it with the picture. Nothing on a strip tells, so here the number must.

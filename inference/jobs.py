@@ -194,6 +194,27 @@ class FacesJob:
 
 
 @dataclass(frozen=True)
+class SignJob:
+    """Sign the movie, picture or folder of frames at `path`.
+
+    out: None: a movie beside it, of a folder its contact sheet. head: the head frames that a movie
+    was made of. driver: the actor's footage.
+    """
+
+    path: Path
+    out: Path | None = None
+    head: Path | None = None
+    driver: Path | None = None
+
+
+@dataclass(frozen=True)
+class VerifyJob:
+    """Look which marks the file or folder at `path` carries."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
 class CheckJob:
     """What the worker runs on, in ten lines. provider: as of SynthesizeJob; tier: the timed one."""
 
@@ -222,6 +243,8 @@ Work = (
     | TeethJob
     | FacesJob
     | CheckJob
+    | SignJob
+    | VerifyJob
 )
 Job = Work | CancelJob | StopJob
 
@@ -233,6 +256,8 @@ _KINDS: dict[str, type[Job]] = {
     "layers": LayersJob,
     "teeth": TeethJob,
     "faces": FacesJob,
+    "sign": SignJob,
+    "verify": VerifyJob,
     "check": CheckJob,
     "cancel": CancelJob,
     "stop": StopJob,

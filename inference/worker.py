@@ -2,7 +2,7 @@
 """The worker: jobs come in on stdin, events go out on stdout, one JSON object a line.
 
 In:  {"id": "7", "do": "capture" | "performance" | "speech" | "synthesize" | "layers" | "teeth" |
-      "faces" | "check" | "cancel" | "stop", ...}
+      "faces" | "sign" | "verify" | "check" | "cancel" | "stop", ...}
      The other keys are the fields of `inference.jobs`' dataclasses; "id" is any text.
      The "match" of "synthesize" is "off", "portrait" or a picture's path.
 Out: {"event": "ready", "version": 1, "pid": n}
@@ -35,6 +35,8 @@ from typing import Any, BinaryIO, TextIO
 
 from inference.capture.capture import Captured, run_capture
 from inference.check import Checked, check_runtime
+from inference.delivery.sign import sign
+from inference.delivery.verify import verify
 from inference.errors import Cancelled, InputError, LikenessError, of_system, one_line
 from inference.face_list import FaceList, list_faces
 from inference.inputs import parse_json
@@ -46,9 +48,11 @@ from inference.jobs import (
     Job,
     LayersJob,
     PerformanceJob,
+    SignJob,
     SpeechJob,
     StopJob,
     TeethJob,
+    VerifyJob,
     Work,
     parse_job,
 )
@@ -224,6 +228,10 @@ def _run(
             result = _checked(check_runtime(job, cancelled))
         elif isinstance(job, LayersJob):
             result = _layered(write_layers(job, preparing, cancelled))
+        elif isinstance(job, SignJob):
+            result = {"signed": str(sign(job))}
+        elif isinstance(job, VerifyJob):
+            result = verify(job.path).as_json()
         elif isinstance(job, TeethJob):
             result = {"plate": str(write_template(job))}
         else:

@@ -11,6 +11,7 @@ from typing import Any
 from inference.consent import BASES, consent_bytes, is_consent, make_consent
 from inference.errors import InputError, one_line
 from inference.files import write_whole
+from inference.jobs import SignJob
 from inference.outputs import check_replaceable, refuse_inputs
 
 
@@ -72,11 +73,11 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _sign(options: argparse.Namespace) -> int:
-    from inference.delivery.sign import Delivery, sign
+    from inference.delivery.sign import sign
 
     if options.out and len(options.paths) > 1:
         raise InputError("--out names one file; sign one at a time, or leave it out")
     for path in options.paths:
-        out = sign(Delivery(path, options.out, options.head, options.driver))
+        out = sign(SignJob(path, options.out, options.head, options.driver))
         print(one_line(f"{out}: signed"))
     return 0

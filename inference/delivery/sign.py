@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from inference.delivery.look_metadata import read_all
 from inference.errors import InputError
 from inference.frames import encode_frame
 from inference.inputs import opened
+from inference.jobs import SignJob
 from inference.outputs import check_replaceable, refuse_inputs
 from inference.pictures import SUFFIXES, read_picture
 from inference.provenance.facts import PROGRAM, SOURCE_TYPES, VERSION
@@ -41,35 +41,23 @@ _TILES, _SIDE = 6, 256
 _SIGNED = ".signed"  # before a signed movie's ending
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """path: what is signed. out: None: a movie beside it, in a folder its contact sheet.
-    head: the folder of head frames that a movie was made of. driver: the actor's footage.
-    """
-
-    path: Path
-    out: Path | None = None
-    head: Path | None = None
-    driver: Path | None = None
-
-
-def sign(delivery: Delivery) -> Path:
+def sign(job: SignJob) -> Path:
     """Write the signed file; returns its path.
 
     Raises InputError for what does not say that it was made here, for a preview, and where
     something else lies at `out`; LikenessError where it cannot be signed.
     """
-    target = open_target(delivery.path)
-    is_folder = delivery.path.is_dir()
+    target = open_target(job.path)
+    is_folder = job.path.is_dir()
     if not is_folder:
-        check_signable(delivery.path)
-    facts = _facts(delivery)
-    head = delivery.head or (delivery.path if is_folder else None)
-    out = delivery.out or _beside(delivery.path, is_folder)
-    ingredients = _ingredients(delivery, head, facts)
+        check_signable(job.path)
+    facts = _facts(job)
+    head = job.head or (job.path if is_folder else None)
+    out = job.out or _beside(job.path, is_folder)
+    ingredients = _ingredients(job, head, facts)
     refuse_inputs([out], [*target.files, *(one.path for one in ingredients)])
     check_replaceable(out, _is_signed_here, "a file that was signed here")
-    if out.suffix.lower() != (".png" if is_folder else delivery.path.suffix.lower()):
+    if out.suffix.lower() != (".png" if is_folder else job.path.suffix.lower()):
         raise InputError(f"{out}: must end as what is signed does; choose another name")
     asked = known_job(head).get("job", {}) if head else {}
     made = _made(facts, asked if isinstance(asked, dict) else {})
@@ -84,7 +72,7 @@ def sign(delivery: Delivery) -> Path:
             files = [[path.name, _hash(path)] for path in target.files]
             said: dict[str, Any] = {FRAMES: {"files": files}, MADE: made}
         else:
-            source, said = _with_metadata(delivery.path, head, Path(kept)), {MADE: made}
+            source, said = _with_metadata(job.path, head, Path(kept)), {MADE: made}
         write_signed(source, out, certificate, kind, actions, said, ingredients)
     return out
 
@@ -120,26 +108,26 @@ def changed_files(folder: Path, listed: object) -> tuple[list[str], int]:
     return changed, len(entries)
 
 
-def _facts(delivery: Delivery) -> dict[str, str]:
+def _facts(job: SignJob) -> dict[str, str]:
     """What the first marked file says of itself, of the head frames where a movie says nothing."""
-    for path in filter(None, (delivery.path, delivery.head)):
+    for path in filter(None, (job.path, job.head)):
         marked, _ = read_all(open_target(path))
         if marked:
             break
     else:
         raise InputError(
-            f"{delivery.path}: nothing in it says that it was made by {PROGRAM}; name the head "
+            f"{job.path}: nothing in it says that it was made by {PROGRAM}; name the head "
             "frames that it was made of with --head"
         )
     if any(facts.get("Preview") == "True" for facts in marked):
         raise InputError(
-            f"{delivery.path}: these are previews, which are not signed; record consent and make "
+            f"{job.path}: these are previews, which are not signed; record consent and make "
             "the frames again"
         )
     return marked[0]
 
 
-def _ingredients(delivery: Delivery, head: Path | None, facts: dict[str, str]) -> list[Ingredient]:
+def _ingredients(job: SignJob, head: Path | None, facts: dict[str, str]) -> list[Ingredient]:
     """Portrait and driver, as far as they are there and can be one."""
     found = []
     named = known_placement(head).get("portrait") if head else None
@@ -149,11 +137,11 @@ def _ingredients(delivery: Delivery, head: Path | None, facts: dict[str, str]) -
         is_one = path.suffix.lower() in TYPES and path.is_file()
         if is_one and f"sha256:{_hash(path)}" == facts.get("Portrait"):
             found.append(Ingredient(path, "portrait"))
-    if delivery.driver:
-        check_signable(delivery.driver)
-        if not delivery.driver.is_file():
-            raise InputError(f"{delivery.driver}: there is no such footage; check its name")
-        found.append(Ingredient(delivery.driver, "driver"))
+    if job.driver:
+        check_signable(job.driver)
+        if not job.driver.is_file():
+            raise InputError(f"{job.driver}: there is no such footage; check its name")
+        found.append(Ingredient(job.driver, "driver"))
     return found
 
 

@@ -28,7 +28,7 @@ from inference.sidecar import MARKS, shared_mark
 from inference.synthesis import synthesize
 
 ROOT = Path(__file__).parents[2]
-JOB = SynthesizeJob((PORTRAIT,), TRACK, Path("out"), neutral=12, frames=(0, 2))
+JOB = SynthesizeJob((PORTRAIT,), TRACK, Path("out"), neutral=12, frames=(0, 2), preview=True)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

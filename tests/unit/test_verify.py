@@ -16,12 +16,12 @@ from inference.cli import main
 from inference.consent import consent_bytes, read_consent
 from inference.delivery.c2pa_files import read_signed
 from inference.delivery.certificate import FOLDER_VARIABLE, KEY
-from inference.delivery.sign import Delivery, changed_files, sign
+from inference.delivery.sign import changed_files, sign
 from inference.delivery.verify import ALL, NONE, SOME, WRONG, verify, worst
 from inference.demo import CONSENT, PORTRAIT, TRACK
 from inference.errors import InputError
 from inference.frames import encode_frame
-from inference.jobs import SynthesizeJob
+from inference.jobs import SignJob, SynthesizeJob
 from inference.provenance.facts import COMPOSITE, SOURCE_TYPES, parse_packet
 from inference.provenance.xmp import as_box, find_xmp
 from inference.sidecar import known_placement
@@ -75,7 +75,7 @@ def words(path: Path, layer: str) -> str:
 def test_a_folder_is_told_with_its_signature_and_without(head: Path, keys: Path) -> None:
     assert states(head) == {"metadata": "present", "consent": "present", "signature": "absent"}
     assert verify(head).code == SOME
-    sheet = sign(Delivery(head))
+    sheet = sign(SignJob(head))
     assert sheet == head / "credentials.png"
     assert verify(head).code == ALL
     assert words(head, "signature") == "made on this machine; 2 files are as they were"
@@ -93,7 +93,7 @@ def test_a_folder_is_told_with_its_signature_and_without(head: Path, keys: Path)
 
 
 def test_an_edited_frame_and_an_edited_record_are_broken(head: Path) -> None:
-    sign(Delivery(head))
+    sign(SignJob(head))
     frame = head / "head_000001.png"
     whole = frame.read_bytes()
     frame.write_bytes(whole[:-200] + bytes(8) + whole[-192:])
@@ -111,7 +111,7 @@ def test_an_edited_frame_and_an_edited_record_are_broken(head: Path) -> None:
 
 def test_a_signed_movie_is_told_and_one_changed_byte_too(movie: Path, head: Path) -> None:
     before = movie.read_bytes()
-    signed = sign(Delivery(movie, head=head, driver=movie))
+    signed = sign(SignJob(movie, head=head, driver=movie))
     assert (signed.name, movie.read_bytes()) == ("a.signed.mp4", before)
     assert verify(signed).code == ALL
     data = bytearray(signed.read_bytes())
@@ -119,12 +119,12 @@ def test_a_signed_movie_is_told_and_one_changed_byte_too(movie: Path, head: Path
     signed.write_bytes(data)
     assert states(signed)["signature"] == "broken"
     with pytest.raises(InputError, match="is not a file that was signed here"):
-        sign(Delivery(movie))  # it is not what was signed: nobody knows what it is
+        sign(SignJob(movie))  # it is not what was signed: nobody knows what it is
 
 
 def test_a_signature_of_before_becomes_the_parent(movie: Path) -> None:
-    first = sign(Delivery(movie))
-    second = sign(Delivery(first, out=movie.with_name("b.mp4")))
+    first = sign(SignJob(movie))
+    second = sign(SignJob(first, out=movie.with_name("b.mp4")))
     read = read_signed(second)
     assert read is not None
     assert read.valid
@@ -142,8 +142,8 @@ def test_what_an_encoder_threw_away_is_put_back_by_the_head_frames(movie: Path, 
     assert verify(coded).code == NONE
     assert verify(coded).lines()[0] == f"{coded}: no mark found"
     with pytest.raises(InputError, match="name the head frames"):
-        sign(Delivery(coded))
-    signed = sign(Delivery(coded, head=head))
+        sign(SignJob(coded))
+    signed = sign(SignJob(coded, head=head))
     assert verify(signed).code == ALL
     packet = parse_packet(find_xmp(signed) or b"")
     assert packet["DigitalSourceType"] == SOURCE_TYPES + COMPOSITE
@@ -153,7 +153,7 @@ def test_a_preview_is_not_signed(tmp_path: Path) -> None:
     job = replace(JOB, out=tmp_path / "preview", consent=None, preview=True, frames=(0, 0))
     synthesize(job)
     with pytest.raises(InputError, match="previews, which are not signed"):
-        sign(Delivery(job.out))
+        sign(SignJob(job.out))
     assert "a preview" in words(job.out, "metadata")
 
 
@@ -183,15 +183,15 @@ def test_a_list_that_leads_out_of_its_folder_is_refused(listed: object, tmp_path
 
 
 def test_a_key_that_others_can_read_is_not_used(movie: Path, keys: Path) -> None:
-    sign(Delivery(movie))
+    sign(SignJob(movie))
     (keys / KEY).chmod(0o644)
     with pytest.raises(InputError, match="others can read this key"):
-        sign(Delivery(movie))
+        sign(SignJob(movie))
 
 
 def test_a_broken_signature_is_broken_and_nothing_worse(movie: Path) -> None:
     """Hostile input: a signed file cut, and with its manifest's bytes thrown about."""
-    whole = sign(Delivery(movie)).read_bytes()
+    whole = sign(SignJob(movie)).read_bytes()
     at = whole.index(b"jumb")
     rng = np.random.default_rng(0)
     path = movie.with_name("hostile.mp4")

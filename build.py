@@ -162,11 +162,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("--window", f"only the tests in a Blender window; needs {WINDOW_TOOL}"),
     ):
         test.add_argument(option, action="store_true", help=text)
-    command(
-        "extension",
-        run_extension,
-        "zips for Blender; more: --runtime none|cpu, --platform linux|windows|macos, --out DIR",
-    )
+    zips = "zips for Blender; more: --runtime none|cpu, --platform linux|windows|macos, --out DIR"
+    command("extension", run_extension, zips)
     bench = command("bench", run_bench, "speed and memory of every stage, into out/bench")
     bench.add_argument("--live", dest="which", action="store_const", const="live", default="bench")
     command("shell", run_shell, "prints the lines that enter the environment")

@@ -3,8 +3,8 @@
 
 Packages by what the artist sees: `portrait`, `performance`, `animate` and `composite`, the four
 steps, `delivery` after them; `overlay`, `puppet` and `controls`. Beneath them `worker`, `sequencer`
-and `storage`. Imports bpy, numpy and the standard library only: Blender and the worker meet in files and in JSON
-lines. Importing the package registers nothing.
+and `storage`. Imports bpy, numpy and the standard library only: Blender and the worker meet in
+files and in JSON lines. Importing the package registers nothing.
 """
 
 from __future__ import annotations

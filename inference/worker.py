@@ -231,7 +231,7 @@ def _run(
         elif isinstance(job, SignJob):
             result = {"signed": str(sign(job))}
         elif isinstance(job, VerifyJob):
-            result = verify(job.path).as_json()
+            result = verify(job.path, meter, cancelled).as_json()
         elif isinstance(job, TeethJob):
             result = {"plate": str(write_template(job))}
         else:

@@ -13,6 +13,7 @@ from inference.errors import InputError, one_line
 from inference.files import write_whole
 from inference.jobs import SignJob
 from inference.outputs import check_replaceable, refuse_inputs
+from inference.progress import progress_line
 
 
 def add_commands(commands: Any) -> None:
@@ -63,7 +64,7 @@ def _consent(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from inference.delivery.verify import verify, worst
 
-    reports = [verify(path) for path in options.paths]
+    reports = [verify(path, progress_line("verify")) for path in options.paths]
     if options.json:
         print(json.dumps([report.as_json() for report in reports], indent=1))
     else:

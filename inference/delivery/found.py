@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference.errors import InputError
 from inference.inputs import MOST_FRAMES, check_file
 from inference.pictures import SUFFIXES as PICTURES
+from inference.progress import Progress
 
 MOVIES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mxf"})
 CREDENTIALS = "credentials.png"  # the signed contact sheet that speaks for a folder of frames
@@ -19,10 +21,15 @@ _OTHERS = frozenset({CREDENTIALS, "upright.png"})  # pictures beside frames that
 
 @dataclass(frozen=True)
 class Target:
-    """A file, or a folder of pictures and movies. files: what is looked at, in order."""
+    """A file, or a folder of pictures and movies. files: what is looked at, in order.
+
+    progress, cancelled: of what takes long.
+    """
 
     path: Path
     files: tuple[Path, ...]
+    progress: Progress | None = None
+    cancelled: Callable[[], bool] = lambda: False
 
     @property
     def folder(self) -> Path:

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from inference.delivery import look_consent, look_metadata, look_signature
+from inference.delivery import look_consent, look_metadata, look_pixels, look_signature
 from inference.delivery.found import ABSENT, BROKEN, PRESENT, Found, Target, open_target
+from inference.progress import Progress
 
 # A layer is a module with one function. A further one is added here, and nowhere else.
 LAYERS: tuple[Callable[[Target], Found], ...] = (
     look_metadata.look,
     look_consent.look,
     look_signature.look,
+    look_pixels.look,
 )
 
 ALL, NONE, WRONG, SOME = 0, 3, 4, 5  # exit codes
@@ -49,9 +51,16 @@ class Report:
         }
 
 
-def verify(path: Path) -> Report:
-    """Look for every layer's marks. Raises InputError where there is nothing to look at."""
-    target = open_target(path)
+def verify(
+    path: Path,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Look for every layer's marks. progress: of frames with an invisible one, perhaps.
+
+    Raises InputError where there is nothing to look at, Cancelled.
+    """
+    target = replace(open_target(path), progress=progress, cancelled=cancelled)
     return Report(path, tuple(look(target) for look in LAYERS))
 
 

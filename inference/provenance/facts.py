@@ -27,7 +27,8 @@ _LONGEST = 1 << 20  # bytes of a packet that is read; ours has a thousand
 class Facts:
     """kind: COMPOSITE or GENERATED. portrait, model: SHA-256 of the leading picture and of the
     network, in hexadecimal. consent: the record's id, or "". preview: is it one, marked in its
-    pixels? program: name and version of what made it.
+    pixels? mark: what the invisible one says, 8 hexadecimal digits, or "off". program: name and
+    version of what made it.
     """
 
     kind: str = COMPOSITE
@@ -35,11 +36,14 @@ class Facts:
     model: str = ""
     consent: str = ""
     preview: bool = False
+    mark: str = "off"
     program: str = f"{PROGRAM} {VERSION}"
 
     def key(self) -> str:
         """What makes two frames of the same pixels different files, but for the version."""
-        return " ".join((self.kind, self.portrait, self.model, self.consent, str(self.preview)))
+        return " ".join(
+            (self.kind, self.portrait, self.model, self.consent, str(self.preview), self.mark)
+        )
 
 
 def packet(facts: Facts) -> bytes:
@@ -51,6 +55,7 @@ def packet(facts: Facts) -> bytes:
         "likeness:Model": facts.model and f"sha256:{facts.model}",
         "likeness:Consent": facts.consent or "none",
         "likeness:Preview": str(facts.preview),
+        "likeness:Mark": facts.mark,
     }
     listed = "\n  ".join(f"{name}={quoteattr(value)}" for name, value in said.items() if value)
     return (

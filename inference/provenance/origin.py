@@ -9,6 +9,7 @@ from pathlib import Path
 from inference.errors import InputError
 from inference.generator.model import Generator
 from inference.jobs import SynthesizeJob
+from inference.mark.embed import payload_of
 from inference.portrait import Portrait
 from inference.provenance.facts import COMPOSITE, GENERATED, SOURCE_TYPES, Facts, parse_packet
 from inference.provenance.xmp import find_xmp
@@ -18,7 +19,8 @@ def facts_of(portrait: Portrait, generator: Generator, job: SynthesizeJob) -> Fa
     """What a picture of the head over its plate says of itself."""
     kind = GENERATED if is_generated(portrait.path) else COMPOSITE
     consent = job.consent.id if job.consent else ""
-    return Facts(kind, portrait.picture.sha256, generator.sha256, consent, job.preview)
+    mark = f"{payload_of(portrait.picture.sha256):08x}" if job.mark else "off"
+    return Facts(kind, portrait.picture.sha256, generator.sha256, consent, job.preview, mark)
 
 
 def of_layer(facts: Facts, layer: str) -> Facts:

@@ -40,6 +40,7 @@ MODULES = (
     "live.drawing",
     "live.operators",
     "delivery.operators",
+    "delivery.rendered",
     "portrait.panels",
     "performance.panels",
     "performance.edit_panel",

@@ -63,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = config.stash[_RUN] = Path(tempfile.mkdtemp(prefix="likeness-tests-"))
         (folder / "cache").mkdir()
         os.environ["LIKENESS_CACHE"] = str(folder / "cache")
+        os.environ["LIKENESS_SIGNING"] = str(folder / "signing")
         os.environ[SHARED_VARIABLE] = str(folder / "shared")
 
 

@@ -3,11 +3,35 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import zlib
 from pathlib import Path
+
+from ..storage.files import part_of
 
 # XMP's box in ISO media files (XMP specification, part 3); at the end it moves nothing else.
 _BOX = b"uuid" + bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_LOOKED_AT = 10_000  # bytes in which a packet of before is looked for
+_HEAD = 33  # bytes of a PNG: its signature and IHDR
+
+
+def add_to_picture(path: Path, xmp: str) -> bool:
+    """Put the packet into a PNG that was written just now; False for others, and where one is."""
+    data = path.read_bytes() if path.suffix.lower() == ".png" else b""
+    if not xmp or data[:8] != _PNG or b"XML:com.adobe.xmp" in data[:_LOOKED_AT]:
+        return False
+    text = b"iTXtXML:com.adobe.xmp" + bytes(5) + xmp.encode()
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    part = part_of(path)
+    try:
+        part.write_bytes(data[:_HEAD] + chunk + data[_HEAD:])
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
 
 
 def add_to_movie(path: Path, xmp: str) -> bool:

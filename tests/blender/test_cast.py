@@ -34,7 +34,7 @@ def test_each_of_a_cast_plays_its_part(shoot: Shoot, monkeypatch: pytest.MonkeyP
 
     open_ones = cast.without_consent(scene)
     assert open_ones == [girl, third]
-    facts = {"name": "", "basis": "FICTION", "note": ""}
+    facts = {"name": "", "basis": "FICTION", "note": "Painted, and never lived"}
     sheet = [
         {**facts, "uid": girl.uid, "who": "A girl"}, {**facts, "uid": third.uid, "who": ""}
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def test_without_a_window_what_failed_is_raised_when_all_others_are_made(shoot: 
     gone = shoot.folder / "gone.jpg"
     gone.write_bytes(shoot.picture.read_bytes())
     ops.portrait_from_files(filepath=str(gone))
-    ops.consent_record(who="Lisa", basis="HISTORIC")
+    ops.consent_record(who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     scene.likeness.portraits.move(1, 0)
     gone.unlink()
     said = refused(ops.synthesize_all)

@@ -308,7 +308,7 @@ def test_a_killed_run_leaves_whole_frames_and_the_next_goes_on(tmp_path: Path) -
     assert all(data.endswith(b"IEND\xaeB`\x82") for data in killed.values())
     # As if the kill had come in the middle of a write.
     (tmp_path / "head_000039.png.0123456789ab.part").write_bytes(b"\x89PNG torn")
-    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 39))
+    job = SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 39), preview=True)
     result = synthesize(job)
     assert result.kept == len(killed)
     assert result.made == 40 - len(killed)
@@ -317,7 +317,7 @@ def test_a_killed_run_leaves_whole_frames_and_the_next_goes_on(tmp_path: Path) -
 
 
 def test_the_sidecar_says_where_the_frames_go(tmp_path: Path) -> None:
-    synthesize(SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 0)))
+    synthesize(SynthesizeJob((PORTRAIT,), TRACK, tmp_path, frames=(0, 0), preview=True))
     placement = json.loads((tmp_path / "head.json").read_text(encoding="utf-8"))
     portrait = open_portrait(PORTRAIT)
     box = portrait.box

@@ -65,11 +65,12 @@ def sheet() -> Sheet:
     points = ((mean - low) * zoom + _MARGIN).astype(np.float32)
     columns, rows = (np.ceil((high - low) * zoom).astype(int) + 2 * _MARGIN).tolist()
     triangles = face_triangles()
+    rims = np.concatenate([points[triangles], np.ones((len(triangles), 3, 1), np.float32)], axis=2)
+    inverses = np.linalg.pinv(rims.transpose(0, 2, 1).astype(np.float64))
     corners = np.zeros((rows, columns, 3), np.int32)
     shares = np.zeros((rows, columns, 3), np.float32)
     covered = np.zeros((rows, columns), np.uint8)
-    for triangle in triangles.tolist():
-        inverse = np.linalg.pinv(np.vstack([points[triangle].T, np.ones(3)]).astype(np.float64))
+    for triangle, inverse in zip(triangles.tolist(), inverses, strict=True):
         left, top, across, down = cv2.boundingRect(points[triangle])
         here = np.s_[top : top + down, left : left + across]
         y, x = np.mgrid[here]

@@ -28,9 +28,11 @@ def patterns() -> Plane:
     band = _band(rows, columns)
     # Not NumPy's generator, whose numbers may change with its version.
     drawn = hashlib.shake_256(_KEY).digest(COUNT * rows * columns)
-    noise = np.frombuffer(drawn, np.uint8).reshape(COUNT, rows, columns) - np.float32(127.5)
-    found = np.fft.irfft2(np.fft.rfft2(noise) * band, s=(rows, columns)).astype(np.float32)
-    flat = (found * sheet().skin).reshape(COUNT, -1)
+    noise = np.frombuffer(drawn, np.uint8).reshape(COUNT, rows, columns)
+    flat = np.empty((COUNT, rows * columns), np.float32)
+    for row, each in zip(flat, noise, strict=True):  # all at once would take 80 MB
+        shaped = np.fft.irfft2(np.fft.rfft2(each - np.float32(127.5)) * band, s=(rows, columns))
+        row[:] = (shaped.astype(np.float32) * sheet().skin).ravel()
     # The nearest orthogonal set, which no library's choice of signs can change.
     values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
     straight = (vectors / np.sqrt(values)) @ vectors.T

@@ -7,6 +7,7 @@ fails is noted, and the others are made. The same table again makes what is miss
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from inference.arguments import frame_range
 from inference.consent import read_consent
 from inference.errors import Cancelled, InputError, LikenessError, of_system
 from inference.files import check_writable, write_whole
@@ -33,7 +35,7 @@ _PATHS = (
     "teeth_plate",
 )  # fmt: skip
 _NUMBERS = ("portrait_face", "neutral", "feather", "smooth_pose", "smooth_expression",
-            "match_strength")  # fmt: skip
+            "match_strength", "mark")  # fmt: skip
 _FLAGS = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
 _LARGEST = 1 << 24  # bytes
 _MOST = 10_000  # rows
@@ -177,16 +179,16 @@ def _job(names: list[str], cells: list[str], line: int, path: Path) -> Synthesiz
             "line"
         )
     message: dict[str, Any] = {"do": "synthesize"}
-    for name, cell in zip(names, cells, strict=True):
-        if not cell:
-            continue
-        prefix, _, part = name.partition("_")
-        if prefix in _GROUPS and name != "teeth_frames" and name != "teeth_plate":
-            group = _GROUPS[prefix][0]
-            message.setdefault(group, {})[part] = _value(part, cell)
-        else:
-            message[name] = _cell(name, cell, path.parent)
     try:
+        for name, cell in zip(names, cells, strict=True):
+            if not cell:
+                continue
+            prefix, _, part = name.partition("_")
+            if prefix in _GROUPS and name != "teeth_frames" and name != "teeth_plate":
+                group = _GROUPS[prefix][0]
+                message.setdefault(group, {})[part] = _value(part, cell)
+            else:
+                message[name] = _cell(name, cell, path.parent)
         if ("track" in message) == ("performance" in message):
             raise InputError("needs a track or a performance, one of the two")
         job = parse_job(message)
@@ -203,13 +205,17 @@ def _cell(name: str, cell: str, folder: Path) -> Any:
     if name in _PATHS or (name == "match" and cell not in ("off", "portrait")):
         return str(folder / cell)
     if name == "frames":
-        first, dash, last = cell.partition("-")
-        return [int(first), int(last)] if dash and first.isdigit() and last.isdigit() else cell
+        try:
+            return list(frame_range(cell))
+        except argparse.ArgumentTypeError:
+            return cell
     if name == "consent":
         record = read_consent(folder / cell)
         return {**asdict(record), "pictures": list(record.pictures)}
     if name in ("neutralize", "box", "preview"):
         return _FLAGS.get(cell.lower(), cell)
+    if name == "mark" and cell == "off":
+        return 0.0
     return _value(name, cell) if name in _NUMBERS else cell
 
 

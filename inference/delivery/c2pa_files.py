@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.delivery.certificate import MISSING, Certificate, known_root
+from inference.delivery.certificate import MISSING, Certificate, own_chain, serial_of
 from inference.errors import InputError, LikenessError
 from inference.files import written_whole
 from inference.inputs import check_file
@@ -59,9 +59,9 @@ def read_signed(path: Path) -> Signed | None:
     check_file(path, "file")
     c2pa = _library()
     settings = dict(_QUIET)
-    root = known_root()
-    if root:
-        settings["trust"] = {"trust_anchors": root.decode("ascii", "replace")}
+    own = own_chain()
+    if own:
+        settings["trust"] = {"trust_anchors": own.decode("ascii", "replace")}
     try:
         with path.open("rb") as file:
             context = c2pa.Context(c2pa.Settings.from_dict(settings))
@@ -73,9 +73,13 @@ def read_signed(path: Path) -> Signed | None:
         return Signed(False, False, "", (type(error).__name__, str(error)[:200]), {})
     codes = tuple(str(status.get("code")) for status in content.get("validation_status") or ())
     active = content.get("manifests", {}).get(content.get("active_manifest"), {})
-    issuer = str(active.get("signature_info", {}).get("issuer", ""))[:100]
+    signer = active.get("signature_info", {})
+    issuer = str(signer.get("issuer", ""))[:100]
     said = {one.get("label"): one.get("data") for one in active.get("assertions", ())}
-    return Signed(state in ("Valid", "Trusted"), state == "Trusted", issuer, codes, said)
+    # Whoever else has a certificate of the same issuer's is trusted too, and somebody else.
+    serial = str(signer.get("cert_serial_number", ""))
+    here = state == "Trusted" and bool(own) and bool(serial) and serial == serial_of(own or b"")
+    return Signed(state in ("Valid", "Trusted"), here, issuer, codes, said)
 
 
 @dataclass(frozen=True)

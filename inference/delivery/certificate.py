@@ -19,7 +19,7 @@ from inference.files import write_whole
 from inference.inputs import read_bytes
 
 FOLDER_VARIABLE = "LIKENESS_SIGNING"  # names another folder
-KEY, CHAIN, ROOT = "signing.key", "signing.pem", "root.pem"
+KEY, CHAIN = "signing.key", "signing.pem"
 _LARGEST = 1 << 20  # bytes
 _YEARS = 5
 MISSING = (
@@ -30,11 +30,10 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Certificate:
-    """PEM each. chain: the signer's certificate, then its issuers'. root: the last issuer's."""
+    """PEM each. chain: the signer's certificate, then its issuers'."""
 
     key: bytes
     chain: bytes
-    root: bytes
 
 
 def settings_folder() -> Path:
@@ -61,15 +60,25 @@ def own_certificate() -> Certificate:
     if os.name == "posix" and (folder / KEY).stat().st_mode & 0o077:
         raise InputError(f"{folder / KEY}: others can read this key; run: chmod 600 {folder / KEY}")
     key, chain = (_read(folder / name) for name in (KEY, CHAIN))
-    return Certificate(key, chain, known_root() or chain)
+    return Certificate(key, chain)
 
 
-def known_root() -> bytes | None:
-    """The root of this machine's own certificate; None where nothing was signed here yet."""
-    for name in (ROOT, CHAIN):
-        if (settings_folder() / name).is_file():
-            return _read(settings_folder() / name)
-    return None
+def own_chain() -> bytes | None:
+    """This machine's certificate and its issuers', PEM; None where nothing was signed here yet."""
+    path = settings_folder() / CHAIN
+    return _read(path) if path.is_file() else None
+
+
+def serial_of(chain: bytes) -> str:
+    """The serial number of a chain's first certificate; "" where it is none, or the package is not
+    there.
+    """
+    try:
+        from cryptography import x509
+
+        return str(x509.load_pem_x509_certificate(chain).serial_number)
+    except (ImportError, ValueError):
+        return ""
 
 
 def _read(path: Path) -> bytes:
@@ -79,6 +88,11 @@ def _read(path: Path) -> bytes:
 
 
 def _make(folder: Path) -> None:
+    if (folder / CHAIN).exists():
+        raise InputError(
+            f"{folder / CHAIN}: its key is missing; put it beside it as {KEY}, or move the "
+            "certificate away to have one made"
+        )
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
@@ -138,13 +152,16 @@ def _make(folder: Path) -> None:
         serialization.NoEncryption(),
     )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(folder / ROOT, root)
-    write_whole(folder / CHAIN, signer + root)
+    # The key goes first: of two first runs at once one ends here, and no two are ever mixed.
     _write_secret(folder / KEY, secret)
+    write_whole(folder / CHAIN, signer + root)
 
 
 def _write_secret(path: Path, data: bytes) -> None:
     """Never readable by others, not even for a moment; nothing that is there is replaced."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise InputError(f"{path}: another run has just made it; sign again") from None
     with os.fdopen(handle, "wb") as file:
         file.write(data)

@@ -111,13 +111,20 @@ def changed_files(folder: Path, listed: object) -> tuple[list[str], int]:
 def _facts(job: SignJob) -> dict[str, str]:
     """What the first marked file says of itself, of the head frames where a movie says nothing."""
     for path in filter(None, (job.path, job.head)):
-        marked, _ = read_all(open_target(path))
-        if marked:
+        target = open_target(path)
+        marked, broken = read_all(target)
+        if marked or broken:
             break
     else:
         raise InputError(
             f"{job.path}: nothing in it says that it was made by {PROGRAM}; name the head "
             "frames that it was made of with --head"
+        )
+    if len(marked) < len(target.files):
+        others = ", the first broken one is " + broken[0][0].name if broken else ""
+        raise InputError(
+            f"{path}: {len(target.files) - len(marked)} of {len(target.files)} files do not say "
+            f"that {PROGRAM} made them{others}; move them elsewhere, they cannot be vouched for"
         )
     if any(facts.get("Preview") == "True" for facts in marked):
         raise InputError(

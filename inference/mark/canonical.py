@@ -102,11 +102,11 @@ def lay_out(luma: Plane, points: Points) -> Plane:
 
 
 def lay_back(pattern: Plane, points: Points, size: tuple[int, int]) -> Plane:
-    """A pattern (H, W) of the sheet in a picture of `size` (width, height), 0 around it.
+    """Patterns (H, W, C) of the sheet in a picture of `size` (width, height), 0 around it.
 
     points: (478, 2 or 3) in its pixels. Triangles that face away are left out.
     """
-    flat, picture = sheet().points, np.zeros((size[1], size[0]), np.float32)
+    flat, picture = sheet().points, np.zeros((size[1], size[0], pattern.shape[2]), np.float32)
     for triangle in face_triangles().tolist():
         target = points[triangle, :2].astype(np.float32) - np.float32(0.5)
         (ax, ay), (bx, by) = target[1] - target[0], target[2] - target[0]
@@ -119,10 +119,10 @@ def lay_back(pattern: Plane, points: Points, size: tuple[int, int]) -> Plane:
         back = cv2.getAffineTransform(target - corner, flat[triangle])
         area = (right - left, bottom - top)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        piece = cv2.warpAffine(pattern, back, area, None, flags)
-        inside = np.zeros(piece.shape, np.uint8)
+        piece = cv2.warpAffine(pattern, back, area, None, flags).reshape(*area[::-1], -1)
+        inside = np.zeros(piece.shape[:2], np.uint8)
         cv2.fillConvexPoly(inside, np.round((target - corner) * 16).astype(np.int32), 1, shift=4)
-        np.copyto(picture[top:bottom, left:right], piece, where=inside > 0)
+        np.copyto(picture[top:bottom, left:right], piece, where=inside[..., None] > 0)
     return picture
 
 

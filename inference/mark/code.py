@@ -23,7 +23,7 @@ _GENERATOR = 0b110001110101  # x^11 + x^10 + x^6 + x^5 + x^4 + x^2 + 1
 
 def encode(payload: int) -> Signs:
     """The codewords (5, 24) of a payload of 32 bits, as +1 and -1."""
-    return codebook()[_words(payload)]
+    return np.array([_codeword(word) for word in _words(payload)], np.float32)
 
 
 def decode(signs: Signs) -> NDArray[np.int64]:
@@ -49,13 +49,14 @@ def _words(payload: int) -> list[int]:
 @cache
 def codebook() -> Signs:
     """The extended Golay code's 4096 codewords (4096, 24), as +1 and -1."""
-    rows = []
-    for word in range(4096):
-        rest = word << 11
-        for bit in reversed(range(11, 23)):
-            if rest >> bit & 1:
-                rest ^= _GENERATOR << (bit - 11)
-        whole = word << 11 | rest
-        whole = whole << 1 | whole.bit_count() & 1
-        rows.append([1 - 2 * (whole >> bit & 1) for bit in reversed(range(LENGTH))])
-    return np.array(rows, np.float32)
+    return np.array([_codeword(word) for word in range(4096)], np.float32)
+
+
+def _codeword(word: int) -> list[int]:
+    rest = word << 11
+    for bit in reversed(range(11, 23)):
+        if rest >> bit & 1:
+            rest ^= _GENERATOR << (bit - 11)
+    whole = word << 11 | rest
+    whole = whole << 1 | whole.bit_count() & 1
+    return [1 - 2 * (whole >> bit & 1) for bit in reversed(range(LENGTH))]

@@ -78,8 +78,8 @@ def skin_mark(
     places = (portrait.crop_points()[:, :2] * zoom).astype(np.float32)
     luma = cv2.cvtColor(portrait.picture.rgb8(), cv2.COLOR_RGB2GRAY).astype(np.float32)
     laid = signal(payload_of(portrait.picture.sha256)) * _hidden(lay_out(luma, portrait.points))
-    planes = [lay_back(plane * np.float32(RMS * strength), places, grid) for plane in laid]
-    return SkinMark(np.stack(planes), rate)
+    planes = lay_back(laid.transpose(1, 2, 0) * np.float32(RMS * strength), places, grid)
+    return SkinMark(np.ascontiguousarray(planes.transpose(2, 0, 1)), rate)
 
 
 def signal(payload: int) -> Plane:

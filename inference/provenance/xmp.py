@@ -98,6 +98,8 @@ def _in_png(file: BinaryIO) -> bytes | None:
         if zlib.crc32(kind + text) != struct.unpack(">I", file.read(4))[0]:
             raise ValueError("the file is broken: a text's checksum does not fit")
         if text.startswith(_KEYWORD):
+            if len(text) < len(_KEYWORD) + 2:
+                raise ValueError("the file is broken: a text ends too early")
             packed, rest = text[len(_KEYWORD)], text[len(_KEYWORD) + 2 :].split(b"\0", 2)[-1]
             return zlib.decompressobj().decompress(rest, _LONGEST) if packed else rest
     return None

@@ -97,7 +97,7 @@ def test_the_patterns_are_what_they_were_when_frames_were_marked() -> None:
 def test_what_lies_on_the_sheet_lies_on_a_face_and_is_laid_out_again(scene: Scene) -> None:
     pattern = signal(7)[0]
     points = scene.portrait.points
-    picture = lay_back(pattern, points, scene.portrait.picture.size)
+    picture = lay_back(pattern[..., None], points, scene.portrait.picture.size)[..., 0]
     again = lay_out(picture, points)
     skin = sheet().skin > 0
     assert np.corrcoef(again[skin], pattern[skin])[0, 1] > 0.9

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import tomllib
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,12 +141,16 @@ def test_what_is_no_packet_is_refused(data: bytes) -> None:
     "data",
     [
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 9, b"iTXt") + b"XML:com.a" + b"0000",
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I4s", 18, b"iTXt")
+        + b"XML:com.adobe.xmp\0"
+        + struct.pack(">I", zlib.crc32(b"iTXtXML:com.adobe.xmp\0")),
         b"\x76\x2f\x31\x01\x02\0\0\0xmp\0string\0" + struct.pack("<i", -5),
         b"\x76\x2f\x31\x01\x02\0\0\0" + b"x" * 5000,
         struct.pack(">I4s", 24, b"ftyp") + bytes(16) + struct.pack(">I4s", 5000, b"uuid"),
         struct.pack(">I4s", 24, b"ftyp") + bytes(16) + struct.pack(">I4s", 3, b"mdat") + bytes(20),
     ],
-    ids=["checksum", "length", "name", "box", "small box"],
+    ids=["checksum", "short", "length", "name", "box", "small box"],
 )
 def test_a_broken_file_is_said_to_be_broken(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken"

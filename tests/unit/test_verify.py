@@ -216,6 +216,30 @@ def test_a_list_that_leads_out_of_its_folder_is_refused(listed: object, tmp_path
         changed_files(tmp_path, listed)
 
 
+def test_what_does_not_say_that_it_was_made_here_is_not_signed(head: Path) -> None:
+    (head / "elsewhere.png").write_bytes(encode_frame(np.zeros((4, 4, 3), np.uint8), None, "png"))
+    with pytest.raises(InputError, match="1 of 3 files do not say"):
+        sign(SignJob(head))
+
+
+def test_another_key_s_signature_is_somebody_else_s(movie: Path, keys: Path) -> None:
+    signed = sign(SignJob(movie))
+    assert "made on this machine" in words(signed, "signature")
+    shutil.move(keys, keys.with_name("others"))
+    second = movie.with_name("b.mp4")
+    shutil.copyfile(movie, second)
+    sign(SignJob(second))
+    assert "signer unknown" in words(signed, "signature")
+
+
+def test_a_studio_s_certificate_without_its_key_is_kept(movie: Path, keys: Path) -> None:
+    keys.mkdir()
+    (keys / "signing.pem").write_bytes(b"a studio's chain")
+    with pytest.raises(InputError, match="its key is missing"):
+        sign(SignJob(movie))
+    assert (keys / "signing.pem").read_bytes() == b"a studio's chain"
+
+
 def test_a_key_that_others_can_read_is_not_used(movie: Path, keys: Path) -> None:
     sign(SignJob(movie))
     (keys / KEY).chmod(0o644)

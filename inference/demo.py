@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from inference.drawing import draw_track
 from inference.errors import InputError, LikenessError, one_line
 from inference.files import write_whole
 from inference.frames import encode_frame
+from inference.inputs import sha256_of
 from inference.jobs import SynthesizeJob, unmarked_only_with_consent
 from inference.outputs import FolderKind, claim_folder
 from inference.pictures import read_picture
@@ -109,7 +109,7 @@ def run_demo(
     start = time.perf_counter()
     _refuse_edited(out / BLEND)
     _compose(head, driver, out)
-    write_whole(out / MADE, json.dumps({BLEND: _sha256(out / BLEND)}).encode())
+    write_whole(out / MADE, json.dumps({BLEND: sha256_of(out / BLEND)}).encode())
     rows.append(_row("strips and movie", len(track), start, "Blender"))
     _contact_sheet(open_portrait(portraits[0]), head, driver, out / SHEET)
     _print_table(rows, made.reason, made.training, out)
@@ -126,15 +126,11 @@ def _refuse_edited(blend: Path) -> None:
         made = json.loads((blend.with_name(MADE)).read_text(encoding="utf-8"))[BLEND]
     except (OSError, ValueError, KeyError, TypeError):
         made = None
-    if blend.is_symlink() or made != _sha256(blend):
+    if blend.is_symlink() or made != sha256_of(blend):
         raise InputError(
             f"{blend}: may have been edited since it was made; move it away to keep "
             "it, or choose another folder with --out"
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _compose(head: Path, driver: Path, out: Path) -> None:

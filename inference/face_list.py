@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from inference.capture.finder import shrink_for_detection
 from inference.errors import Cancelled
 from inference.files import write_whole, written_whole
 from inference.frames import encode_frame
+from inference.inputs import sha256_of
 from inference.jobs import FacesJob
 from inference.landmarks import OVAL
 from inference.outputs import FolderKind, claim_folder
@@ -110,7 +110,7 @@ def list_faces(
             np.save(file, points.astype(np.float32))
         crop = astuple(crop_box(points, picture.size))
         faces.append(ListedFace(number, box, crop, thumbnail, landmarks, shows(points)))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path)
     return FaceList(path, picture.size, digest, tuple(faces), picture.alpha is not None)
 
 

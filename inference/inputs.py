@@ -8,6 +8,7 @@ more memory than there is: all of it is found out here, before anything is read 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -91,6 +92,26 @@ def parse_json(text: bytes | str) -> Any:
         return json.loads(text, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def parse_text(data: bytes) -> str:
+    """Text in UTF-8, in UTF-16 that says so, or else in Latin 1. Raises ValueError for no text."""
+    try:
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    if "\0" in text:
+        raise ValueError("no text")
+    return text
+
+
+def sha256_of(*paths: Path) -> str:
+    """The hash of the files' bytes, one file after the other, in hexadecimal. Raises OSError."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def parse_ratio(text: str) -> Fraction:

@@ -32,6 +32,7 @@ from inference.consent import consent_bytes
 from inference.errors import InputError, LikenessError
 from inference.files import file_error, write_whole, written_whole
 from inference.frames import encode_frame, frame_suffix
+from inference.inputs import sha256_of
 from inference.jobs import LAYERS, SynthesizeJob
 from inference.locks import work_together
 from inference.mark.embed import payload_of
@@ -430,8 +431,7 @@ def target_choices(job: SynthesizeJob) -> dict[str, object]:
 def _hash_of(path: Path | None) -> str:
     if path is None:
         return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def _plain(value: object) -> object:

@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from inference.errors import InputError
-from inference.inputs import parse_ratio
-from inference.jobs import SpeechJob, checked_number
+from inference.arguments import number, ratio
+from inference.jobs import SpeechJob
 from inference.progress import progress_line
 
 STYLES = ("calm", "plain", "lively")
@@ -35,16 +34,14 @@ def add_speech(commands: Any, say: Callable[[str], None]) -> None:
     )
     speech.add_argument("--style", choices=STYLES, default="plain")
     speech.add_argument(
-        "--idle", type=_number, default=1.0, metavar="0..1", help="blinks, glances, nods; 0: none"
+        "--idle", type=number, default=1.0, metavar="0..1", help="blinks, glances, nods; 0: none"
     )
     speech.add_argument("--seed", type=int, default=1, metavar="N", help="of these; default: 1")
+    speech.add_argument("--rate", type=ratio, default=Fraction(25), metavar="R", help="default: 25")
     speech.add_argument(
-        "--rate", type=_ratio, default=Fraction(25), metavar="R", help="default: 25"
+        "--begin", type=number, default=0.0, metavar="S", help="from this second on"
     )
-    speech.add_argument(
-        "--begin", type=_number, default=0.0, metavar="S", help="from this second on"
-    )
-    speech.add_argument("--end", type=_number, metavar="S", help="to this second")
+    speech.add_argument("--end", type=number, metavar="S", help="to this second")
     speech.set_defaults(run=partial(_speech, say))
 
 
@@ -71,19 +68,3 @@ def _speech(say: Callable[[str], None], options: argparse.Namespace) -> int:
         + "".join(f"; {note}" for note in made.notes)
     )
     return 0
-
-
-def _number(text: str) -> float:
-    try:
-        return checked_number(float(text), "it")
-    except (ValueError, InputError):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number such as 0.5") from None
-
-
-def _ratio(text: str) -> Fraction:
-    try:
-        return parse_ratio(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not a number such as 25 or 30000/1001"
-        ) from None

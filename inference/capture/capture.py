@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from inference.capture.identity import Looks, perhaps_the_same, persons
 from inference.capture.video import Footage, Frame, open_footage, read_frames
 from inference.errors import Cancelled, InputError, one_line
 from inference.files import check_writable
-from inference.inputs import MOST_FRAMES, checked_rate
+from inference.inputs import MOST_FRAMES, checked_rate, sha256_of
 from inference.jobs import CaptureJob
 from inference.landmarks import POINT_COUNT
 from inference.outputs import check_replaceable, refuse_inputs
@@ -32,7 +31,6 @@ from inference.progress import Progress
 from inference.track import SUFFIX, LandmarkTrack, is_track, save_track
 
 _MAX_FACES = 4
-_HASHED_AT_ONCE = 1 << 20  # bytes
 _READ_AHEAD, _READ_AHEAD_BYTES = 8, 400_000_000  # frames, of this size together at the most
 
 
@@ -114,7 +112,7 @@ def capture_footage(
         footage.size,
         tuple(cuts),
         one_line(path.name),
-        _sha256(footage),
+        sha256_of(*footage.files()),
         clear,
     )
     return Captured(track, chosen, tuple(sorted(seen)), tuple(notes), footage.sound_leads)
@@ -253,13 +251,3 @@ def _perhaps_the_same(
         f"never seen together with face {chosen}, so perhaps the same person: face {named}, in "
         f"{filled} of its gaps"
     ]
-
-
-def _sha256(footage: Footage) -> str:
-    """Of the footage's bytes, of numbered pictures one after the other."""
-    digest = hashlib.sha256()
-    for path in footage.files():
-        with path.open("rb") as file:
-            while part := file.read(_HASHED_AT_ONCE):
-                digest.update(part)
-    return digest.hexdigest()

@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import Cancelled, InputError
 from inference.files import check_writable
-from inference.inputs import MOST_FRAMES, checked_rate, read_bytes
+from inference.inputs import MOST_FRAMES, checked_rate, parse_text, read_bytes, sha256_of
 from inference.jobs import SpeechJob
 from inference.outputs import check_replaceable, refuse_inputs
 from inference.performance.taking.arrange import mix_takes
@@ -187,12 +185,9 @@ def _transcript(job: SpeechJob) -> str | None:
         return job.text
     data = read_bytes(job.text_file, "transcript", "check its name", _LARGEST_TEXT)
     try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    if "\0" in text:
-        raise InputError(f"{job.text_file}: is no text; give what is said as plain text")
-    return text
+        return parse_text(data)
+    except ValueError:
+        raise InputError(f"{job.text_file}: is no text; give what is said as plain text") from None
 
 
 def _performance(
@@ -220,11 +215,6 @@ def _performance(
         rate=rate,
         size=(_SIZE, _SIZE),
         source=job.sound.name,
-        source_sha256=_sha256(job.sound),
+        source_sha256=sha256_of(job.sound),
         rest=np.concatenate([np.zeros(3), place, [scale]]),
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

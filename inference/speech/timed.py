@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import InputError
-from inference.inputs import parse_json, read_bytes
+from inference.inputs import parse_json, parse_text, read_bytes
 from inference.speech.phones import PHONES, SILENCE, Phone, in_order
 from inference.speech.spelling import spelled_out
 
@@ -68,7 +68,13 @@ def read_timed(path: Path, seconds: float, begin: float = 0.0) -> Timed:
     Raises InputError when it is none of these formats, has no cue, or none within the sound.
     """
     data = read_bytes(path, "timed text", "check its name", _LARGEST)
-    cues = _cues(path, _text(data, path))
+    try:
+        text = parse_text(data)
+    except ValueError:
+        raise InputError(
+            f"{path}: is no text; give lines of 'start end label', or a TextGrid"
+        ) from None
+    cues = _cues(path, text)
     if len(cues) > _MOST_CUES:
         raise InputError(f"{path}: has more than {_MOST_CUES} cues; cut it")
     cues = [(a - begin, b - begin, label) for a, b, label in cues if b > begin]
@@ -81,17 +87,6 @@ def read_timed(path: Path, seconds: float, begin: float = 0.0) -> Timed:
         )
     kind, phones = _as_phones(cues)
     return Timed(in_order(phones, seconds), kind)
-
-
-def _text(data: bytes, path: Path) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    if "\0" in text:
-        raise InputError(f"{path}: is no text; give lines of 'start end label', or a TextGrid")
-    return text
 
 
 def _cues(path: Path, text: str) -> list[Cue]:

@@ -8,16 +8,20 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inference.errors import InputError, one_line
+from inference.arguments import number, whole
+from inference.errors import InputError, LikenessError, one_line
 from inference.files import check_writable
 from inference.generator.contract import TIERS
 from inference.jobs import PROVIDERS
 from inference.outputs import check_replaceable
 from inference.progress import progress_line
+
+if TYPE_CHECKING:
+    from inference.live.recording import Recorder
 
 _FROM = "camera, camera:1, footage that is played at its own pace, udp:PORT, tcp:HOST:PORT, or -"
 _TOLD = 0.5  # seconds between two looks at what was refused
@@ -31,19 +35,19 @@ def add_commands(commands: Any) -> None:
     live.add_argument("--to", default="window", metavar="PLACE",
                       help="window (default), FILE.mp4, frames:DIR, virtualcam or -")  # fmt: skip
     live.add_argument("--record", type=Path, metavar="T.track.npz", help="keep what was performed")
-    live.add_argument("--portrait-face", type=int, help="its number from left to right")
+    live.add_argument("--portrait-face", type=whole, help="its number from left to right")
     live.add_argument("--tier", choices=TIERS, default="draft")
     live.add_argument("--provider", choices=PROVIDERS, default="auto")
     live.add_argument("--box", action="store_true", help="move the head with its background")
     live.add_argument("--neutralize", action="store_true",
                       help="take the portrait's own expression away first")  # fmt: skip
-    live.add_argument("--crop", type=int, default=512, metavar="PIXELS",
+    live.add_argument("--crop", type=whole, default=512, metavar="PIXELS",
                       help="its largest side; a larger portrait is made smaller (512)")  # fmt: skip
     live.add_argument("--mirror", action="store_true", help="left becomes right")
     live.add_argument("--idle", action="store_true", help="blink and breathe while nobody is seen")
     live.add_argument("--look-ahead", type=int, choices=(0, 1, 2), default=0,
                       help="frames that the filter waits for (0)")  # fmt: skip
-    live.add_argument("--delay", type=float, default=60.0, metavar="MS",
+    live.add_argument("--delay", type=number, default=60.0, metavar="MS",
                       help="in which a stream's packets are put in order (60)")  # fmt: skip
     live.add_argument("--figures", action="store_true", help="what each stage took, at the end")
     live.set_defaults(run=_live)
@@ -51,7 +55,7 @@ def add_commands(commands: Any) -> None:
     send = commands.add_parser("send", help="a camera's face as a stream, for a portrait elsewhere")
     _add_source(send)
     send.add_argument("--to", required=True, metavar="PLACE", help="tcp:HOST:PORT, udp:PORT or -")
-    send.add_argument("--rate", type=float, default=2000.0, metavar="BYTES",
+    send.add_argument("--rate", type=number, default=2000.0, metavar="BYTES",
                       help="a second at the most (2000)")  # fmt: skip
     send.set_defaults(run=_send)
 
@@ -61,8 +65,10 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", type=Path, metavar="KEY.pem",
                         help="of a stream between machines, the same at both ends")  # fmt: skip
     parser.add_argument("--loop", action="store_true", help="play footage again and again")
-    parser.add_argument("--smooth", type=float, metavar="S", help="0 (as it is) to 1; default: 0.4")
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop by itself after so long")
+    parser.add_argument(
+        "--smooth", type=number, metavar="S", help="0 (as it is) to 1; default: 0.4"
+    )
+    parser.add_argument("--seconds", type=number, metavar="S", help="stop by itself after so long")
 
 
 def _live(options: argparse.Namespace) -> int:
@@ -92,17 +98,16 @@ def _live(options: argparse.Namespace) -> int:
     wishes = Wishes(options.mirror, options.smooth)
     performer = Performer(how, progress_line("prepare", "steps"))
     recorder = Recorder() if options.record else None
-    show = open_show(options.to, performer.size, wishes)
-    try:
-        source = From(options.source, options.loop, options.delay / 1000, options.key)
-        driver = Driver(source, wishes)
-        where = f", listening at {driver.address}" if driver.address else ""
-        _say(f"live{where}; runs on {performer.words}")
-        live = Live(driver, performer, wishes, options.idle, options.look_ahead, recorder)
-        with _until_stopped(options.seconds) as stopped:
-            live.run(show, _telling(stopped, driver))
-    finally:
-        show.close()
+    with _kept_if_it_fails(recorder, options.record):
+        show = open_show(options.to, performer.size, wishes)
+        with closing(show):
+            source = From(options.source, options.loop, options.delay / 1000, options.key)
+            driver = Driver(source, wishes)
+            where = f", listening at {driver.address}" if driver.address else ""
+            _say(f"live{where}; runs on {performer.words}")
+            live = Live(driver, performer, wishes, options.idle, options.look_ahead, recorder)
+            with _until_stopped(options.seconds) as stopped:
+                live.run(show, _telling(stopped, driver))
     figures = live.figures
     _say(f"{figures.shown} frames shown, {driver.dropped} pictures dropped")
     if driver.receiver is not None:
@@ -115,13 +120,31 @@ def _live(options: argparse.Namespace) -> int:
     if options.figures:
         print(figures_table(figures), file=sys.stderr)
     if recorder is not None and (len(recorder) or wishes.record):
-        track = recorder.track("live")
-        from inference.track import save_track
-
-        save_track(track, options.record)
-        gaps = int((~track.valid).sum())
-        _say(f"{options.record}: {len(track)} frames at {track.rate} a second, {gaps} gaps")
+        _keep(recorder, options.record)
     return 0
+
+
+@contextmanager
+def _kept_if_it_fails(recorder: Recorder | None, path: Path) -> Iterator[None]:
+    """What was performed until an error is a take as well; the error goes on."""
+    try:
+        yield
+    except BaseException:
+        if recorder is not None and len(recorder):
+            try:
+                _keep(recorder, path)
+            except LikenessError as error:  # the first one says more
+                _say(str(error))
+        raise
+
+
+def _keep(recorder: Recorder, path: Path) -> None:
+    from inference.track import save_track
+
+    track = recorder.track("live")
+    save_track(track, path)
+    gaps = int((~track.valid).sum())
+    _say(f"{path}: {len(track)} frames at {track.rate} a second, {gaps} gaps")
 
 
 def _send(options: argparse.Namespace) -> int:
@@ -132,9 +155,14 @@ def _send(options: argparse.Namespace) -> int:
     _check(options)
     if options.source.startswith(("udp:", "tcp:")) or options.source == "-":
         raise InputError(f"'{options.source}' is a stream already; send a camera or footage")
-    out = open_out(options.to, options.key)
-    begun = time.monotonic()
+    # A camera may take long to begin, and who calls and says nothing is not waited for.
     driver = Driver(From(options.source, options.loop), Wishes())
+    try:
+        out = open_out(options.to, options.key)
+    except BaseException:
+        driver.stop()
+        raise
+    begun = time.monotonic()
     smooth = STRENGTH if options.smooth is None else options.smooth
     with _until_stopped(options.seconds) as stopped:
         packets, sent = send_all(driver, out, options.rate, smooth, stopped)

@@ -69,6 +69,7 @@ class Performer:
             job = SynthesizeJob(
                 portrait=(path,), track=None, out=Path(folder), portrait_face=how.portrait_face,
                 tier=how.tier, provider=how.provider, gains=how.gains, layer="full", box=how.box,
+                mark=0.0,  # it turns from frame to frame, and these are not counted
             )  # fmt: skip
             mean = canonical_face().mean
             still = LandmarkTrack(mean[None], np.ones(1, bool), Fraction(25), (1, 1))

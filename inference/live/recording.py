@@ -19,6 +19,8 @@ RATE = Fraction(30)
 _SIZE, _EYES = (1000, 1000), 190.0
 # Between two states further apart than this the face was not seen.
 _LONGEST = 0.25  # seconds
+# Between two senders; a receiver does not take the second before.
+_BETWEEN = 1.0  # seconds
 
 
 class Recorder:
@@ -28,20 +30,25 @@ class Recorder:
         self._rate = rate
         self._faces: list[NDArray[np.float32]] = []
         self._seconds: list[float] = []
+        self._ahead = 0.0  # of the sender's clock, seconds
 
     def __len__(self) -> int:
         return len(self._faces)
 
     def add(self, state: FaceState, neutral: NDArray[np.float32]) -> None:
-        """Keep one state, later than those before."""
-        if self._seconds and state.seconds <= self._seconds[-1]:
+        """Keep one state. A clock that goes back is another sender's: it goes on after a gap."""
+        seconds = state.seconds + self._ahead
+        if self._seconds and seconds < self._seconds[-1]:
+            seconds = self._seconds[-1] + _BETWEEN
+            self._ahead = seconds - state.seconds
+        if self._seconds and seconds == self._seconds[-1]:
             return
         if len(self._faces) >= MOST_FRAMES:
             return
         pose, shape = motion_of(neutral, state).at(0)
         middle = np.array([*_SIZE, 0.0]) / 2
         self._faces.append((_EYES * pose.apply(shape) + middle).astype(np.float32))
-        self._seconds.append(state.seconds)
+        self._seconds.append(seconds)
 
     def track(self, source: str) -> LandmarkTrack:
         """The take at an even rate: between two states the face goes evenly, pauses are gaps.

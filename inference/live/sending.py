@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from inference.errors import InputError
-from inference.live.driver import Driver
+from inference.live.driver import Driver, Moment
 from inference.live.smoothing import STRENGTH, LiveSmoother
+from inference.performance.face.canonical import canonical_face
 from inference.stream.address import parse_address, tls_context
 from inference.stream.packet import Encoder
 from inference.stream.sockets import Caller, framed, session_number
@@ -19,6 +20,8 @@ from inference.stream.sockets import Caller, framed, session_number
 RATE, FPS = 2000.0, 25.0
 # While no face is seen the other end is told so at this pace.
 _BEAT = 0.25  # seconds
+# Without any picture for so long none is seen either: models are loaded, or the camera hangs.
+_STALLS = 1.0  # seconds
 
 
 class Out(Protocol):
@@ -70,15 +73,19 @@ def send_all(
     encoder = Encoder(session_number(), rate, FPS)
     smoother = LiveSmoother(smooth, smooth)
     begun, packets, sent = time.monotonic(), 0, 0
-    due, beat = begun, begun
+    due, beat, last = begun, begun, begun
     try:
         while not stopped():
             moment = driver.slot.take(0.05)
+            now = time.monotonic()
             if moment is None:
                 if driver.is_done:
                     break
-                continue
-            now = time.monotonic()
+                if now - last < _STALLS:
+                    continue
+                moment = Moment(now, None, canonical_face().mean)
+            else:
+                last = now
             state = moment.state
             if state is None:
                 smoother.reset()

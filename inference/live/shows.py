@@ -15,7 +15,7 @@ import av
 import cv2
 
 from inference.errors import InputError
-from inference.files import PART_SUFFIX, check_writable, file_error
+from inference.files import check_writable, file_error, write_whole, written_whole
 from inference.frames import encode_frame
 from inference.live.chain import Pixels, Show
 from inference.live.driver import Wishes
@@ -92,15 +92,18 @@ class Movie:
         if path.exists() or path.is_symlink():
             raise InputError(f"{path}: is there already; choose another name")
         check_writable(path)
-        self._path, self._part = path, path.with_name(f"{path.name}{PART_SUFFIX}")
-        self._container = av.open(str(self._part), "w", format="mp4")
-        self._stream: Any = self._container.add_stream("libx264", rate=30)
-        self._size = (size[0] // 2 * 2, size[1] // 2 * 2)
-        self._stream.width, self._stream.height = self._size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = _MILLISECONDS
-        self._stream.options = {"crf": "18", "preset": "veryfast", "tune": "zerolatency"}
-        self._stream.codec_context.thread_count = 1
+        self._path = path
+        with contextlib.ExitStack() as stack:
+            part = stack.enter_context(written_whole(path))
+            self._container = av.open(str(part), "w", format="mp4")
+            self._stream: Any = self._container.add_stream("libx264", rate=30)
+            self._size = (size[0] // 2 * 2, size[1] // 2 * 2)
+            self._stream.width, self._stream.height = self._size
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = _MILLISECONDS
+            self._stream.options = {"crf": "18", "preset": "veryfast", "tune": "zerolatency"}
+            self._stream.codec_context.thread_count = 1
+            self._whole = stack.pop_all()
         self._last = -1
 
     def show(self, picture: Pixels, seconds: float, _delay: float) -> bool:
@@ -118,17 +121,15 @@ class Movie:
         return True
 
     def close(self) -> None:
-        try:
-            with contextlib.closing(self._container):
-                if self._last >= 0:
-                    self._container.mux(self._stream.encode(None))
-            if self._last >= 0:
-                os.replace(self._part, self._path)
-        except OSError as error:
-            raise file_error(error, self._path) from error
-        finally:
-            with contextlib.suppress(OSError):
-                self._part.unlink(missing_ok=True)
+        nothing, ended = contextlib.suppress(_NothingShown), contextlib.closing(self._container)
+        with nothing, self._whole, ended:
+            if self._last < 0:
+                raise _NothingShown
+            self._container.mux(self._stream.encode(None))
+
+
+class _NothingShown(Exception):
+    """A movie without a picture is none."""
 
 
 class NumberedFrames:
@@ -142,11 +143,7 @@ class NumberedFrames:
 
     def show(self, picture: Pixels, _seconds: float, _delay: float) -> bool:
         path = self._folder.file(f"frame_{self._count:06d}.png")
-        try:
-            path.write_bytes(encode_frame(picture, None, "png"))
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise file_error(error, path) from error
+        write_whole(path, encode_frame(picture, None, "png"))
         self._count += 1
         return True
 

@@ -56,6 +56,10 @@ def parse_address(text: str) -> Address:
             f"'{text}' is no address; write tcp:HOST:PORT, udp:PORT or udp:HOST:PORT, with a port "
             "below 65536"
         )
+    try:
+        host.encode("idna")  # as every socket will
+    except UnicodeError:
+        raise InputError(f"'{text}': {host!r} is no name of a machine; check it") from None
     return Address(kind, host, int(port))
 
 

@@ -31,7 +31,8 @@ _WAIT = 0.2  # seconds
 _HANDSHAKE = 3.0  # seconds
 _CONNECT = 5.0  # seconds
 _MOST_CALLERS = 4  # at once
-_DATAGRAM = 2048  # bytes; no packet of any kind is longer
+_DATAGRAM = 65535  # bytes; no datagram is longer
+_SILENT = 5.0  # seconds without a packet, after which a caller is not heard any more
 
 
 class ByteStream:
@@ -94,9 +95,15 @@ class Listener:
 
     def _hear_datagrams(self, take: Take, stopped: Stopped) -> None:
         while not stopped():
-            # A sender that is gone may come back as an error here; the next packet is none.
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                take(self._socket.recv(_DATAGRAM))
+            try:
+                data = self._socket.recv(_DATAGRAM)
+            except (TimeoutError, ConnectionError):  # the latter of a sender that is gone
+                continue
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:  # Windows: of a datagram that is too long
+                    raise
+                continue
+            take(data)
 
     def _hear_callers(self, take: Take, stopped: Stopped) -> None:
         lock = threading.Lock()
@@ -135,8 +142,11 @@ class Listener:
                 return
             with caller:
                 caller.settimeout(_WAIT)
-                found = ByteStream()
+                found, heard = ByteStream(), time.monotonic()
                 while not stopped():
+                    if time.monotonic() - heard > _SILENT:  # its place is wanted by others
+                        self.refused += 1
+                        return
                     try:
                         data = caller.recv(1 << 14)
                         if not data:
@@ -147,6 +157,7 @@ class Listener:
                         self.refused += 1
                         return
                     for packet in found.packets(data):
+                        heard = time.monotonic()
                         take(packet)
                     if found.is_broken:
                         self.refused += 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -15,14 +16,19 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.demo import PORTRAIT
+from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError
 from inference.live.chain import Live, Pixels
 from inference.live.driver import Driver, From, Wishes
 from inference.live.performer import LiveClock, Performer, Performing
 from inference.live.recording import Recorder
+from inference.live.shows import FRAMES
+from inference.outputs import claim_folder
 from inference.performance.face.canonical import canonical_face
-from inference.stream.state import at_rest
+from inference.performance.face.neutral import find_neutral
+from inference.stream.packet import Encoder
+from inference.stream.sockets import framed
+from inference.stream.state import RestingFace, at_rest
 from inference.track import load_track
 from tests.conftest import ROOT, RunCli
 from tests.unit.test_live_phone import livelink
@@ -84,6 +90,46 @@ def test_a_clip_as_camera_moves_the_portrait_and_becomes_a_take(
     again = run_cli("live", "--portrait", PORTRAIT, "--from", footage / CLIP, "--to", out)
     assert again.code == 2
     assert "is there already" in again.stderr
+
+
+def test_a_run_that_fails_keeps_what_was_performed(
+    tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    performed = load_track(TRACK)
+    face, encoder = RestingFace(find_neutral(performed)), Encoder(1, 4000, 25)
+    read, write = os.pipe()
+
+    def send() -> None:
+        with os.fdopen(write, "wb", buffering=0) as out:
+            for i in range(200):
+                state = face.state(i / 25, performed.points[i % 50])
+                try:
+                    out.write(framed(encoder.encode(40 * i, state)))
+                except BrokenPipeError:  # nobody reads any more
+                    return
+                time.sleep(0.04)
+
+    shown, take = tmp_path / "shown", tmp_path / "take.track.npz"
+    claim_folder(shown, FRAMES)
+    (shown / "frame_000004.png").mkdir()  # here the run must end
+    with os.fdopen(read, encoding="utf-8") as pipe:
+        threading.Thread(target=send, daemon=True).start()
+        monkeypatch.setattr(sys, "stdin", pipe)
+        done = run_cli(
+            "live", "--portrait", PORTRAIT, "--from", "-", "--to", f"frames:{shown}", "--crop", 160,
+            "--record", take,
+        )  # fmt: skip
+    assert done.code == 2
+    assert "frame_000004.png" in done.error_lines[-1]
+    assert len(load_track(take)) > 2
+    assert len(list(shown.glob("*.png"))) == 5
+
+
+def test_live_pictures_pay_for_no_mark(
+    performer: Performer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.render.add_mark", None)  # fails when it is called
+    performer.draw(performer.target(canonical_face().mean, at_rest(0)), LiveClock())
 
 
 def test_another_process_sends_and_the_portrait_here_moves(

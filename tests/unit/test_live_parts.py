@@ -4,23 +4,30 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from inference.demo import TRACK
+from inference.demo import PORTRAIT, TRACK
 from inference.errors import InputError
+from inference.live import sending
 from inference.live.chain import Figures, Shown
+from inference.live.driver import Driver, From, Wishes
 from inference.live.figures import figures_table
 from inference.live.presence import Presence
 from inference.live.recording import Recorder
+from inference.live.shows import Movie
 from inference.live.slot import Slot
 from inference.live.smoothing import LiveSmoother
 from inference.performance.face.canonical import canonical_face
 from inference.performance.face.neutral import find_neutral
 from inference.performance.taking.livelink_map import COEFFICIENTS
+from inference.stream.packet import decode
 from inference.stream.state import FaceState, RestingFace, at_rest
 from inference.track import load_track
+from tests.conftest import RunCli
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +106,74 @@ def test_a_recording_holds_what_was_shown_when() -> None:
     np.testing.assert_allclose(moved, expected, atol=4)
 
 
+def test_a_sender_that_begins_again_is_recorded_after_the_one_before() -> None:
+    recorder, neutral = Recorder(), canonical_face().mean
+    for seconds in [0.0, 0.1, 0.2, 0.3, 0.0, 0.1, 0.1, 0.2, 0.0, 0.1]:
+        recorder.add(at_rest(seconds), neutral)
+    track = recorder.track("live")
+    assert len(recorder) == 9  # what is shown twice counts once
+    assert 1 + np.count_nonzero(np.diff(track.valid.astype(int)) == 1) == 3  # of three senders
+    assert len(track) == pytest.approx(30 * (0.3 + 1 + 0.2 + 1 + 0.1), abs=2)
+
+
 def test_nothing_seen_is_no_take() -> None:
     with pytest.raises(InputError, match="no face was seen"):
         Recorder().track("live")
+
+
+def test_a_movie_touches_nobodys_files_and_two_are_apart(tmp_path: Path) -> None:
+    mine, linked = tmp_path / "shown.mp4.part", tmp_path / "other.mp4.part"
+    mine.write_bytes(b"mine")
+    linked.symlink_to(mine)
+    movies = [Movie(tmp_path / name, (64, 48)) for name in ("shown.mp4", "shown.mp4", "other.mp4")]
+    unused = Movie(tmp_path / "unused.mp4", (64, 48))
+    for number in range(3):
+        for movie in movies:
+            movie.show(np.full((48, 64, 3), 80 * number, np.uint8), number / 25, 0.0)
+    for movie in (*movies, unused):
+        movie.close()
+    assert mine.read_bytes() == b"mine"
+    assert linked.is_symlink()
+    for name in ("shown.mp4", "other.mp4"):
+        with av.open(str(tmp_path / name)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 3
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_while_no_picture_comes_the_other_end_hears_that_nobody_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "_STALLS", 0.1)
+    sent: list[bytes] = []
+
+    class Out:
+        def send(self, packet: bytes) -> None:
+            sent.append(packet)
+
+        def close(self) -> None:
+            sent.append(b"")
+
+    driver = Driver(From("udp:127.0.0.1:0"), Wishes())  # nothing comes from there
+    sending.send_all(driver, Out(), stopped=lambda: len(sent) > 2)
+    assert sent.pop() == b""
+    assert [decode(packet).state for packet in sent] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        (("send", "--to", "-", "--rate"), "nan"),
+        (("send", "--to", "-", "--seconds"), "nan"),
+        (("live", "--portrait", PORTRAIT, "--delay"), "inf"),
+        (("live", "--portrait", PORTRAIT, "--crop"), "9" * 5000),
+    ],
+)
+def test_what_is_no_number_is_one_clear_line(
+    command: tuple[object, ...], value: str, run_cli: RunCli
+) -> None:
+    done = run_cli(*command, value, "--from", "udp:0")
+    assert done.code == 2
+    assert "number such as" in done.error_lines[-1]
 
 
 def test_the_newest_replaces_what_nobody_took() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from inference.errors import InputError, LikenessError
+from inference.stream import sockets
 from inference.stream.address import Address, parse_address, tls_context
 from inference.stream.packet import Encoder
 from inference.stream.sockets import Caller, Listener, framed, hear_pipe
@@ -134,6 +136,46 @@ def test_other_bytes_end_a_connection_and_nothing_more() -> None:
         caller.close()
 
 
+def test_who_says_nothing_gives_its_place_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_SILENT", 0.5)
+    packet = Encoder(1, 2000, 25).encode(0, None)
+    with hearing("tcp") as (listener, heard), contextlib.ExitStack() as stack:
+        friend = Caller(listener.address, None)
+        stack.callback(friend.close)
+        for _ in range(3):  # the last place that there is
+            silent = socket.create_connection(("127.0.0.1", listener.address.port))
+            stack.enter_context(silent)
+        for _ in range(10):  # more than twice as long as anybody may say nothing
+            friend.send(packet)
+            time.sleep(0.12)
+        assert comes(lambda: listener.refused == 3)
+        other = Caller(listener.address, None)
+        stack.callback(other.close)
+        other.send(b"x")
+        assert comes(lambda: b"x" in heard)
+        assert heard.count(packet) == 10
+
+
+def test_a_datagram_is_heard_whole_and_one_that_is_too_long_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = [OSError(errno.EMSGSIZE, "message too long")]  # as Windows says it
+    whole = socket.socket.recv
+
+    def recv(self: socket.socket, most: int, flags: int = 0) -> bytes:
+        if refusals:
+            raise refusals.pop()
+        return whole(self, most, flags)
+
+    monkeypatch.setattr(socket.socket, "recv", recv)
+    phone = os.urandom(2700)  # so long is a VMC bundle of 52 coefficients
+    with hearing("udp") as (listener, heard):
+        caller = Caller(listener.address, None)
+        caller.send(phone)
+        assert comes(lambda: heard == [phone])
+        caller.close()
+
+
 def test_a_port_in_use_is_said_and_so_is_a_foreign_address() -> None:
     with (
         hearing("udp") as (listener, _),
@@ -151,6 +193,12 @@ def test_a_port_in_use_is_said_and_so_is_a_foreign_address() -> None:
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no address"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize("text", ["tcp:a..b:5", f"udp:{'x' * 64}:5"])
+def test_what_no_machine_is_called_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="no name of a machine"):
         parse_address(text)
 
 

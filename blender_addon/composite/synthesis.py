@@ -219,8 +219,7 @@ def arrived(scene: bpy.types.Scene, ticket: jobs.Ticket, event: dict[str, Any]) 
         return
     if now < _due.get(ticket.id, 0):
         return
-    windows = bpy.context.window_manager.windows
-    if not windows or any(len(window.modal_operators) for window in windows):
+    if not undo_steps.can_join():
         return
     folder = _worked_in(ticket)
     if folder is None:

@@ -11,6 +11,7 @@ Empties of an earlier Likeness hold the take itself, a key a frame. They are rea
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,13 +143,19 @@ def is_shaped(control: Any) -> bool:
 
 def show_shaped(empty: bpy.types.Object, name: str) -> None:
     """Let the Empty play a control as strong and smooth as it was chosen to be."""
-    try:
+    with contextlib.suppress(InputError):  # Keep Edits says it
         performance = _remembered(*_stamp(source_of(empty)))
-    except InputError:
-        return  # Keep Edits says it
-    if name in performance.names and layer.is_layered(empty):
-        column = _shaped_controls(empty, performance)[performance.valid]
-        layer.show_channel(empty, path_of(name), column[:, performance.names.index(name)])
+        if name in performance.names and layer.is_layered(empty):
+            column = _shaped_controls(empty, performance)[performance.valid]
+            layer.show_channel(empty, path_of(name), column[:, performance.names.index(name)])
+
+
+def show_again(empty: bpy.types.Object) -> bool:
+    """Put the take back below the offsets where its track was deleted; was it?"""
+    if not layer.is_layered(empty) or layer.is_shown(empty):
+        return False
+    _show(empty, load_performance(source_of(empty)))
+    return True
 
 
 def edited_frames(empty: bpy.types.Object) -> list[int]:
@@ -196,17 +203,22 @@ def changed_since_kept(empty: bpy.types.Object) -> bool:
 
 
 def settle(empty: bpy.types.Object, path: Path) -> None:
-    """From now on the Empty's edits are counted from `path`, which holds its curves as they are."""
+    """From now on the Empty's edits are counted from `path`, which holds its curves as they are.
+
+    For curves that hold the whole take. Offsets lie over what they were made over.
+    """
+    assert not layer.is_layered(empty)
     empty[SOURCE], empty[_DIGEST] = folders.stored(path), _digest(path)
 
 
-def value_at(empty: bpy.types.Object, name: str, frame: float) -> float:
-    """What a control is at Blender's frame, as acted, shaped and edited; in a gap 0."""
+def values_at(empty: bpy.types.Object, frame: float) -> dict[str, float]:
+    """What each control is at Blender's frame, as acted, shaped and edited; in a gap 0."""
     loaded = _loaded(empty)
     start, pace = span_of(empty)
     index = min(max(round((frame - start) / pace), 0), len(loaded.performance) - 1)
-    value = loaded.values[index, loaded.performance.names.index(name)]
-    return float(value) if np.isfinite(value) else 0.0
+    # The head's channels come after the controls.
+    pairs = zip(loaded.performance.names, loaded.values[index].tolist(), strict=False)
+    return {name: value if np.isfinite(value) else 0.0 for name, value in pairs}
 
 
 def _show(empty: bpy.types.Object, performance: Performance) -> None:

@@ -21,12 +21,14 @@ from ..errors import InputError
 from .channels import Values, channels
 
 TRACK = "Likeness Take"
+LAYERED = "likeness_layered"  # custom property of the Empty: what is keyed there is an offset
 _BEZIER, _AUTO_CLAMPED = 2, 4  # Blender's numbers of its enums, for foreach_set
 
 
 def begin(empty: bpy.types.Object) -> None:
     """Give the Empty an action of offsets without a key, over what `show_take` shows."""
     versions.new_channelbag(empty, f"{empty.name} offsets")
+    empty[LAYERED] = True
     data = empty.animation_data
     assert data is not None
     data.action_blend_type, data.action_extrapolation = "ADD", "HOLD"
@@ -36,9 +38,9 @@ def show_take(
     empty: bpy.types.Object, names: tuple[str, ...], frames: Values, values: Values
 ) -> None:
     """Let the Empty play a take below its offsets; (F,) and (F, C + 9), without gaps."""
-    track = _track(empty)
+    track, data = _track(empty), empty.animation_data or empty.animation_data_create()
     if track is None:
-        track = empty.animation_data.nla_tracks.new()
+        track = data.nla_tracks.new()
         track.name, track.lock = TRACK, True
     before = [strip.action for strip in track.strips]
     for strip in list(track.strips):
@@ -58,8 +60,11 @@ def show_take(
 
 
 def show_channel(empty: bpy.types.Object, data_path: str, values: NDArray[np.floating]) -> None:
-    """Let one channel of the take that is shown hold other values, (F,), at the same frames."""
-    strip = _track(empty).strips[0]
+    """Let one channel of the take that is shown hold other values, (F,), at the same frames.
+
+    InputError where the take is not shown any more.
+    """
+    strip = _shown(empty)
     bag = versions.bag_of(strip.action, strip.action_slot)
     curve = bag.fcurves.find(data_path) if bag is not None else None
     if curve is None or len(curve.keyframe_points) != len(values):
@@ -74,7 +79,13 @@ def show_channel(empty: bpy.types.Object, data_path: str, values: NDArray[np.flo
 
 def is_layered(empty: bpy.types.Object) -> bool:
     """Do its curves hold offsets? Of files of an earlier Likeness they hold the whole take."""
-    return _track(empty) is not None
+    return empty.get(LAYERED) is not None or _track(empty) is not None
+
+
+def is_shown(empty: bpy.types.Object) -> bool:
+    """Is the take still below the offsets? Its track in the NLA can be deleted, or renamed."""
+    track = _track(empty)
+    return track is not None and len(track.strips) > 0
 
 
 def offsets(empty: bpy.types.Object, names: tuple[str, ...], frames: Values) -> Values:
@@ -82,6 +93,7 @@ def offsets(empty: bpy.types.Object, names: tuple[str, ...], frames: Values) -> 
 
     InputError where the Empty's layers are set up so that it shows something else than that sum.
     """
+    _shown(empty)
     data = empty.animation_data
     if data.use_tweak_mode:
         raise InputError(f"'{empty.name}': leave the NLA's tweak mode first (Tab in its editor)")
@@ -154,6 +166,16 @@ def shape(empty: bpy.types.Object) -> str:
 def _keyed(curve: bpy.types.FCurve, first: float, last: float) -> list[float]:
     """Frames strictly between two at which a curve has keys."""
     return [key.co[0] for key in curve.keyframe_points if first < key.co[0] < last]
+
+
+def _shown(empty: bpy.types.Object) -> Any:
+    """The strip that shows the take."""
+    if not is_shown(empty):
+        raise InputError(
+            f"'{empty.name}': its NLA track '{TRACK}' is gone; press Edit as Curves again, which "
+            "puts it back"
+        )
+    return _track(empty).strips[0]
 
 
 def _track(empty: bpy.types.Object) -> Any:

@@ -91,10 +91,9 @@ def add(empty: bpy.types.Object, name: str, frame: int, rate: float) -> None:
     InputError where the take cannot be read, or the Empty's layers are not as they were set up.
     """
     preset = PRESETS[name]
-    peaks = {
-        control: goal - curves.value_at(empty, control, frame)
-        for control, goal in preset.goals.items()
-    }
+    # The whole take is read for it.
+    now = curves.values_at(empty, frame) if preset.goals else {}
+    peaks = {control: goal - now[control] for control, goal in preset.goals.items()}
     for control, peak in {**peaks, **preset.added}.items():
         if empty.get(control) is not None and abs(peak) > 1e-3:
             keys = _keys(preset.envelope, frame, rate, peak)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,32 +31,70 @@ def packet_of(scene: bpy.types.Scene) -> str:
     return ""
 
 
+@dataclass
+class _Render:
+    """The render that runs. packet: what its files are to say; movie: was a frame of one written?
+
+    A single picture that is only looked at writes none, whatever format is chosen.
+    """
+
+    packet: str = ""
+    movie: bool = False
+
+
+_now = _Render()
+
+
+@bpy.app.handlers.persistent
+def _begins(scene: bpy.types.Scene, *_: Any) -> None:
+    global _now
+    _now = _Render()
+    with contextlib.suppress(OSError, ValueError):
+        _now.packet = packet_of(scene)
+
+
 @bpy.app.handlers.persistent
 def _wrote(scene: bpy.types.Scene, *_: Any) -> None:
     """A picture was written: of a movie it is a frame, which has no file of its own."""
-    if not scene.render.is_movie_format:
-        _mark(scene, Path(scene.render.frame_path(frame=scene.frame_current)))
+    if scene.render.is_movie_format:
+        _now.movie = True
+    else:
+        _mark(Path(scene.render.frame_path(frame=scene.frame_current)))
 
 
 @bpy.app.handlers.persistent
 def _complete(scene: bpy.types.Scene, *_: Any) -> None:
-    if scene.render.is_movie_format:
-        _mark(scene, Path(scene.render.frame_path()))
+    if _now.movie:
+        _mark(Path(scene.render.frame_path()))
+    _ends()
 
 
-def _mark(scene: bpy.types.Scene, path: Path) -> None:
+@bpy.app.handlers.persistent
+def _ends(*_: Any) -> None:
+    global _now
+    _now = _Render()
+
+
+def _mark(path: Path) -> None:
     """A render that cannot be marked stays as it is: it is the artist's."""
     with contextlib.suppress(OSError, ValueError):
-        packet = packet_of(scene)
-        if packet and path.is_file():
-            marks.add_to_picture(path, packet) or marks.add_to_movie(path, packet)
+        if _now.packet and path.is_file():
+            marks.add_to_picture(path, _now.packet) or marks.add_to_movie(path, _now.packet)
+
+
+_HANDLERS = (
+    ("render_init", _begins),
+    ("render_write", _wrote),
+    ("render_complete", _complete),
+    ("render_cancel", _ends),
+)
 
 
 def register() -> None:
-    bpy.app.handlers.render_write.append(_wrote)
-    bpy.app.handlers.render_complete.append(_complete)
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(handler)
 
 
 def unregister() -> None:
-    bpy.app.handlers.render_write.remove(_wrote)
-    bpy.app.handlers.render_complete.remove(_complete)
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).remove(handler)

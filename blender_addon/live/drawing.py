@@ -23,7 +23,7 @@ _PICTURE = np.array([(0, 1), (1, 1), (1, 0), (0, 0)], np.float32)
 _FAR = 1000.0  # view units, as the other overlay measures
 
 _handlers: list[Any] = []
-_failed = False
+_failed = ""  # the job whose pictures could not be drawn
 _shown: dict[str, Any] = {"serial": 0, "job": "", "texture": None}
 # Milliseconds of the processor that the last pictures took in the main thread.
 costs: deque[float] = deque(maxlen=250)
@@ -33,14 +33,14 @@ def draw() -> None:
     """Blender's callback."""
     global _failed
     run = session.current()
-    if run is None or run.asked is not None or _failed:
+    if run is None or run.asked is not None or run.job == _failed:
         _shown["texture"] = None
         return
     begun = time.thread_time()
     try:
         _draw(run)
     except Exception as error:  # one that raises would fire again with every redraw
-        _failed = True
+        _failed = run.job
         print(f"Likeness: live is not drawn: {type(error).__name__}: {error}", file=sys.stderr)
     costs.append(1000 * (time.thread_time() - begun))
 
@@ -109,6 +109,6 @@ def register() -> None:
 
 def unregister() -> None:
     global _failed
-    _failed, _shown["texture"] = False, None
+    _failed, _shown["texture"] = "", None
     while _handlers:
         bpy.types.SpaceSequenceEditor.draw_handler_remove(_handlers.pop(), "PREVIEW")

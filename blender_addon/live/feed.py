@@ -6,6 +6,7 @@ Its layout is described in `inference/live/shared.py`, which writes the pictures
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import struct
 from pathlib import Path
@@ -73,8 +74,7 @@ class Feed:
         struct.pack_into("<IfI", self._map, _MIRROR, mirror, smooth, record)
 
     def remove(self) -> None:
-        """Take the file away; Windows keeps it as long as the process has it."""
-        try:
+        """Take the file away; Windows keeps it as long as the process has it mapped."""
+        self._map.close()
+        with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
-        except OSError:
-            return

@@ -18,7 +18,7 @@ from uuid import uuid4
 import bpy
 
 from .. import versions
-from ..errors import InputError
+from ..errors import InputError, JobError
 from ..performance import takes
 from ..portrait.portraits import checked_pictures, tag
 from ..properties import active_portrait, settings
@@ -28,16 +28,19 @@ from ..worker.launch import launch
 from .choices import chosen
 from .feed import Feed
 
-STEP = "Live"  # the undo step in which a take appears
+STEP = "Live"  # the undo step in which a take appears, with the take's name
 _TICK = 1 / 60
 _FIGURES = 0.5  # seconds between two drawings of the panel
-# A process that was asked to end and did not is ended.
-_PATIENCE = 5.0
+# A process that was asked to end and did not so long after is ended: one that has a take to save
+# gets the time for it.
+_PATIENCE, _SAVING = 5.0, 120.0
 
 
 @dataclass
 class Session:
-    """A run. strip: tag of the strip that it is drawn over. words: its last line."""
+    """A run. strip: tag of the strip that it is drawn over. records: was a take wished for, at any
+    time? words: its last line. asked: when it was asked to end. killed: it did not.
+    """
 
     job: str
     feed: Feed
@@ -47,14 +50,17 @@ class Session:
     record: Path
     slug: str
     uid: str
+    records: bool = False
     words: str = "Starting"
     asked: float | None = None
+    killed: bool = False
     drawn: int = 0
     told: float = 0.0
 
 
 _now: Session | None = None
 _ended = ""  # what the last run said
+_recorded: list[Session] = []  # runs that have ended, whose recordings are no takes yet
 
 
 def current() -> Session | None:
@@ -97,8 +103,10 @@ def start(context: bpy.types.Context) -> str:
         feed.remove()
         raise
     _ended = ""
-    _now = Session(job, feed, scene.session_uid, name, tag(portrait), record, slug, uid)
-    if not bpy.app.background:
+    _now = Session(
+        job, feed, scene.session_uid, name, tag(portrait), record, slug, uid, choices.record
+    )
+    if not bpy.app.background and not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=_TICK)
     return ""
 
@@ -144,6 +152,7 @@ def wish(context: bpy.types.Context) -> None:
     if _now is not None and scene is not None:
         choices = chosen(scene)
         _now.feed.wish(choices.mirror, choices.smooth, choices.record)
+        _now.records = _now.records or choices.record
 
 
 def tick() -> float | None:
@@ -152,7 +161,8 @@ def tick() -> float | None:
     if session is None:
         return None
     now = time.monotonic()
-    if session.asked is not None and now - session.asked > _PATIENCE:
+    if session.asked is not None and now - session.asked > _patience(session):
+        session.killed = True
         pump.cancel(session.job)
     if bpy.app.is_job_running("RENDER"):
         return 0.2
@@ -163,6 +173,10 @@ def tick() -> float | None:
         session.told = now if tell else session.told
         _redraw(panel=tell)
     return _TICK
+
+
+def _patience(session: Session) -> float:
+    return _SAVING if session.records else _PATIENCE
 
 
 def _redraw(panel: bool) -> None:
@@ -186,39 +200,67 @@ def _heard(event: dict[str, Any]) -> None:
         return
     if event["event"] not in ("done", "error", "cancelled"):
         return
-    if event["event"] == "error" and session.asked is None:
+    is_saved = session.record.is_file()
+    if event["event"] == "error":
         _ended = str(event.get("message", "")) or session.words
+    elif session.killed:
+        lost = "; its recording is lost" if session.records and not is_saved else ""
+        _ended = f"live did not stop within {_patience(session):.0f} s and was ended{lost}"
     _now = None
     session.feed.remove()
     _redraw(panel=True)
-    if not session.record.is_file():
-        return
-    work = partial(_take, session)
+    if is_saved:
+        _recorded.append(session)
+        if jobs.inline():
+            settle()
+
+
+def settle() -> None:
+    """Between ticks: each recording becomes a take, in an undo step of its own."""
     if jobs.inline():
-        work()
-    else:
-        undo_steps.join(STEP, work)
+        while _recorded:
+            _take(_recorded.pop(0))
+    while _recorded and undo_steps.can_join():
+        session = _recorded.pop(0)
+        undo_steps.join(f"{STEP}: {session.name}", partial(_take, session))
 
 
 def _take(session: Session) -> None:
-    """The recording becomes a take, and is cleaned like any other."""
+    """The recording becomes a take, and is cleaned like any other; what is amiss is shown."""
+    global _ended
     scene = next((each for each in bpy.data.scenes if each.session_uid == session.scene), None)
-    if scene is None:
-        return
-    take = takes.add_take(scene, session.name, session.record, scene.frame_start)
-    take.uid, take.slug = session.uid, session.slug
-    takes.clean(bpy.context, take)
+    try:
+        if scene is None:
+            raise InputError(f"{session.record}: recorded, but its scene was removed meanwhile")
+        take = takes.add_take(scene, session.name, session.record, scene.frame_start)
+        take.uid, take.slug = session.uid, session.slug
+        takes.clean(bpy.context, take)
+    except (InputError, JobError) as error:
+        _ended = str(error)
+        _redraw(panel=True)
+
+
+@bpy.app.handlers.persistent
+def _let_go(*_: Any) -> None:
+    """Another file is opened, or the add-on goes: so does the run, whose process the pump ends."""
+    global _now, _ended
+    if _now is not None:
+        _now.feed.stop()
+        _now.feed.remove()
+    _now, _ended = None, ""
+    _recorded.clear()
 
 
 def register() -> None:
-    """Nothing to do: a run begins with its button."""
+    bpy.app.handlers.load_pre.append(_let_go)
+    pump.settlers.append(settle)
 
 
 def unregister() -> None:
-    global _now
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
-    if _now is not None:  # its process ends with the pump
-        _now.feed.stop()
-        _now.feed.remove()
-        _now = None
+    if settle in pump.settlers:
+        pump.settlers.remove(settle)
+    if _let_go in bpy.app.handlers.load_pre:
+        bpy.app.handlers.load_pre.remove(_let_go)
+    _let_go()

@@ -27,6 +27,8 @@ def load_curves(context: bpy.types.Context, scene: bpy.types.Scene) -> str:
         raise InputError(f"'{take.name}' has no performance yet; press Update Take first")
     if (there := controls_of(scene, take)) is not None:
         _select(context, there)
+        if curves.show_again(there):
+            return f"{there.name}: the take lies below its curves again"
         return f"{there.name}: its curves are there already, in the Graph Editor"
     pace = 1 / pace_of(scene, take)
     empty = show_curves(context, scene, path, f"{take.name} face", take.start, pace)
@@ -84,12 +86,18 @@ def keep_curves(scene: bpy.types.Scene, take: LikenessTake | None = None) -> str
     if empty is None:
         raise InputError(f"'{take.name}' is on no Empty; press Edit as Curves first")
     if not curves.edited_frames(empty):
-        if take.edited and curves.source_of(empty) != folders.absolute(take.edited):
-            return takes.drop_curves(take) or f"{empty.name}: its curves are as they came again"
+        source = curves.source_of(empty)
+        if take.edited and source != folders.absolute(take.edited):
+            # What lies below may be edits that were kept before.
+            is_plain = take.performance and source == folders.absolute(take.performance)
+            take.edited = "" if is_plain else folders.stored(source)
+            take_overlay.refresh(scene, take)
+            return f"{empty.name}: its curves are as they came again"
         return f"{empty.name}: no curve was edited"
     out = takes.new_take_file(take.slug, "edited", recordings.PERFORMANCE_SUFFIX)
     edited = curves.save_curves(empty, out)
-    if take.edited and curves.source_of(empty) == folders.absolute(take.edited):
+    is_over_edits = take.edited and curves.source_of(empty) == folders.absolute(take.edited)
+    if is_over_edits and not layer.is_layered(empty):
         curves.settle(empty, out)
     take.edited = folders.stored(out)
     take_overlay.refresh(scene, take)

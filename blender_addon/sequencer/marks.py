@@ -35,11 +35,15 @@ def add_to_picture(path: Path, xmp: str) -> bool:
 
 
 def add_to_movie(path: Path, xmp: str) -> bool:
-    """Append the packet to an MP4 or MOV file that was written just now; False for others."""
+    """Append the packet to an MP4 or MOV file that was written just now; False for others, and
+    where it is already.
+    """
     with path.open("r+b") as file:
         if not xmp or file.read(8)[4:] != b"ftyp":
             return False
         packet = xmp.encode()
-        file.seek(0, 2)
+        file.seek(-min(file.seek(0, 2), len(_BOX + packet)), 2)
+        if file.read() == _BOX + packet:
+            return False
         file.write(struct.pack(">I", 8 + 16 + len(packet)) + _BOX + packet)
     return True

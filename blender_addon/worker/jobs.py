@@ -227,9 +227,7 @@ def settle() -> None:
     steps = dict.fromkeys(live.ticket.undo_step for live in _live.values() if live.ending)
     if not steps:
         return
-    windows = bpy.context.window_manager.windows
-    # An undo step in the middle of a drag would mix with the drag's own.
-    if not windows or any(len(window.modal_operators) for window in windows):
+    if not undo_steps.can_join():
         return
     if inline():  # without any undo step to join Blender crashes
         settle_now(bpy.context)

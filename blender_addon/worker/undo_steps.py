@@ -41,6 +41,12 @@ def current() -> str:
     return _begun or _LATER
 
 
+def can_join() -> bool:
+    """Is there a window, and nobody in the middle of a drag, whose step would mix with ours?"""
+    windows = bpy.context.window_manager.windows
+    return bool(windows) and not any(len(window.modal_operators) for window in windows)
+
+
 def join(step: str, work: Callable[[], object]) -> None:
     """Do `work` as part of the undo step of this name where that is the last, else as a new one.
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from blender_addon import versions
-from blender_addon.controls import curves, presets
+from blender_addon.controls import curves, layer, presets
 from blender_addon.controls.channels import channels, stage_for, values_of
 from blender_addon.controls.head_pose import from_eulers, rotation_vectors, to_eulers
 from blender_addon.errors import InputError
@@ -177,6 +177,64 @@ def test_offsets_lie_over_a_take_that_was_updated(scene: Any, take: Path, tmp_pa
     assert empty["jaw_open"] == pytest.approx(
         cleaner.controls[1, CONTROL_NAMES.index("jaw_open")], abs=1e-5
     )
+
+
+def test_offsets_over_edits_that_were_kept_are_added_once(
+    scene: Any, take: Path, tmp_path: Path
+) -> None:
+    """Edits are kept and their Empty deleted; over them lie new ones, which are kept twice."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    shot = scene.likeness.takes.add()
+    shot.name, shot.uid, shot.slug, shot.start, shot.frames = "take", "1", "take-1", 1, FRAMES
+    shot.performance, shot.last, shot.rate = str(take), FRAMES - 1, (24, 1)
+    jaw, source = CONTROL_NAMES.index("jaw_open"), load_performance(take)
+
+    def kept_with(steps: dict[int, float]) -> np.ndarray:
+        edits.load_curves(bpy.context, scene)
+        empty = edits.controls_of(scene, shot)
+        for frame, step in steps.items():
+            added = {frame - 1: 0.0, frame: step, frame + 1: 0.0}
+            layer.add_keys(empty, '["jaw_open"]', 0, "", added)
+        edits.keep_curves(scene, shot)
+        new = load_performance(Path(bpy.path.abspath(shot.edited)))
+        return (new.controls - source.controls)[[4, 7, 20], jaw]
+
+    assert kept_with({5: 0.1}) == pytest.approx([0.1, 0, 0], abs=1e-5)
+    first = shot.edited
+    bpy.data.objects.remove(edits.controls_of(scene, shot))
+    assert kept_with({8: 0.2}) == pytest.approx([0.1, 0.2, 0], abs=1e-5)
+    assert kept_with({21: 0.3}) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
+    # Without them those that were kept first are left.
+    for curve in versions.channelbag(edits.controls_of(scene, shot)).fcurves:
+        curve.keyframe_points.clear()
+    edits.keep_curves(scene, shot)
+    assert shot.edited == first
+
+
+def test_offsets_are_not_taken_for_the_take_when_its_track_is_gone(
+    scene: Any, take: Path, tmp_path: Path
+) -> None:
+    empty, out = edits.show_curves(bpy.context, scene, take, "take"), tmp_path / "o.performance.npz"
+    presets.add(empty, "AH", 19, 24)
+    found = curves.save_curves(empty, out)
+    before = out.read_bytes()
+    tracks = empty.animation_data.nla_tracks
+    for spoil in (
+        lambda: tracks[0].strips.remove(tracks[0].strips[0]),
+        lambda: setattr(tracks[0], "name", "mine"),
+        lambda: tracks.remove(tracks[0]),
+    ):
+        spoil()
+        with pytest.raises(InputError, match="press Edit as Curves again"):
+            curves.save_curves(empty, out)
+        curves.shapings(empty)[0].amplitude = 1.0  # nothing is there to be shown
+        if tracks and tracks[0].name == "mine":
+            tracks.remove(tracks[0])
+        assert curves.show_again(empty) and not curves.show_again(empty)
+        assert curves.save_curves(empty, out) == found
+        assert out.read_bytes() == before
+        scene.frame_set(19)
+        assert empty["jaw_open"] == pytest.approx(0.7, abs=1e-4)
 
 
 def test_an_empty_of_an_earlier_likeness_is_read_as_it_was(

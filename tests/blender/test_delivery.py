@@ -59,6 +59,9 @@ def test_what_is_rendered_with_a_head_says_what_it_is(shoot: Shoot, tmp_path: Pa
     render(scene, tmp_path / "before.mp4")
     assert find_xmp(tmp_path / "before.mp4") is None  # there is no head in it yet
     ops.synthesize()
+    before = (tmp_path / "before.mp4").read_bytes()
+    bpy.ops.render.render()  # one picture to look at: no movie is written
+    assert (tmp_path / "before.mp4").read_bytes() == before
     render(scene, tmp_path / "after.mp4")
     output.set_still(scene)
     scene.render.filepath = str(tmp_path / "still_####")

@@ -115,6 +115,9 @@ def test_a_movie_plays_as_before_and_says_what_it_is(tmp_path: Path) -> None:
     assert marks.add_to_movie(path, PACKET.decode())
     assert path.read_bytes().startswith(before)
     assert find_xmp(path) == PACKET
+    once = path.read_bytes()
+    assert not marks.add_to_movie(path, PACKET.decode())
+    assert path.read_bytes() == once
     if shutil.which("exiftool"):
         assert as_exiftool_reads(path)["DigitalSourceType"] == SOURCE_TYPES + COMPOSITE
     reader = cv2.VideoCapture(str(path))

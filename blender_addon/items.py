@@ -19,6 +19,10 @@ BASES = (
 # On these grounds nobody agreed: a sentence must say who it is and why.
 NEED_A_SENTENCE = ("HISTORIC", "FICTION")
 SENTENCE = 3  # words
+CONSENT_NOTE = (
+    "Where the agreement or the licence is kept. Historic, or not a real person: a sentence that "
+    "says who it is and why the picture may be used"
+)
 SOURCES = (
     ("STRIP", "Movie Strip", "The active movie strip, over the range that it shows"),
     ("CLIP", "Movie Clip", "A clip of the Movie Clip Editor"),

@@ -28,6 +28,7 @@ from . import registration
 from .errors import InputError
 from .items import (
     BASES,
+    CONSENT_NOTE,
     FORMATS,
     LAYERS,
     MATCHES,
@@ -108,9 +109,7 @@ class LikenessPortrait(PropertyGroup):
         items=BASES,
         default=NO_BASIS,
     )
-    consent_note: StringProperty(
-        name="Note", description="Where the agreement or the licence is kept; optional"
-    )
+    consent_note: StringProperty(name="Note", description=CONSENT_NOTE)
     consent_sha256: StringProperty(description="Hashes of the pictures that the note speaks of")
     consent_date: StringProperty()
 

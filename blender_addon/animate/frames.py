@@ -43,10 +43,12 @@ def request(
     out: Path,
     frames: tuple[int, int],
     final: bool,
+    consent: bool = True,
 ) -> dict[str, Any]:
     """The worker's job for frames of the take, both included, as the scene's choices say.
 
-    final: for output, which needs consent. InputError when something is missing or gone.
+    final: for output, which needs consent. consent: with its record, where there is one; the
+    pictures are read for it. InputError when something is missing or gone.
     """
     chosen = settings(scene)
     pictures = portraits.checked_pictures(portrait, final)
@@ -60,9 +62,9 @@ def request(
     }  # fmt: skip
     if portrait.pictures[0].face:
         job["portrait_face"] = portrait.pictures[0].face
-    consent = portraits.consent_of(portrait)
-    if consent is not None and (final or portraits.unchanged(portrait)):
-        job["consent"] = consent
+    record = portraits.consent_of(portrait) if consent else None
+    if record is not None and (final or portraits.unchanged(portrait)):
+        job["consent"] = record
     if chosen.feather > 0:
         job["feather"] = chosen.feather / 100
     job |= layer_of(chosen, portrait)

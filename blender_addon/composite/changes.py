@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
+
+from ..storage.files import hash_of
 
 # Where frames lie, which, and how they are made; and what is looked at by itself.
 _UNSAID = {
@@ -25,13 +26,11 @@ _FIELDS: dict[str, tuple[str, Any]] = {
 _SAID = {"relative": "like itself", "absolute": "like the actor"}
 _NAMED_ALONE = {"person", "portrait_face", "teeth_plate", "alpha", "plate"}
 
-_hashes: dict[Path, tuple[tuple[int, int], str]] = {}
-
 
 def changes(request: dict[str, Any], known: dict[str, Any]) -> list[str]:
     """What a request asks for that is not as a version's job.json says it was made.
 
-    A job.json that says nothing differs in nothing.
+    A job.json that says nothing differs in nothing. InputError where the motion cannot be read.
     """
     job = known.get("job")
     if not isinstance(job, dict):
@@ -56,19 +55,6 @@ def changes(request: dict[str, Any], known: dict[str, Any]) -> list[str]:
     if motion and known.get("motion") and hash_of(Path(motion)) != known["motion"]:
         found.append("curves edited" if ".edited" in Path(motion).name else "take updated")
     return found
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file's content; looked at again only where the file is another. "": gone."""
-    try:
-        about = path.stat()
-        stamp = about.st_mtime_ns, about.st_size
-        if _hashes.get(path, (None, ""))[0] != stamp:
-            with path.open("rb") as file:
-                _hashes[path] = stamp, hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-    return _hashes[path][1]
 
 
 def _with_box(job: dict[str, Any]) -> dict[str, Any]:

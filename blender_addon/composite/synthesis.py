@@ -182,9 +182,10 @@ def request(
 ) -> dict[str, Any]:
     """The worker's job as the scene's choices say, but for where its frames go.
 
-    final: for output, which needs consent. InputError when something is missing or gone.
+    final: for output, which needs consent; else to be compared: quick enough for a panel.
+    InputError when something is missing or gone.
     """
-    job = animate.request(scene, portrait, take, Path(), frames, final)
+    job = animate.request(scene, portrait, take, Path(), frames, final, consent=final)
     job["format"] = animate.file_format(scene, portrait, settings(scene).format)
     kind = wanted_mattes(scene, head_strip.find(scene, matte_tag(portrait, take)))
     return job | {"matte": kind} if kind != "off" else job

@@ -12,7 +12,6 @@ Empties of an earlier Likeness hold the take itself, a key a frame. They are rea
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +25,7 @@ from .. import versions
 from ..errors import InputError
 from ..storage import folders
 from ..storage.canonical import Face
+from ..storage.files import hash_of
 from ..storage.recordings import Performance, load_performance, save_performance
 from . import layer
 from .channels import (
@@ -82,7 +82,7 @@ def load_curves(
     empty.empty_display_size = _DRAWN_SIZE
     empty.rotation_mode = "XYZ"
     scene.collection.objects.link(empty)
-    empty[SOURCE], empty[_DIGEST] = folders.stored(path), _digest(path)
+    empty[SOURCE], empty[_DIGEST] = folders.stored(path), hash_of(path)
     empty[_START], empty[_PACE] = float(start), float(pace)
     _add_properties(empty, performance, face)
     for each in performance.names:
@@ -178,8 +178,8 @@ def save_curves(empty: bpy.types.Object, path: Path) -> list[int]:
     if settles and layer.is_layered(empty):
         raise InputError(f"{path}: this is what the offsets lie over; give another file")
     save_performance(edited(loaded.performance, loaded.stage, loaded.values, loaded.expected), path)
-    if layer.is_layered(empty) and empty[_DIGEST] != _digest(source_of(empty)):
-        empty[_DIGEST] = _digest(source_of(empty))  # the take was updated: the offsets stay
+    if layer.is_layered(empty) and empty[_DIGEST] != hash_of(source_of(empty)):
+        empty[_DIGEST] = hash_of(source_of(empty))  # the take was updated: the offsets stay
         _show(empty, loaded.performance)
     empty[_KEPT] = _shape(empty)
     if settles:
@@ -197,7 +197,7 @@ def changed_since_kept(empty: bpy.types.Object) -> bool:
     if not layer.is_layered(empty) or not _has_edits(empty):
         return False
     try:
-        return bool(_remembered_digest(*_stamp(source_of(empty))) != empty[_DIGEST])
+        return bool(hash_of(source_of(empty)) != empty[_DIGEST])
     except InputError:
         return False
 
@@ -208,7 +208,7 @@ def settle(empty: bpy.types.Object, path: Path) -> None:
     For curves that hold the whole take. Offsets lie over what they were made over.
     """
     assert not layer.is_layered(empty)
-    empty[SOURCE], empty[_DIGEST] = folders.stored(path), _digest(path)
+    empty[SOURCE], empty[_DIGEST] = folders.stored(path), hash_of(path)
 
 
 def values_at(empty: bpy.types.Object, frame: float) -> dict[str, float]:
@@ -244,7 +244,7 @@ def _shaped_controls(empty: bpy.types.Object, performance: Performance) -> Value
 def _loaded(empty: bpy.types.Object) -> _Loaded:
     path, layered = source_of(empty), layer.is_layered(empty)
     performance = load_performance(path)
-    if not layered and _digest(path) != empty[_DIGEST]:
+    if not layered and hash_of(path) != empty[_DIGEST]:
         raise InputError(
             f"{path}: this file is another one than the curves were loaded from; load them again"
         )
@@ -310,26 +310,10 @@ def _stamp(path: Path) -> tuple[Path, int, int]:
     try:
         about = path.stat()
     except OSError:
-        raise _gone(path) from None
+        raise InputError(f"{path}: there is no such performance; choose it again") from None
     return path, about.st_mtime_ns, about.st_size
 
 
 @lru_cache(maxsize=2)
 def _remembered(path: Path, _changed: int, _size: int) -> Performance:
     return load_performance(path)
-
-
-@lru_cache(maxsize=32)
-def _remembered_digest(path: Path, _changed: int, _size: int) -> str:
-    return _digest(path)
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        raise _gone(path) from None
-
-
-def _gone(path: Path) -> InputError:
-    return InputError(f"{path}: there is no such performance; choose it again")

@@ -10,7 +10,7 @@ import bpy
 
 from .. import versions
 from ..errors import InputError
-from ..properties import new_uid, settings
+from ..properties import LikenessTake, new_uid, settings
 from ..storage import folders, recordings
 from ..worker import jobs
 from . import takes
@@ -38,17 +38,32 @@ def import_take(context: bpy.types.Context, path: Path) -> str:
 def apply_import(
     _context: bpy.types.Context, scene: bpy.types.Scene, ticket: jobs.Ticket, _result: Any
 ) -> str:
-    """The performance becomes a take, used as it is: there is no footage to clean it from."""
-    notes = ticket.notes
+    """The performance becomes a take, at the scene's start."""
+    take = add_performance(scene, ticket.notes, Path(ticket.notes["out"]))
+    rate = take.rate[0] / take.rate[1]
+    return f"{take.name}: {take.frames} frames at {rate:.4g} a second"
+
+
+def add_performance(
+    scene: bpy.types.Scene,
+    notes: dict[str, Any],
+    path: Path,
+    start: float | None = None,
+    pace: float = 0.0,
+) -> LikenessTake:
+    """A performance as a take, used as it is: there is no footage to clean it from.
+
+    notes: the job's; its `scene` counts where that is still there. start: frame of the timeline;
+    None: the scene's first.
+    """
     scene = bpy.data.scenes.get(notes["scene"]) or scene
-    path = Path(notes["out"])
     performance = recordings.load_performance(path)
     take = settings(scene).takes.add()
     take.name, take.uid, take.slug = notes["name"], notes["uid"], notes["slug"]
     take.performance = folders.stored(path)
     take.frames, take.last = len(performance), len(performance) - 1
     take.rate = performance.rate.numerator, performance.rate.denominator
-    take.start = scene.frame_start
+    take.start, take.pace = scene.frame_start if start is None else start, pace
     take.gaps = int((~performance.valid).sum())
     settings(scene).take_index = len(settings(scene).takes) - 1
-    return f"{take.name}: {take.frames} frames at {float(performance.rate):.4g} a second"
+    return take

@@ -11,12 +11,13 @@ import bpy
 
 from .. import versions
 from ..errors import InputError
-from ..properties import LikenessTake, active_take, new_uid, settings
+from ..properties import LikenessTake, active_take, new_uid
 from ..sequencer import head_strip
 from ..storage import folders, recordings
 from ..take_properties import pace_of
 from ..worker import jobs
 from . import takes
+from .imports import add_performance
 
 KIND = "speech"
 
@@ -114,18 +115,8 @@ def apply_speech(
     _context: bpy.types.Context, scene: bpy.types.Scene, ticket: jobs.Ticket, result: dict[str, Any]
 ) -> str:
     """The performance becomes a take, where its sound is heard."""
-    notes = ticket.notes
-    scene = bpy.data.scenes.get(notes["scene"]) or scene
-    path = Path(ticket.request["out"])
-    performance = recordings.load_performance(path)
-    take = settings(scene).takes.add()
-    take.name, take.uid, take.slug = notes["name"], notes["uid"], notes["slug"]
-    take.performance = folders.stored(path)
-    take.frames, take.last = len(performance), len(performance) - 1
-    take.rate = performance.rate.numerator, performance.rate.denominator
-    take.start, take.pace = notes["start"], notes["pace"]
-    take.gaps = int((~performance.valid).sum())
-    settings(scene).take_index = len(settings(scene).takes) - 1
+    notes, path = ticket.notes, Path(ticket.request["out"])
+    take = add_performance(scene, notes, path, notes["start"], notes["pace"])
     return "; ".join([f"{take.name}: {take.frames} frames", *result.get("notes", ())])
 
 
@@ -155,10 +146,16 @@ def _speed(scene: bpy.types.Scene, strip: Any, path: Path) -> float:
     # Blender does not say how long a sound is, but a strip that is not retimed does.
     strips = versions.strips(scene.sequence_editor)
     active = scene.sequence_editor.active_strip
-    plain = strips.new_sound("likeness: length", str(path), 1, 1)
+    try:
+        plain = strips.new_sound("likeness: length", str(path), 1, 1)
+    except RuntimeError:
+        raise InputError(f"{path}: Blender cannot read this sound; give another") from None
     length = versions.content_length(plain) - int(strip.animation_offset_start)
     length -= int(strip.animation_offset_end)
+    sound = plain.sound
     strips.remove(plain)
+    if sound is not None and not sound.users:
+        bpy.data.sounds.remove(sound)
     scene.sequence_editor.active_strip = active
     # Lengths are whole frames: a speed that is nearly one in percent is that one.
     speed = length / max(1, versions.content_length(strip))

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import bpy
 from bpy.props import CollectionProperty, EnumProperty, StringProperty
 
 from .. import registration, versions
 from ..errors import InputError
-from ..items import BASES, NO_BASIS
+from ..items import BASES, CONSENT_NOTE, NO_BASIS
 from ..properties import find_portrait, settings
 from ..worker.operator_parts import StepOperator, attempt
 from . import portraits
@@ -25,9 +27,7 @@ class LikenessConsentRow(bpy.types.PropertyGroup):
         items=BASES,
         default=NO_BASIS,
     )
-    note: StringProperty(
-        name="Note", description="Where the agreement or the licence is kept; optional"
-    )
+    note: StringProperty(name="Note", description=CONSENT_NOTE)
 
 
 class LIKENESS_OT_consent_sheet(StepOperator):
@@ -38,13 +38,17 @@ class LIKENESS_OT_consent_sheet(StepOperator):
 
     rows: CollectionProperty(type=LikenessConsentRow, options={"SKIP_SAVE"})
 
+    # What was typed when OK was refused, by portrait: nobody should have to type it again.
+    _typed: ClassVar[dict[str, tuple[str, str, str]]] = {}
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         self.rows.clear()
         for portrait in settings(versions.sequencer_scene(context)).portraits:
             if portraits.consent_missing(portrait):
                 row = self.rows.add()
-                row.name, row.uid, row.who = portrait.name, portrait.uid, portrait.consent_who
-                row.note = portrait.consent_note
+                row.name, row.uid = portrait.name, portrait.uid
+                kept = portrait.consent_who, NO_BASIS, portrait.consent_note
+                row.who, row.basis, row.note = self._typed.pop(row.uid, kept)
         return set(context.window_manager.invoke_props_dialog(self, width=420))
 
     def draw(self, _context: bpy.types.Context) -> None:
@@ -58,12 +62,21 @@ class LIKENESS_OT_consent_sheet(StepOperator):
         self.layout.label(text="Rows without a name or a basis stay open", icon="INFO")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return attempt(self, self._record)
+        done = attempt(self, self._record)
+        if "CANCELLED" in done:
+            self._typed.update((row.uid, (row.who, row.basis, row.note)) for row in self.rows)
+        return done
 
     def _record(self) -> str:
         filled = [row for row in self.rows if row.who.strip() and row.basis != NO_BASIS]
         if not filled:
             raise InputError("no row has a name and a basis; say whose faces these are")
+        for row in filled:  # all of them, before any is kept
+            portrait = find_portrait(row.uid)
+            try:
+                portraits.check_consent(portrait, row.who, row.basis, row.note)
+            except InputError as error:
+                raise InputError(f"'{portrait.name}': {error}") from None
         for row in filled:
             portraits.record_consent(find_portrait(row.uid), row.who, row.basis, row.note)
         left = len(self.rows) - len(filled)

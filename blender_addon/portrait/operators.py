@@ -12,7 +12,7 @@ from bpy.types import OperatorFileListElement
 
 from .. import registration, versions
 from ..errors import InputError
-from ..items import BASES, NO_BASIS
+from ..items import BASES, CONSENT_NOTE, NO_BASIS
 from ..properties import active_portrait, settings
 from ..storage import folders
 from ..worker import jobs
@@ -128,11 +128,7 @@ class LIKENESS_OT_consent_record(StepOperator):
         default=NO_BASIS,
         options={"SKIP_SAVE"},
     )
-    note: StringProperty(
-        name="Note",
-        description="Where the agreement or the licence is kept; optional",
-        options={"SKIP_SAVE"},
-    )
+    note: StringProperty(name="Note", description=CONSENT_NOTE, options={"SKIP_SAVE"})
 
     # What was typed when OK was refused, by portrait: nobody should have to type it again.
     _typed: ClassVar[dict[str, tuple[str, str, str]]] = {}

@@ -26,6 +26,7 @@ from ..properties import (
 )
 from ..sequencer import head_strip, plate, strips
 from ..storage import folders
+from ..storage.files import hash_of
 from ..worker import jobs
 
 PICTURES = (
@@ -157,8 +158,11 @@ def choose_face(scene: bpy.types.Scene, number: int) -> str:
     return ""
 
 
-def record_consent(portrait: LikenessPortrait, who: str, basis: str, note: str = "") -> str:
-    """Keep whose face a portrait shows and on what ground it may be animated."""
+def check_consent(portrait: LikenessPortrait, who: str, basis: str, note: str = "") -> list[str]:
+    """The hashes of the portrait's pictures, where consent to them could be kept; else InputError.
+
+    Nothing is written.
+    """
     missing = {} if who.strip() else {"a name": "say whose face this is"}
     if basis == NO_BASIS:
         missing["a basis"] = "choose on what ground it may be animated"
@@ -168,9 +172,14 @@ def record_consent(portrait: LikenessPortrait, who: str, basis: str, note: str =
         raise InputError(
             f"the consent note needs {' and '.join(missing)}: {', and '.join(missing.values())}"
         )
-    for picture in portrait.pictures:
-        path = folders.existing(picture.path, "picture")
-        picture.sha256 = folders.hash_of(path)
+    return [hash_of(folders.existing(each.path, "picture")) for each in portrait.pictures]
+
+
+def record_consent(portrait: LikenessPortrait, who: str, basis: str, note: str = "") -> str:
+    """Keep whose face a portrait shows and on what ground it may be animated."""
+    hashes = check_consent(portrait, who, basis, note)
+    for picture, sha256 in zip(portrait.pictures, hashes, strict=True):
+        picture.sha256 = sha256
     portrait.consent_who, portrait.consent_basis = who.strip(), basis
     portrait.consent_note = note.strip()
     portrait.consent_sha256 = _hashes(portrait)
@@ -242,13 +251,16 @@ def words_on(picture: LikenessPicture, leads: bool) -> str:
 
 
 def unchanged(portrait: LikenessPortrait) -> bool:
-    """Are the files that are used still those that consent was recorded for?"""
+    """Are the files that are used still those that consent was recorded for? It reads them."""
     used = [picture for index, picture in enumerate(portrait.pictures) if picture.use or not index]
-    return not _changed([folders.absolute(picture.path) for picture in used], used)
+    try:
+        return not _changed([folders.absolute(picture.path) for picture in used], used)
+    except InputError:
+        return False
 
 
 def _changed(paths: list[Path], used: list[LikenessPicture]) -> list[Path]:
-    return [p for p, one in zip(paths, used, strict=True) if folders.kept_hash(p) != one.sha256]
+    return [p for p, one in zip(paths, used, strict=True) if hash_of(p) != one.sha256]
 
 
 def _hashes(portrait: LikenessPortrait) -> str:
@@ -313,7 +325,7 @@ def start_faces(context: bpy.types.Context, uid: str, path: Path, keep: bool = F
         home = folders.project() / find_portrait(uid).slug
         request |= {"keep": keep, "out": str(folders.writable(home))}
     else:
-        request["out"] = str(folders.cache("portraits", folders.hash_of(path)[:16]))
+        request["out"] = str(folders.cache("portraits", hash_of(path)[:16]))
     jobs.start(context, KIND, request, {"portrait": uid, "picture": folders.stored(path)})
 
 
@@ -336,7 +348,7 @@ def apply_faces(
     if "picture" in result:
         picture.path = folders.stored(Path(result["picture"]))
         picture.name = Path(result["picture"]).name
-    picture.sha256 = folders.hash_of(folders.absolute(picture.path))
+    picture.sha256 = hash_of(folders.absolute(picture.path))
     picture.size = result["size"]
     picture.cut_out = bool(result.get("cut_out"))
     picture.faces.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -18,6 +19,26 @@ from ..errors import InputError, RenderError
 
 _OWN_PART = re.compile(r"likeness-[0-9a-f]{12}\.part(\.\w+)?")
 _WORKERS_PART = re.compile(r"(.+)\.[0-9a-f]{12}\.part")
+
+
+_hashes: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file's content, hexadecimal; taken again only where the file is another.
+
+    InputError where it cannot be read.
+    """
+    try:
+        about = path.stat()
+        stamp = about.st_mtime_ns, about.st_size, about.st_ino
+        if path not in _hashes or _hashes[path][0] != stamp:
+            with path.open("rb") as file:
+                _hashes[path] = stamp, hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path}: cannot be read ({reason}); put it back") from None
+    return _hashes[path][1]
 
 
 def part_of(path: Path) -> Path:

@@ -9,7 +9,6 @@ Test frames, thumbnails and landmarks of portraits lie in the cache: they can be
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
@@ -78,24 +77,6 @@ def existing(text: str, what: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: the {what} is not there any more; put it back or choose again")
     return path
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def kept_hash(path: Path) -> str:
-    """The same, taken again only where the file is another: for what is drawn."""
-    about = path.stat()
-    stamp = about.st_mtime_ns, about.st_size
-    if _kept.get(path, ((0, 0), ""))[0] != stamp:
-        _kept[path] = stamp, hash_of(path)
-    return _kept[path][1]
-
-
-_kept: dict[Path, tuple[tuple[int, int], str]] = {}
 
 
 def writable(folder: Path) -> Path:

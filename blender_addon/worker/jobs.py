@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import bpy
 
+from .. import versions
 from ..choices import chosen
 from ..errors import InputError, JobError
 from ..sequencer import prefetch
@@ -119,10 +120,11 @@ def start(
     """Start a job and put it on the scene's list; without a window, run it to its end.
 
     request: a job of the worker, or {"command": [arguments]} for a command of its Python.
+    scene: None is the one whose sequencer is edited, where the panels look for its jobs.
     Returns its id. Raises InputError when it cannot be started and, without a window, JobError
     when it failed.
     """
-    scene = scene or context.scene
+    scene = scene or versions.sequencer_scene(context)
     name = begin(scene, kind, request, notes or {})
     if inline():
         pump.wait(name)

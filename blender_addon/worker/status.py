@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import bpy
 
+from .. import versions
 from ..choices import chosen
 from ..errors import InputError
 from ..panel_parts import draw_lines, letters
@@ -49,7 +50,7 @@ class LIKENESS_OT_job_cancel(bpy.types.Operator):
         return jobs.at_work() is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        name = self.job or jobs.at_work(context.scene)
+        name = self.job or jobs.at_work(versions.sequencer_scene(context))
         # While something plays, ESC ends the playback.
         screen = getattr(context, "screen", None)
         if name is None or (not self.job and screen and screen.is_animation_playing):
@@ -84,8 +85,9 @@ class LIKENESS_OT_jobs_clear(bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        alive = {item.name for item in jobs.running(context.scene)}
-        items = jobs.listed(context.scene)
+        scene = versions.sequencer_scene(context)
+        alive = {item.name for item in jobs.running(scene)}
+        items = jobs.listed(scene)
         with prefetch.still():
             for index in reversed(range(len(items))):
                 if items[index].name not in alive:
@@ -132,7 +134,7 @@ def draw_jobs(
     layout: bpy.types.UILayout, context: bpy.types.Context, kinds: Sequence[str] | None = None
 ) -> None:
     """Bars of the jobs that run, and the last one's end in words; for the foot of a panel."""
-    scene = context.scene
+    scene = versions.sequencer_scene(context)
     items = [item for item in jobs.listed(scene) if kinds is None or item.kind in kinds]
     for item in items:
         now = jobs.progress(item)

@@ -10,6 +10,7 @@ import pytest
 
 from blender_addon import versions
 from blender_addon.composite import cast
+from blender_addon.portrait.consent_sheet import LIKENESS_OT_consent_sheet
 from blender_addon.sequencer import head_strip
 from blender_addon.worker import jobs
 from tests.blender.shoot import Shoot, ops, refused
@@ -39,6 +40,13 @@ def test_each_of_a_cast_plays_its_part(shoot: Shoot, monkeypatch: pytest.MonkeyP
         {**facts, "uid": girl.uid, "who": "A girl"}, {**facts, "uid": third.uid, "who": ""}
     ]  # fmt: skip
     assert "no row has a name" in refused(ops.consent_sheet, rows=sheet[1:])
+    short = {"uid": third.uid, "who": "Lisa", "basis": "HISTORIC", "note": "old"}
+    said = refused(ops.consent_sheet, rows=[sheet[0], {**short, "name": third.name}])
+    assert third.name in said and "needs a sentence" in said
+    assert cast.without_consent(scene) == [girl, third]  # all or nothing
+    typed = LIKENESS_OT_consent_sheet._typed
+    assert typed.pop(third.uid) == ("Lisa", "HISTORIC", "old")
+    assert typed.pop(girl.uid) == ("A girl", "FICTION", facts["note"])
     press(ops.consent_sheet, rows=sheet)
     assert cast.without_consent(scene) == [third] and girl.consent_who == "A girl"
 
@@ -84,7 +92,12 @@ def test_without_a_window_what_failed_is_raised_when_all_others_are_made(shoot: 
     ops.consent_record(who="Lisa", basis="HISTORIC", note="Painted by Leonardo, 1503")
     scene.likeness.portraits.move(1, 0)
     gone.unlink()
+    other = bpy.data.scenes.new("other")
+    if bpy.app.version >= (5, 0):  # before, the scene that is seen is the one that is edited
+        bpy.context.window.scene = other
     said = refused(ops.synthesize_all)
+    assert [job.kind for job in scene.likeness_jobs].count(cast.KIND) == 2
+    assert len(other.likeness_jobs) == 0 and len(cast.failures(scene)) == 1
     assert "1 of 2 were not made" in said and "gone" in said
     take, lisa = scene.likeness.takes[0], scene.likeness.portraits[1]
     assert head_strip.find(scene, f"head:{lisa.uid}:{take.uid}") is not None

@@ -21,7 +21,7 @@ from blender_addon.errors import InputError
 from blender_addon.performance import edits
 from blender_addon.puppet.recording import RenderRecording
 from blender_addon.sequencer import head_strip
-from blender_addon.storage import folders, recordings
+from blender_addon.storage import files, folders, recordings
 from blender_addon.storage.cache import cache_folder
 from blender_addon.worker import pump
 from tests.blender.shoot import Shoot, absolute, head_of, key_alone, ops, refused, reopened, said
@@ -227,7 +227,9 @@ def test_what_was_put_out_stays_as_a_version(shoot: Shoot) -> None:
     curves.curve_mapping.curves[3].points.new(0.5, 0.7)
     assert synthesis.changed_since(scene, portrait, take) == []
     chosen.mouth = 0.5
+    files._hashes.clear()
     assert synthesis.changed_since(scene, portrait, take) == ["mouth 1.0 -> 0.5"]
+    assert shoot.picture not in files._hashes  # a panel's draw reads no picture
     scene.use_preview_range, chosen.range = True, "PREVIEW"
     scene.frame_preview_start = scene.frame_preview_end = 14
     ops.synthesize()

@@ -69,11 +69,12 @@ def test_a_strip_at_another_speed(shoot: Shoot) -> None:
         other.select = other == strip
     with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
         bpy.ops.sequencer.retiming_segment_speed_set(speed=200.0)
-    count = len(versions.strips(scene.sequence_editor))
+    count, sounds = len(versions.strips(scene.sequence_editor)), len(bpy.data.sounds)
     ops.speech(strip="voice")
     take = scene.likeness.takes[-1]
     assert open_at(scene, take) == pytest.approx(50 + 2.25 * 25 / 2, abs=1.0)
     assert len(versions.strips(scene.sequence_editor)) == count
+    assert len(bpy.data.sounds) == sounds
 
 
 def test_an_actor_gets_the_mouth_alone(shoot: Shoot) -> None:

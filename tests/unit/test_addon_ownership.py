@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -13,6 +14,7 @@ import pytest
 from blender_addon.composite import changes
 from blender_addon.errors import InputError
 from blender_addon.storage import version_folders
+from blender_addon.storage.files import hash_of
 from blender_addon.storage.ownership import is_named
 from inference.demo import DEMO
 from inference.face_list import FACES
@@ -63,7 +65,7 @@ def test_what_changed_is_said_in_the_panel_s_words(tmp_path: Path) -> None:
         "box": False,
         "alpha": None,
     }
-    known = {"job": asked, "motion": changes.hash_of(motion)}
+    known = {"job": asked, "motion": hash_of(motion)}
     assert changes.changes(request, known) == []
     assert changes.changes(request, {}) == []  # of an older version nothing is known
     for field, value, words in (
@@ -91,6 +93,21 @@ def test_what_changed_is_said_in_the_panel_s_words(tmp_path: Path) -> None:
     assert changes.changes(request, known) == ["take updated"]
     edited = motion.rename(tmp_path / "take.edited-2.performance.npz")
     assert changes.changes({**request, "performance": str(edited)}, known) == ["curves edited"]
+
+
+def test_a_file_is_hashed_again_where_it_is_another(tmp_path: Path) -> None:
+    path, other = tmp_path / "a", tmp_path / "b"
+    path.write_bytes(b"one")
+    first = hash_of(path)
+    assert first == hashlib.sha256(b"one").hexdigest() == hash_of(path)
+    other.write_bytes(b"two")
+    times = path.stat()
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.replace(other, path)  # as long, and of the same time
+    assert hash_of(path) == hashlib.sha256(b"two").hexdigest()
+    path.unlink()
+    with pytest.raises(InputError, match="a: cannot be read"):
+        hash_of(path)
 
 
 def test_a_version_that_another_file_may_show_is_known(tmp_path: Path) -> None:

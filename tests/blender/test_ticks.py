@@ -115,9 +115,12 @@ def test_escape_ends_the_job_of_the_scene_that_is_edited(
     assert not ops.job_cancel.poll()
     ops.synthesize()
     ticks(some_are_made)
-    with bpy.context.temp_override(scene=bpy.data.scenes.new("another")):
+    another = bpy.data.scenes.new("another")
+    versions.edit_in_every_workspace(another)
+    with bpy.context.temp_override(scene=another):
         assert ops.job_cancel() == {"PASS_THROUGH"}
         assert len(jobs.running(scene)) == 1
+    versions.edit_in_every_workspace(scene)
     assert ops.job_cancel() == {"FINISHED"}
     ticks()
     scene = bpy.context.scene
